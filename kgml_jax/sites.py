@@ -1,0 +1,85 @@
+"""The `Site` record: everything the models and the training know of one site, as named arrays."""
+
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+
+from kgml_jax.process.drivers import Attributes, Forcing
+from kgml_jax.records import Field, Quantity, record, var
+
+VARIABLES: dict[str, Quantity] = {
+    "GPP": Quantity("g C m-2 d-1", "Gross primary productivity, >= 0."),
+    "Ra": Quantity("g C m-2 d-1", "Autotrophic respiration, >= 0."),
+    "Rh": Quantity("g C m-2 d-1", "Heterotrophic respiration, >= 0."),
+    "Reco": Quantity("g C m-2 d-1", "Ecosystem respiration Ra + Rh, >= 0."),
+    "NEE": Quantity("g C m-2 d-1", "Net ecosystem exchange Ra + Rh - GPP, positive upwards."),
+    "ET": Quantity("mm d-1", "Evapotranspiration."),
+}
+"""Daily quantities a model can predict and a site can observe, with units and sign."""
+
+TRAIN, VALIDATION, TEST = 1, 2, 3
+"""Roles of a day in a split; 0 is a day no one may look at (padding, or outside the split)."""
+
+
+@record
+class Calendar:
+    """Dates of the days of a site, shape `(time,)`, int32; leap days are kept."""
+
+    date: Field = var(units="d", doc="Days since 1970-01-01.")
+    year: Field = var(units="year", doc="Calendar year.")
+    day_of_year: Field = var(units="d", doc="Day of the year, 1 January = 1.")
+    year_index: Field = var(units="1", doc="Years since the first year of the site's record.")
+
+
+@record
+class Site:
+    """One site: drivers, attributes, observations with masks and uncertainties, and calendar.
+
+    Observations are dicts keyed by a name of `VARIABLES`, each of shape `(time,)`. Where
+    `mask[name]` is False the value is 0 and must not be looked at.
+    """
+
+    forcing: Forcing
+    attributes: Attributes
+    targets: dict[str, Field]
+    mask: dict[str, Field]
+    uncertainty: dict[str, Field]
+    calendar: Calendar
+    valid: Field  # bool (time,): False on days that only pad the record to a common length.
+    identity: Field  # uint32 (): CRC-32 of the site's name; seeds what is random at the site.
+    group: Field  # int32 (): index into `Sites.group_names`.
+
+
+@dataclass(frozen=True)
+class Sites:
+    """Many sites with their names: `site` has a leading site axis on every leaf."""
+
+    names: tuple[str, ...]
+    group_names: tuple[str, ...]
+    groups: tuple[str, ...]
+    site: Site
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def take(self, indices: list[int]) -> "Sites":
+        """Returns the sites at `indices`, in that order."""
+        rows = np.asarray(indices, dtype=int)
+        return Sites(
+            names=tuple(self.names[i] for i in rows),
+            group_names=self.group_names,
+            groups=tuple(self.groups[i] for i in rows),
+            site=jax.tree.map(lambda leaf: leaf[rows], self.site),
+        )
+
+    def one(self, name: str) -> Site:
+        """Returns the site called `name`, without a site axis.
+
+        Raises:
+          KeyError: no site has that name; the message lists those there are.
+        """
+        if name not in self.names:
+            raise KeyError(f"no site {name!r}; there are {', '.join(self.names)}")
+        row = self.names.index(name)
+        return jax.tree.map(lambda leaf: leaf[row], self.site)
