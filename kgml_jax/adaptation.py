@@ -76,15 +76,16 @@ class Adaptation:
         return unflatten({path: _moved(leaf, phi.get(path, {})) for path, leaf in leaves.items()})
 
     def penalty(self, phi: Phi) -> Field:
-        """Returns the sum of ridge times squared distance: rho ||phi||^2 + mu ||theta_s - theta||^2.
+        """Returns the sum over leaves of ridge times squared distance from the pretrained model.
 
-        FTBSC-KGML eq. 3 (Zeng et al. 2025, arXiv 2512.16013).
+        These are the terms rho ||phi_s||^2 and mu ||theta_s - theta||^2 of FTBSC-KGML's third
+        objective (Zeng et al. 2025, arXiv 2512.16013).
         """
         total = jnp.zeros(())
         for path, owned in phi.items():
             rule = self.rule(path)
             if not isinstance(rule, Frozen) and rule.ridge:
-                total = total + rule.ridge * sum(jnp.sum(part**2) for part in owned.values())
+                total = total + rule.ridge * jnp.sum(_distance(owned) ** 2)
         return total
 
 
@@ -135,11 +136,11 @@ def _neutral(rule: Rule, path: str, leaf: Field) -> dict[str, Field]:
 
 
 def _moved(leaf: Field, owned: dict[str, Field]) -> Field:
-    if "shift" in owned:
-        return leaf + owned["shift"]
-    if "left" in owned:
-        return leaf + owned["left"] @ owned["right"]
-    return leaf
+    return leaf + _distance(owned) if owned else leaf
+
+
+def _distance(owned: dict[str, Field]) -> Field:
+    return owned["shift"] if "shift" in owned else owned["left"] @ owned["right"]
 
 
 PRESETS: dict[str, Adaptation] = {

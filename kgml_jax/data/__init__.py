@@ -1,0 +1,1 @@
+"""The door: files of any supported form become checked, unit-true, gap-free `Sites`."""

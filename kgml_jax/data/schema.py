@@ -1,0 +1,151 @@
+"""The vocabulary of the data door: variables, options, notes, and the one error class."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import xarray as xr
+
+from kgml_jax.process.drivers import Attributes, Forcing
+from kgml_jax.records import Quantity, quantities
+from kgml_jax.sites import VARIABLES
+
+REQUIRED_FORCING = (
+    "shortwave_radiation",
+    "air_temperature_mean",
+    "air_temperature_max",
+    "air_temperature_min",
+    "vapour_pressure_deficit",
+    "precipitation",
+    "wind_speed",
+)
+"""Forcing that every site must bring; without it there is nothing to simulate."""
+
+NEUTRAL_FORCING: dict[str, float] = {
+    "irrigation": 0.0,
+    "crop": -1.0,
+    "occupied": 0.0,
+    "planting": 0.0,
+    "harvest": 0.0,
+    "tillage": 0.0,
+    "prescribed_gpp": 0.0,
+}
+"""Optional forcing and what a day without it means; `co2` follows the global mean instead."""
+
+OPTIONAL_FORCING = ("co2", *NEUTRAL_FORCING)
+
+FORCING: dict[str, Quantity] = {
+    name: quantity for name, quantity in quantities(Forcing).items() if name != "day_of_year"
+}
+ATTRIBUTES: dict[str, Quantity] = quantities(Attributes)
+
+POTENTIAL_RADIATION = "potential_shortwave_radiation"
+"""Radiation at the top of the atmosphere; used to estimate temperature ranges, never stored."""
+
+KINDS = ("converted", "filled", "estimated", "defaulted", "masked", "warning")
+
+
+class DataError(ValueError):
+    """A file or data set that cannot be used: what is wrong, where, and what was expected."""
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        file: str | Path | None = None,
+        site: str | None = None,
+        variable: str | None = None,
+        found: object = None,
+        expected: object = None,
+    ) -> None:
+        self.site = site
+        self.variable = variable
+        self.file = None if file is None else Path(file).name
+        where = [f"{label} {value}" for label, value in self._places() if value]
+        detail = [
+            f"{label} {value}"
+            for label, value in (("found", found), ("expected", expected))
+            if value is not None
+        ]
+        super().__init__(": ".join([*([", ".join(where)] if where else []), problem]) + (
+            f" ({'; '.join(detail)})" if detail else ""
+        ))
+
+    def _places(self) -> tuple[tuple[str, str | None], ...]:
+        return ("file", self.file), ("site", self.site), ("variable", self.variable)
+
+
+@dataclass(frozen=True)
+class Note:
+    """One thing done to the data on the way in, with the number of days it touched."""
+
+    site: str
+    variable: str
+    kind: str
+    count: int
+    message: str
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind {self.kind!r} of a note; one of {KINDS}")
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """Choices of the reader; each is recorded in the notes where it has an effect."""
+
+    qc_threshold: float = 0.75
+    """A target counts where at least this share of the day was measured or filled well."""
+    max_gap: int = 7
+    """Longest gap in the forcing, in days, that the short rule of each variable fills."""
+    max_copy: int = 60
+    """Longest gap, in days, filled with the same days of the nearest year."""
+    partition: str = "NT"
+    """Partitioning of FLUXNET's Reco and GPP: NT (night-time) or DT (daytime)."""
+    prescribe_gpp: bool = False
+    """Give the tower's GPP to the model as an input. It contains the observed NEE: legacy only."""
+
+    def __post_init__(self) -> None:
+        if self.partition not in ("NT", "DT"):
+            raise DataError("unknown partitioning", found=self.partition, expected="NT or DT")
+        if not 0 <= self.qc_threshold <= 1:
+            raise DataError("qc_threshold", found=self.qc_threshold, expected="0 to 1")
+
+
+DEFAULT_OPTIONS = ReadOptions()
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one file says of one site, in canonical names and units, not yet checked or filled."""
+
+    site: str
+    dataset: xr.Dataset
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Checked sites, the notes on what was done to them, and what could not be read.
+
+    Each dataset has the dimension `time` only, no NaN in the forcing, NaN in targets where they
+    do not count, and the attributes `site`, `group` and `source`.
+    """
+
+    sites: tuple[xr.Dataset, ...]
+    notes: tuple[Note, ...] = ()
+    errors: tuple[DataError, ...] = ()
+
+
+def expected_units(name: str) -> str | None:
+    """Returns the canonical units of a variable of the schema; None if it is not in the schema."""
+    if name.endswith("_qc") and name[:-3] in VARIABLES:
+        return "1"
+    quantity = {**FORCING, **ATTRIBUTES, **VARIABLES}.get(name.removesuffix("_uncertainty"))
+    return None if quantity is None else quantity.units
+
+
+def listed(items: Sequence[object], limit: int = 5) -> str:
+    """Returns the first items as text, with the number of those left out."""
+    text = ", ".join(str(item) for item in items[:limit])
+    return text + (f" and {len(items) - limit} more" if len(items) > limit else "")

@@ -1,0 +1,101 @@
+"""Comma-separated tables: whole files only, missing codes removed, every cell a number."""
+
+import gzip
+import zlib
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from kgml_jax.data.schema import DataError, listed
+
+MISSING = (-9999.0, -6999.0)
+"""Codes of a missing value, beside an empty cell."""
+
+
+def contents(path: Path) -> bytes:
+    """Returns the bytes of a file, unpacked if it ends in `.gz`.
+
+    Raises:
+      DataError: it cannot be read to its end.
+    """
+    try:
+        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"cannot be read to its end: {error}", file=path) from error
+
+
+def header(data: bytes) -> list[str]:
+    """Returns the column names of a table."""
+    first = data.split(b"\n", 1)[0].decode("utf-8-sig", errors="replace")
+    return [name.strip().strip('"') for name in first.rstrip("\r").split(",")]
+
+
+def frame(data: bytes, file: str, columns: list[str] | None = None) -> pd.DataFrame:
+    """Returns the chosen columns of a table as text and numbers, exactly as they stand.
+
+    Raises:
+      DataError: the table is empty, cut in the middle of a line, or not a table.
+    """
+    names = header(data)
+    lines = data.rstrip().rsplit(b"\n", 1)
+    if len(lines) < 2:
+        raise DataError("holds no rows", file=file)
+    fields = lines[1].count(b",") + 1
+    if b'"' not in lines[1] and fields != len(names):
+        raise DataError(
+            "is cut off: its last line is not complete",
+            file=file,
+            found=f"{fields} fields",
+            expected=f"{len(names)}",
+        )
+    try:
+        table = pd.read_csv(BytesIO(data), skipinitialspace=True, low_memory=False)
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise DataError(f"is not a table: {error}", file=file) from error
+    table.columns = names
+    return table if columns is None else table[[name for name in columns if name in names]]
+
+
+def numbers(column: pd.Series, file: str, site: str | None, variable: str) -> np.ndarray:
+    """Returns a column as float64 with NaN where a value is missing.
+
+    Raises:
+      DataError: a cell is neither a number nor a code of a missing value.
+    """
+    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, copy=True)
+    text = column[np.isnan(values) & column.notna().to_numpy()]
+    if len(text):
+        raise DataError(
+            "is not a number",
+            file=file,
+            site=site,
+            variable=variable,
+            found=f"{text.iloc[0]!r} in row {text.index[0] + 2}",
+            expected="a number, or -9999 or an empty cell where the value is missing",
+        )
+    values[np.isin(values, MISSING)] = np.nan
+    return values
+
+
+def dates(column: pd.Series, file: str, site: str | None = None) -> pd.DatetimeIndex:
+    """Returns the days of a column of dates, `YYYYMMDD` or ISO.
+
+    Raises:
+      DataError: a cell is not a date.
+    """
+    text = column.astype(str).str.strip()
+    compact = text.str.fullmatch(r"\d{8}").all()
+    days = pd.to_datetime(text, format="%Y%m%d" if compact else "ISO8601", errors="coerce")
+    wrong = text[days.isna()]
+    if len(wrong):
+        raise DataError(
+            "is not a date",
+            file=file,
+            site=site,
+            variable=str(column.name),
+            found=f"{listed(list(wrong), 3)} in row {wrong.index[0] + 2}",
+            expected="YYYYMMDD or YYYY-MM-DD",
+        )
+    return pd.DatetimeIndex(days).floor("D")

@@ -1,0 +1,218 @@
+"""Is one strategy better than another over the sites? Paired, ranked, and honest about harm."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A candidate strategy against a reference, paired by site.
+
+    An improvement is positive where the candidate is better, whatever the direction of the metric.
+
+    Attributes:
+      candidate: strategy under test.
+      reference: strategy it is compared with.
+      metric: what is compared, with the variable where there is one.
+      n_sites: sites where both are defined.
+      median_improvement: median over these sites, in the unit of the metric.
+      interval: bootstrap interval of that median, resampled by group.
+      p_value: two-sided Wilcoxon signed-rank test of the improvements.
+      p_value_holm: the same, corrected for the comparisons made together.
+      effect_size: matched-pairs rank-biserial correlation, 1 if the candidate always wins.
+      wins: sites improved by more than `tolerance`.
+      ties: sites changed by at most `tolerance`.
+      losses: sites made worse by more than `tolerance`.
+      failed: sites where the reference has a value and the candidate has none.
+      tolerance: in the unit of the metric.
+    """
+
+    candidate: str
+    reference: str
+    metric: str
+    n_sites: int
+    median_improvement: float
+    interval: tuple[float, float]
+    p_value: float
+    p_value_holm: float
+    effect_size: float
+    wins: int
+    ties: int
+    losses: int
+    failed: int
+    tolerance: float
+
+    @property
+    def harmed_share(self) -> float:
+        """Share of sites made worse by more than the tolerance; a failed site is harmed."""
+        total = self.n_sites + self.failed
+        return (self.losses + self.failed) / total if total else np.nan
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """How intervals are resampled: number of draws, coverage and seed."""
+
+    draws: int = 2000
+    coverage: float = 0.95
+    seed: int = 0
+
+
+def improvement(candidate: ArrayLike, reference: ArrayLike, better: str) -> np.ndarray:
+    """Returns by how much the candidate is better at each site, in the unit of the metric.
+
+    Args:
+      candidate: `(site,)`.
+      reference: `(site,)`.
+      better: `"higher"`, `"lower"`, or `"zero"`, which compares absolute values.
+    """
+    new, old = np.asarray(candidate, dtype=float), np.asarray(reference, dtype=float)
+    if better == "higher":
+        return new - old
+    if better == "lower":
+        return old - new
+    if better == "zero":
+        return np.abs(old) - np.abs(new)
+    raise ValueError(f"better is {better!r}, expected 'higher', 'lower' or 'zero'")
+
+
+def compare(
+    values: xr.DataArray,
+    reference: str,
+    candidates: Sequence[str] | None = None,
+    *,
+    tolerance: float = 0.0,
+    bootstrap: Bootstrap | None = None,
+) -> tuple[Comparison, ...]:
+    """Compares strategies with a reference site by site, corrected together (Holm).
+
+    Args:
+      values: one metric of one variable, dims `(strategy, site)`, with `better` in its attributes
+        and, if there is one, the coordinate `group` by which intervals are resampled.
+      reference: the strategy to beat.
+      candidates: the others; all by default.
+      tolerance: change of the metric that counts as none.
+      bootstrap: how the intervals are drawn.
+
+    Raises:
+      ValueError: a strategy is not in `values`.
+    """
+    strategies = [str(name) for name in values["strategy"].values]
+    chosen = (
+        [name for name in strategies if name != reference] if candidates is None else candidates
+    )
+    unknown = [name for name in (reference, *chosen) if name not in strategies]
+    if unknown:
+        raise ValueError(f"no strategy {', '.join(unknown)}; there are {', '.join(strategies)}")
+    settings = bootstrap or Bootstrap()
+    pairs = [_compare_pair(values, reference, name, tolerance, settings) for name in chosen]
+    corrected = holm([pair.p_value for pair in pairs])
+    return tuple(
+        replace(pair, p_value_holm=float(p)) for pair, p in zip(pairs, corrected, strict=True)
+    )
+
+
+def _compare_pair(
+    values: xr.DataArray, reference: str, candidate: str, tolerance: float, bootstrap: Bootstrap
+) -> Comparison:
+    old = values.sel(strategy=reference).values
+    new = values.sel(strategy=candidate).values
+    both = np.isfinite(old) & np.isfinite(new)
+    gains = improvement(new[both], old[both], values.attrs["better"])
+    groups = values["group"].values if "group" in values.coords else np.zeros(len(old))
+    p_value = signed_rank_p_value(gains)
+    return Comparison(
+        candidate=candidate,
+        reference=reference,
+        metric=_label(values),
+        n_sites=int(both.sum()),
+        median_improvement=float(np.median(gains)) if gains.size else np.nan,
+        interval=median_interval(gains, groups[both], bootstrap),
+        p_value=p_value,
+        p_value_holm=p_value,
+        effect_size=rank_biserial(gains),
+        wins=int(np.sum(gains > tolerance)),
+        ties=int(np.sum(np.abs(gains) <= tolerance)),
+        losses=int(np.sum(gains < -tolerance)),
+        failed=int(np.sum(np.isfinite(old) & ~np.isfinite(new))),
+        tolerance=tolerance,
+    )
+
+
+def _label(values: xr.DataArray) -> str:
+    variable = values.coords.get("variable")
+    scalar = variable is not None and variable.ndim == 0
+    return f"{values.name} of {variable.item()}" if scalar else str(values.name)
+
+
+def signed_rank_p_value(differences: np.ndarray) -> float:
+    """Two-sided p-value of the Wilcoxon signed-rank test; zero differences are left out.
+
+    NaN without any site; 1 where no site differs.
+    """
+    if differences.size == 0:
+        return np.nan
+    changed = differences[differences != 0]
+    if changed.size == 0:
+        return 1.0
+    return float(stats.wilcoxon(changed).pvalue)
+
+
+def rank_biserial(differences: np.ndarray) -> float:
+    """Matched-pairs rank-biserial correlation, in [-1, 1] (Kerby 2014).
+
+    The share of the rank sum of |difference| that is in favour minus the share against; zero
+    differences are left out. NaN without any site; 0 where no site differs.
+    """
+    if differences.size == 0:
+        return np.nan
+    changed = differences[differences != 0]
+    if changed.size == 0:
+        return 0.0
+    ranks = stats.rankdata(np.abs(changed))
+    return float(np.sum(np.sign(changed) * ranks) / np.sum(ranks))
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """Adjusts p-values of a family of tests by the step-down rule of Holm (1979).
+
+    The i-th smallest of m is multiplied by m - i + 1; the result never falls below a smaller one's
+    and never exceeds 1. NaN stays NaN and does not count in m.
+    """
+    raw = np.asarray(p_values, dtype=float)
+    adjusted = np.full(raw.shape, np.nan)
+    tested = np.flatnonzero(np.isfinite(raw))
+    order = tested[np.argsort(raw[tested])]
+    steps = np.arange(order.size, 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(raw[order] * steps), 1.0)
+    return adjusted
+
+
+def median_interval(
+    differences: np.ndarray, groups: np.ndarray, bootstrap: Bootstrap
+) -> tuple[float, float]:
+    """Percentile interval of the median, resampling whole groups with replacement.
+
+    Sites of one group share weather and management, so they are no independent draws. With fewer
+    than two groups the sites themselves are drawn. NaN with fewer than two sites. With a handful of
+    groups the interval is coarse.
+    """
+    if differences.size < 2:
+        return np.nan, np.nan
+    labels, cluster = np.unique(groups, return_inverse=True)
+    if len(labels) < 2:
+        cluster = np.arange(differences.size)
+    n_clusters = int(cluster.max()) + 1
+    rng = np.random.default_rng(bootstrap.seed)
+    medians = np.empty(bootstrap.draws)
+    for draw in range(bootstrap.draws):
+        times = np.bincount(rng.integers(n_clusters, size=n_clusters), minlength=n_clusters)
+        medians[draw] = np.median(np.repeat(differences, times[cluster]))
+    tail = (1 - bootstrap.coverage) / 2
+    low, high = np.quantile(medians, [tail, 1 - tail])
+    return float(low), float(high)

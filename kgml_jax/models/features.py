@@ -1,0 +1,163 @@
+"""Network inputs of one site by name, and their standardisation.
+
+A `Scaling` is fitted once, on training days, and travels with the model; no site ever refits it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+
+from kgml_jax.process.drivers import Attributes, Forcing
+from kgml_jax.records import Field, quantities
+from kgml_jax.sites import TRAIN, Site, Sites
+
+DAYS_PER_YEAR = 365.25
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Mean and standard deviation of one named quantity over the training site-days."""
+
+    name: str
+    mean: float
+    sd: float
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Standardisation of a model's inputs and the scales of its targets, in physical units."""
+
+    inputs: tuple[Scale, ...]
+    targets: tuple[Scale, ...]
+
+    def target_sd(self, name: str) -> float:
+        """Returns the training standard deviation of a target.
+
+        Raises:
+          KeyError: the target was not observed in training.
+        """
+        return {scale.name: scale.sd for scale in self.targets}[name]
+
+
+def _season_angle(site: Site) -> Field:
+    # Half a year is added south of the equator, so that an angle means the same season everywhere.
+    southern = 182.6 * (site.attributes.latitude < 0)
+    return 2 * jnp.pi * (site.forcing.day_of_year + southern) / DAYS_PER_YEAR
+
+
+_DERIVED: dict[str, Callable[[Site], Field]] = {
+    "season_sine": lambda site: jnp.sin(_season_angle(site)),
+    "season_cosine": lambda site: jnp.cos(_season_angle(site)),
+    "corn": lambda site: jnp.where(site.forcing.crop == 0, site.forcing.occupied, 0.0),
+    "soybean": lambda site: jnp.where(site.forcing.crop == 1, site.forcing.occupied, 0.0),
+    "logarithmic_precipitation": lambda site: jnp.log1p(site.forcing.precipitation),
+}
+
+WEATHER = (
+    "shortwave_radiation",
+    "air_temperature_mean",
+    "air_temperature_max",
+    "air_temperature_min",
+    "vapour_pressure_deficit",
+    "logarithmic_precipitation",
+    "wind_speed",
+)
+MANAGEMENT = ("occupied", "planting", "harvest", "tillage", "irrigation", "corn", "soybean")
+SOIL = (
+    "sand",
+    "clay",
+    "bulk_density",
+    "soil_organic_carbon",
+    "ph",
+    "cation_exchange_capacity",
+    "field_capacity",
+    "wilting_point",
+    "saturated_conductivity",
+)
+DEFAULT_INPUTS = (
+    *WEATHER,
+    "season_sine",
+    "season_cosine",
+    *MANAGEMENT,
+    "latitude",
+    "mean_annual_temperature",
+    *SOIL,
+)
+"""Weather, season, management, soil: nothing that was computed from a carbon flux."""
+
+LEGACY_INPUTS = (*DEFAULT_INPUTS, "prescribed_gpp")
+"""KGML-ag's choice, GPP as an input; tower GPP there leaks NEE + Reco into the inputs."""
+
+
+def features(names: Sequence[str], site: Site) -> Field:
+    """Returns the named inputs of one site in physical units, shape (time, input).
+
+    Raises:
+      ValueError: a name is neither a forcing, an attribute nor a derived input.
+    """
+    return jnp.stack([_feature(name, site) for name in names], axis=-1)
+
+
+def standardise(scaling: Scaling, site: Site) -> Field:
+    """Returns the inputs of one site as the network sees them, shape (time, input)."""
+    raw = features([scale.name for scale in scaling.inputs], site)
+    mean = np.array([scale.mean for scale in scaling.inputs])
+    sd = np.array([scale.sd for scale in scaling.inputs])
+    return (raw - mean.astype(raw.dtype)) / sd.astype(raw.dtype)
+
+
+def fit_scaling(names: Sequence[str], sites: Sites, roles: np.ndarray) -> Scaling:
+    """Fits the standardisation on the training days of all sites.
+
+    Args:
+      names: inputs of the model.
+      sites: all sites; leaves (site, time, ...).
+      roles: role of each day, shape (site, time).
+
+    Raises:
+      ValueError: no day has the training role, or no target is observed on one.
+    """
+    days = (roles == TRAIN) & np.asarray(sites.site.valid)
+    if not days.any():
+        raise ValueError("the split leaves no training day, so nothing can be standardised")
+    inputs = tuple(_scale(name, _column(name, sites.site, days)) for name in names)
+    targets = []
+    for name, values in sites.site.targets.items():
+        observed = np.asarray(values)[days & np.asarray(sites.site.mask[name])]
+        if observed.size > 1:
+            targets.append(_scale(name, observed))
+    if not targets:
+        raise ValueError("no target is observed on any training day")
+    return Scaling(inputs=inputs, targets=tuple(targets))
+
+
+def _feature(name: str, site: Site) -> Field:
+    if name in _DERIVED:
+        return _DERIVED[name](site)
+    if name in quantities(Forcing):
+        return getattr(site.forcing, name)
+    if name in quantities(Attributes):
+        return jnp.broadcast_to(getattr(site.attributes, name), site.forcing.day_of_year.shape)
+    known = (*_DERIVED, *quantities(Forcing), *quantities(Attributes))
+    raise ValueError(f"{name!r} is no input; there are {', '.join(known)}")
+
+
+def _column(name: str, site: Site, days: np.ndarray) -> np.ndarray:
+    if name in quantities(Attributes):
+        per_site = np.asarray(getattr(site.attributes, name))
+        return np.broadcast_to(per_site[:, None], days.shape)[days]
+    if name in _DERIVED:
+        with_axis = site.replace(  # type: ignore[attr-defined]
+            attributes=site.attributes.replace(latitude=site.attributes.latitude[:, None])
+        )
+        return np.asarray(_DERIVED[name](with_axis))[days]
+    return np.asarray(_feature(name, site))[days]
+
+
+def _scale(name: str, values: np.ndarray) -> Scale:
+    sd = float(np.std(values, dtype=np.float64))
+    # A quantity that never varied in training carries no information: it is only centred.
+    constant = sd <= 1e-6 * max(1.0, abs(float(np.mean(values, dtype=np.float64))))
+    return Scale(name, float(np.mean(values, dtype=np.float64)), 1.0 if constant else sd)

@@ -1,0 +1,157 @@
+"""The gated recurrent unit in PyTorch's form, with a backward pass made for long daily series.
+
+One sequence `(time, features)` at a time; batches of windows and sites are added by `jax.vmap` or
+`jax.lax.map` outside.
+"""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+Weights = Mapping[str, jax.Array]
+
+
+def gru(
+    weights: Weights, inputs: jax.Array, initial: jax.Array, *, backward: str = "fused"
+) -> jax.Array:
+    """Runs one layer of gated recurrent units over one sequence.
+
+    The reset gate acts after the hidden product and each gate has two biases (Cho et al. 2014 in
+    the variant of cuDNN and PyTorch), gates ordered reset, update, candidate:
+
+        r, z = sigmoid(x W_ir + b_ir + h W_hr + b_hr), sigmoid(x W_iz + b_iz + h W_hz + b_hz)
+        n = tanh(x W_in + b_in + r * (h W_hn + b_hn))
+        h' = (1 - z) * n + z * h
+
+    Args:
+      weights: `w_ih` (features, 3 hidden), `w_hh` (hidden, 3 hidden), `b_ih` and `b_hh`
+        (3 hidden,).
+      inputs: (time, features).
+      initial: hidden state before the first day, (hidden,).
+      backward: `"fused"` forms the weight gradients with one product after the reversed scan;
+        it has no forward-mode derivative. `"plain"` is the automatic derivative of the scan.
+
+    Returns:
+      Hidden states after each day, (time, hidden).
+
+    Raises:
+      KeyError: if `backward` is neither of the two.
+    """
+    run = {"fused": _recur_fused, "plain": _recur}[backward]
+    # The input half does not depend on the state: one product for all days, outside the scan.
+    projected = inputs @ weights["w_ih"] + weights["b_ih"]
+    return run(projected, weights["w_hh"], weights["b_hh"], initial)
+
+
+def _step(
+    w_hh: jax.Array, b_hh: jax.Array, state: jax.Array, projected: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array, jax.Array]]:
+    hidden = state.shape[0]
+    gates = state @ w_hh + b_hh
+    opened = jax.nn.sigmoid(projected[: 2 * hidden] + gates[: 2 * hidden])
+    reset, update = opened[:hidden], opened[hidden:]
+    recalled = gates[2 * hidden :]
+    candidate = jnp.tanh(projected[2 * hidden :] + reset * recalled)
+    return candidate + update * (state - candidate), (reset, update, candidate, recalled)
+
+
+def _recur(projected: jax.Array, w_hh: jax.Array, b_hh: jax.Array, initial: jax.Array) -> jax.Array:
+    def day(state: jax.Array, today: jax.Array) -> tuple[jax.Array, jax.Array]:
+        state, _ = _step(w_hh, b_hh, state, today)
+        return state, state
+
+    return jax.lax.scan(day, initial, projected)[1]
+
+
+_recur_fused = jax.custom_vjp(_recur)
+
+
+def _recur_forward(
+    projected: jax.Array, w_hh: jax.Array, b_hh: jax.Array, initial: jax.Array
+) -> tuple[jax.Array, tuple]:
+    def day(state: jax.Array, today: jax.Array) -> tuple[jax.Array, tuple]:
+        state, gates = _step(w_hh, b_hh, state, today)
+        return state, (state, gates)
+
+    _, (states, gates) = jax.lax.scan(day, initial, projected)
+    return states, (w_hh, initial, states, gates)
+
+
+def _recur_backward(
+    saved: tuple, cotangent: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    w_hh, initial, states, (reset, update, candidate, recalled) = saved
+    previous = jnp.concatenate([initial[None], states[:-1]])
+    # Every derivative of a day is its state's cotangent times a factor known beforehand, so the
+    # reversed scan is left with one product of a vector and a matrix.
+    to_candidate = (1 - update) * (1 - candidate**2)
+    to_reset = to_candidate * recalled * reset * (1 - reset)
+    to_update = (previous - candidate) * update * (1 - update)
+    factors = jnp.concatenate([to_reset, to_update, to_candidate * reset], axis=1)
+    w_hh_transposed = w_hh.T
+
+    def day(adjoint: jax.Array, today: tuple) -> tuple[jax.Array, jax.Array]:
+        factor, kept, arriving = today
+        through_gates = (jnp.tile(adjoint, 3) * factor) @ w_hh_transposed
+        return arriving + adjoint * kept + through_gates, adjoint
+
+    # The carry starts at the last day's cotangent, not at zero, so that it varies over the same
+    # mesh axes as the data; a day then adds what arrives at the day before it.
+    arriving = jnp.concatenate([jnp.zeros_like(initial)[None], cotangent[:-1]])
+    to_initial, adjoints = jax.lax.scan(
+        day, cotangent[-1], (factors, update, arriving), reverse=True
+    )
+    to_gates = jnp.tile(adjoints, (1, 3)) * factors
+    to_projected = jnp.concatenate(
+        [to_gates[:, : 2 * initial.shape[0]], adjoints * to_candidate], axis=1
+    )
+    return to_projected, previous.T @ to_gates, to_gates.sum(axis=0), to_initial
+
+
+_recur_fused.defvjp(_recur_forward, _recur_backward)
+
+
+class GRULayer(nnx.Module):
+    """One layer of gated recurrent units; weights named as in `gru`."""
+
+    def __init__(self, in_features: int, hidden: int, *, rngs: nnx.Rngs):
+        bound = hidden**-0.5
+
+        def uniform(*shape: int) -> nnx.Param:
+            return nnx.Param(jax.random.uniform(rngs.params(), shape, minval=-bound, maxval=bound))
+
+        self.hidden = hidden
+        self.w_ih = uniform(in_features, 3 * hidden)
+        self.w_hh = uniform(hidden, 3 * hidden)
+        self.b_ih = uniform(3 * hidden)
+        self.b_hh = uniform(3 * hidden)
+
+    def __call__(self, inputs: jax.Array) -> jax.Array:
+        """Returns the hidden states (time, hidden) from a zero state; `inputs` (time, features)."""
+        weights = {name: getattr(self, name)[...] for name in ("w_ih", "w_hh", "b_ih", "b_hh")}
+        return gru(weights, inputs, jnp.zeros_like(inputs, shape=(self.hidden,)))
+
+
+class GRU(nnx.Module):
+    """Stacked layers of gated recurrent units, each reading the states of the one below.
+
+    Args:
+      in_features: inputs a day.
+      hidden: units of every layer.
+      rngs: stream `params` draws all weights from U(-1/sqrt(hidden), 1/sqrt(hidden)), as PyTorch.
+      layers: number of layers, named `layer_0`, `layer_1`, ... from the inputs upwards.
+    """
+
+    def __init__(self, in_features: int, hidden: int, *, rngs: nnx.Rngs, layers: int = 1):
+        self.layers = layers
+        for layer in range(layers):
+            width = in_features if layer == 0 else hidden
+            setattr(self, f"layer_{layer}", GRULayer(width, hidden, rngs=rngs))
+
+    def __call__(self, inputs: jax.Array) -> jax.Array:
+        """Returns the top layer's states (time, hidden) for `inputs` (time, in_features)."""
+        for layer in range(self.layers):
+            inputs = getattr(self, f"layer_{layer}")(inputs)
+        return inputs

@@ -1,0 +1,14 @@
+"""Geometry of the soil: five layers to 1.2 m, and the surface residue above them.
+
+Biogeochemical quantities have six layers (`BIOGEOCHEMICAL`): the residue first, then the soil.
+"""
+
+import numpy as np
+
+THICKNESS = np.array([0.05, 0.10, 0.15, 0.30, 0.60])  # m
+TOP = np.array([0.0, 0.05, 0.15, 0.30, 0.60])  # m
+CENTRE = TOP + 0.5 * THICKNESS  # m
+SOIL = 5
+BIOGEOCHEMICAL = 6
+TOPSOIL = 3  # layers in 0-30 cm
+PLOUGHED = 2  # layers mixed by tillage, 0-15 cm

@@ -1,0 +1,36 @@
+"""Temperature responses of growth, decomposition and maintenance.
+
+Modified Arrhenius functions of the ecosys family (EcoSIM, MicrobMathFuncMod), 1 at 25 degC, with
+low- and high-temperature deactivation.
+"""
+
+import jax.numpy as jnp
+
+from kgml_jax.process.smooth import sstep
+from kgml_jax.records import Field
+
+GAS_CONSTANT = 8.3143  # J mol-1 K-1
+FREEZING = 273.15  # K at 0 degC
+
+
+def _deactivated(temperature: Field, offset: float, cold: float, hot: float) -> Field:
+    kelvin = temperature + FREEZING
+    energy = GAS_CONSTANT * kelvin
+    entropy = 710.0 * kelvin
+    inactive = jnp.exp((cold - entropy) / energy) + jnp.exp((entropy - hot) / energy)
+    return jnp.exp(offset - 62500.0 / energy) / (1.0 + inactive)
+
+
+def growth_factor(temperature: Field) -> Field:
+    """Response of growth and decomposition to temperature (degC), 1 at 25 degC."""
+    return _deactivated(temperature, 25.229, 197500.0, 222500.0)
+
+
+def maintenance_factor(temperature: Field) -> Field:
+    """Response of maintenance respiration to temperature (degC), 1 at 25 degC."""
+    return _deactivated(temperature, 25.214, 195000.0, 232500.0)
+
+
+def thawed(temperature: Field) -> Field:
+    """Share of microbial activity left by frost: 0 in frozen, 1 in thawed soil (degC)."""
+    return sstep(temperature + 1.0, 0.7)

@@ -1,0 +1,252 @@
+"""One descent for everything: the fit of one unit, be it all sites, one group or one site.
+
+`Descent` is written for one unit. Pretraining calls it once on all sites; calibration maps it over
+sites, each with its own parameters, optimiser state, learning rate, early stopping and health.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import NamedSharding
+
+from kgml_jax.adaptation import Weights
+from kgml_jax.models.protocol import Model
+from kgml_jax.objectives.compose import Total
+from kgml_jax.records import Field, record
+from kgml_jax.sites import Site
+from kgml_jax.training.windows import Unit
+
+ERROR_TERM = "error"
+"""Name of the objective's term that validation looks at: the prediction error alone."""
+
+
+class Parameters(Protocol):
+    """What a fit moves: an `Adaptation`, or `Direct` for the weights themselves."""
+
+    def init(self, weights: Weights) -> Any:
+        """Returns the parameters that leave `weights` unchanged."""
+        ...
+
+    def apply(self, weights: Weights, phi: Any) -> Weights:
+        """Returns the weights that `phi` stands for."""
+        ...
+
+    def penalty(self, phi: Any) -> Field:
+        """Returns what the loss adds for moving away."""
+        ...
+
+
+@dataclass(frozen=True)
+class Direct:
+    """The weights are their own parameters, as in pretraining."""
+
+    def init(self, weights: Weights) -> Weights:
+        """Returns the weights."""
+        return weights
+
+    def apply(self, weights: Weights, phi: Weights) -> Weights:
+        """Returns `phi`."""
+        return phi
+
+    def penalty(self, phi: Weights) -> Field:
+        """Returns 0."""
+        return jnp.zeros(())
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a fit descends.
+
+    Attributes:
+      steps: most gradient steps a unit takes.
+      batch: windows (site-years) a step looks at; 0 takes all of the unit's.
+      learning_rate: peak rate.
+      warmup_steps: steps over which the rate rises from 0.
+      cosine: let the rate fall to 1 % of its peak along a cosine over `steps`.
+      weight_decay: AdamW's decay; 0 is Adam.
+      clip_norm: largest global norm of a unit's gradient.
+      validate_every: steps between validations.
+      patience: validations without improvement after which a unit stops.
+      rate_patience: validations without improvement after which a unit's rate is halved; 0 never.
+      dropout: whether the model's dropout is active in training.
+    """
+
+    steps: int
+    batch: int = 0
+    learning_rate: float = 1e-3
+    warmup_steps: int = 0
+    cosine: bool = False
+    weight_decay: float = 0.0
+    clip_norm: float = 1.0
+    validate_every: int = 10
+    patience: int = 10
+    rate_patience: int = 0
+    dropout: bool = True
+
+
+@record
+class Fit:
+    """State of one unit's descent; everything needed to go on."""
+
+    parameters: Any
+    optimiser: Any
+    key: jax.Array
+    step: Field
+    rate: Field
+    best: Any
+    best_error: Field
+    best_step: Field
+    start_error: Field
+    training_loss: Field
+    validation_error: Field
+    stale: Field
+    healthy: Field
+    active: Field
+
+
+@dataclass(frozen=True)
+class Descent:
+    """Gradient descent of one unit with validation, early stopping and health.
+
+    Attributes:
+      model: predicts one site.
+      objective: (fluxes, windows) -> (loss, terms); must have a term called "error".
+      parameters: what moves.
+      settings: how it moves.
+      start_counts: whether the starting point may be the best; then a fit never ends worse on
+        validation than it began, which is the accept-if-better gate.
+      batch_sharding: placement of a batch over devices, for data-parallel pretraining.
+    """
+
+    model: Model
+    objective: Total
+    parameters: Parameters
+    settings: Settings
+    start_counts: bool = True
+    batch_sharding: NamedSharding | None = None
+
+    def init(self, weights: Weights, unit: Unit, key: jax.Array) -> Fit:
+        """Returns the fit of one unit before its first step."""
+        phi = self.parameters.init(weights)
+        start = self.validation_error(weights, phi, unit)
+        unset = jnp.full_like(start, jnp.inf)
+        return Fit(
+            parameters=phi,
+            optimiser=self._optimiser().init(phi),
+            key=jax.random.fold_in(key, unit.identity),
+            step=jnp.zeros((), jnp.int32),
+            rate=jnp.full_like(start, self.settings.learning_rate),
+            best=phi,
+            best_error=start if self.start_counts else unset,
+            best_step=jnp.zeros((), jnp.int32),
+            start_error=start,
+            training_loss=unset,
+            validation_error=start,
+            stale=jnp.zeros((), jnp.int32),
+            healthy=jnp.isfinite(start),
+            active=jnp.isfinite(start) & (self.settings.steps > 0),
+        )
+
+    def round(self, weights: Weights, fit: Fit, unit: Unit) -> Fit:
+        """Takes `validate_every` steps and validates; a unit that has stopped is left as it is."""
+        advance = lambda: self._validated(weights, self._stepped(weights, fit, unit), unit)
+        return jax.lax.cond(fit.active, advance, lambda: fit)
+
+    def validation_error(self, weights: Weights, phi: Any, unit: Unit) -> Field:
+        """Returns the prediction error on the unit's validation days, without dropout."""
+        adapted = self.parameters.apply(weights, phi)
+        fluxes = jax.vmap(self.model.predict, in_axes=(None, 0, None))(
+            adapted, unit.validation, None
+        )
+        return self.objective(fluxes, unit.validation)[1][ERROR_TERM]
+
+    def loss(self, phi: Any, weights: Weights, windows: Site, key: jax.Array) -> Field:
+        """Returns the training loss of a batch of windows."""
+        adapted = self.parameters.apply(weights, phi)
+        keys = jax.random.split(key, windows.valid.shape[0]) if self.settings.dropout else None
+        axes = (None, 0, 0 if self.settings.dropout else None)
+        fluxes = jax.vmap(self.model.predict, in_axes=axes)(adapted, windows, keys)
+        return self.objective(fluxes, windows)[0] + self.parameters.penalty(phi)
+
+    def _stepped(self, weights: Weights, fit: Fit, unit: Unit) -> Fit:
+        def body(fit: Fit, _: None) -> tuple[Fit, None]:
+            return self._step(weights, fit, unit), None
+
+        return jax.lax.scan(body, fit, length=self.settings.validate_every)[0]
+
+    def _step(self, weights: Weights, fit: Fit, unit: Unit) -> Fit:
+        key, batch_key, dropout_key = jax.random.split(fit.key, 3)
+        windows = self._batch(batch_key, unit)
+        loss, gradient = jax.value_and_grad(self.loss)(
+            fit.parameters, weights, windows, dropout_key
+        )
+        healthy = fit.healthy & _finite((loss, gradient))
+        updates, optimiser = self._optimiser().update(gradient, fit.optimiser, fit.parameters)
+        factor = -fit.rate * self._schedule(fit.step)
+        moved = jax.tree.map(lambda p, u: p + factor * u, fit.parameters, updates)
+        keep = lambda new, old: jax.tree.map(lambda n, o: jnp.where(healthy, n, o), new, old)
+        return fit.replace(  # type: ignore[attr-defined]
+            parameters=keep(moved, fit.parameters),
+            optimiser=keep(optimiser, fit.optimiser),
+            key=key,
+            step=fit.step + healthy,
+            training_loss=loss,
+            healthy=healthy,
+        )
+
+    def _validated(self, weights: Weights, fit: Fit, unit: Unit) -> Fit:
+        settings = self.settings
+        error = self.validation_error(weights, fit.parameters, unit)
+        healthy = fit.healthy & jnp.isfinite(error)
+        better = healthy & (error < fit.best_error)
+        stale = jnp.where(better, 0, fit.stale + 1)
+        tired = settings.rate_patience > 0 and (stale % max(settings.rate_patience, 1) == 0)
+        halve = ~better & tired
+        return fit.replace(  # type: ignore[attr-defined]
+            rate=jnp.where(halve, 0.5 * fit.rate, fit.rate),
+            best=jax.tree.map(lambda n, o: jnp.where(better, n, o), fit.parameters, fit.best),
+            best_error=jnp.where(better, error, fit.best_error),
+            best_step=jnp.where(better, fit.step, fit.best_step),
+            validation_error=error,
+            stale=stale,
+            healthy=healthy,
+            active=healthy & (fit.step < settings.steps) & (stale < settings.patience),
+        )
+
+    def _batch(self, key: jax.Array, unit: Unit) -> Site:
+        held = unit.training.valid.shape[0]
+        wanted = self.settings.batch
+        windows = unit.training
+        if 0 < wanted < held:
+            real = jnp.arange(held) < unit.training_count
+            share = real / unit.training_count
+            rows = jax.random.choice(key, held, (wanted,), replace=False, p=share)
+            windows = jax.tree.map(lambda leaf: leaf[rows], windows)
+        if self.batch_sharding is not None:
+            windows = jax.lax.with_sharding_constraint(windows, self.batch_sharding)
+        return windows
+
+    def _optimiser(self) -> optax.GradientTransformation:
+        settings = self.settings
+        return optax.chain(
+            optax.clip_by_global_norm(settings.clip_norm),
+            optax.scale_by_adam(),
+            optax.add_decayed_weights(settings.weight_decay),
+        )
+
+    def _schedule(self, step: Field) -> Field:
+        settings = self.settings
+        if settings.cosine:
+            return optax.warmup_cosine_decay_schedule(
+                0.0, 1.0, settings.warmup_steps, settings.steps, end_value=0.01
+            )(step + 1)
+        if settings.warmup_steps:
+            return optax.linear_schedule(0.0, 1.0, settings.warmup_steps)(step + 1)
+        return jnp.ones_like(step, dtype=jnp.result_type(float))
+
+
+def _finite(tree: Any) -> Field:
+    return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]).all()

@@ -1,0 +1,123 @@
+"""Windows: the site-years of a role, each with warm-up days before it, stacked for training.
+
+A window is a `Site` of fixed length. Its masks are True only on scored days: those of its own
+calendar year that have the role asked for. Warm-up days only bring the state up to date.
+"""
+
+import jax
+import numpy as np
+
+from kgml_jax.records import Field, record
+from kgml_jax.sites import Site, Sites
+
+YEAR_DAYS = 366
+
+
+@record
+class Unit:
+    """What one fit sees: training and validation windows, leaves (window, time), and how many.
+
+    Windows beyond the count repeat the first with all masks False, so that units of unequal
+    length stack.
+    """
+
+    training: Site
+    training_count: Field
+    validation: Site
+    validation_count: Field
+    identity: Field
+
+
+def site_years(sites: Sites, roles: np.ndarray, role: int) -> list[list[tuple[int, int]]]:
+    """Returns, for each site, (site row, calendar year) of every year with a day of `role`."""
+    years = np.asarray(sites.site.calendar.year)
+    days = (roles == role) & np.asarray(sites.site.valid)
+    return [[(row, int(y)) for y in np.unique(years[row, days[row]])] for row in range(len(sites))]
+
+
+def cut(
+    sites: Sites, roles: np.ndarray, role: int, where: list[tuple[int, int]], warmup: int
+) -> Site:
+    """Cuts windows of `warmup` + 366 days.
+
+    Args:
+      sites: all sites.
+      roles: role of each day, (site, time).
+      role: the days to score.
+      where: (site row, calendar year) of each window.
+      warmup: days before 1 January; days before the record repeat those one year later.
+
+    Returns:
+      A `Site` with leaves (window, time); attributes and names of shape (window,).
+    """
+    years = np.asarray(sites.site.calendar.year)
+    length = years.shape[1]
+    rows = np.array([row for row, _ in where], dtype=int)
+    first = np.array([np.argmax(years[row] == year) for row, year in where], dtype=int)
+    days = first[:, None] - warmup + np.arange(warmup + YEAR_DAYS)
+    days = np.where(days < 0, days + 365, days)
+    inside = days < length
+    days = np.clip(days, 0, length - 1)
+    own_year = years[rows[:, None], days] == np.array([year for _, year in where])[:, None]
+    own_year[:, :warmup] = False
+    take = lambda leaf: np.asarray(leaf)[rows[:, None], days]
+    scored = own_year & inside & (take(roles) == role)
+    site = sites.site
+    valid = take(site.valid) & inside
+    return Site(
+        forcing=jax.tree.map(take, site.forcing),
+        attributes=jax.tree.map(lambda leaf: np.asarray(leaf)[rows], site.attributes),
+        targets=jax.tree.map(take, site.targets),
+        mask={name: take(mask) & scored & valid for name, mask in site.mask.items()},
+        uncertainty=jax.tree.map(take, site.uncertainty),
+        calendar=jax.tree.map(take, site.calendar),
+        valid=valid,
+        identity=np.asarray(site.identity)[rows],
+        group=np.asarray(site.group)[rows],
+    )
+
+
+def make_units(
+    sites: Sites,
+    roles: np.ndarray,
+    members: list[list[int]],
+    warmup: int,
+    train_role: int,
+    validation_role: int,
+) -> Unit:
+    """Stacks the windows of several units; each unit owns the sites at its `members` rows.
+
+    One unit with all sites is pretraining, one unit a site is calibration, one unit a group is
+    regional training.
+
+    Returns:
+      A `Unit` with leaves (unit, window, time).
+
+    Raises:
+      ValueError: a unit has no day to train on or none to validate on.
+    """
+    parts = {}
+    for name, role in (("training", train_role), ("validation", validation_role)):
+        per_site = site_years(sites, roles, role)
+        where = [[window for row in rows for window in per_site[row]] for rows in members]
+        for rows, windows in zip(members, where, strict=True):
+            if not windows:
+                raise ValueError(f"{sites.names[rows[0]]} has no {name} day in this split")
+        parts[name] = _stack_padded(sites, roles, role, where, warmup)
+        parts[f"{name}_count"] = np.array([len(windows) for windows in where], np.int32)
+    identity = np.array([np.asarray(sites.site.identity)[rows[0]] for rows in members])
+    return Unit(**parts, identity=identity)
+
+
+def _stack_padded(
+    sites: Sites, roles: np.ndarray, role: int, where: list[list[tuple[int, int]]], warmup: int
+) -> Site:
+    longest = max(len(windows) for windows in where)
+    padded = [windows + windows[:1] * (longest - len(windows)) for windows in where]
+    flat = cut(sites, roles, role, [window for windows in padded for window in windows], warmup)
+    stacked = jax.tree.map(lambda leaf: leaf.reshape(len(where), longest, *leaf.shape[1:]), flat)
+    counts = np.array([len(windows) for windows in where])
+    real = (np.arange(longest) < counts[:, None])[..., None]
+    return stacked.replace(
+        mask={name: mask & real for name, mask in stacked.mask.items()}, valid=stacked.valid & real
+    )

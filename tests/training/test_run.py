@@ -1,0 +1,147 @@
+import jax
+import numpy as np
+import pytest
+import toys
+
+from kgml_jax.adaptation import PRESETS
+from kgml_jax.sites import TRAIN, VALIDATION
+from kgml_jax.training.fit import Settings
+from kgml_jax.training.run import DivergedError, calibrate, pretrain
+from kgml_jax.training.windows import make_units
+
+MODEL = toys.ToyModel()
+SETTINGS = Settings(steps=40, learning_rate=0.05, validate_every=10, patience=4, dropout=False)
+
+
+def units_of(sites, members=None):
+    members = members or [[row] for row in range(len(sites))]
+    return make_units(sites, toys.roles(sites), members, 30, TRAIN, VALIDATION)
+
+
+def fit(sites, key, units=None, settings=SETTINGS, adaptation="full", **options):
+    weights = MODEL.init(jax.random.key(5))
+    units = units_of(sites) if units is None else units
+    adaptation = PRESETS[adaptation]
+    return calibrate(
+        MODEL, toys.OBJECTIVE, weights, units, adaptation, settings, key, **options
+    )
+
+
+def leaves(outcome):
+    return jax.tree.leaves((outcome.phi, outcome.best_error, outcome.steps))
+
+
+def row(outcome, index):
+    return [leaf[index] for leaf in leaves(outcome)]
+
+
+@pytest.fixture
+def sites():
+    return toys.sites()
+
+
+def test_pretraining_lowers_the_error_and_returns_the_best_weights(sites, key):
+    unit = jax.tree.map(lambda leaf: leaf[0], units_of(sites, [list(range(len(sites)))]))
+    settings = Settings(steps=60, batch=4, learning_rate=0.05, patience=10, dropout=False)
+    best, state = pretrain(MODEL, toys.OBJECTIVE, MODEL.init(key), unit, settings, key)
+    assert float(state.best_error) < 0.5 * float(state.start_error)
+    assert jax.tree.structure(best) == jax.tree.structure(MODEL.init(key))
+
+
+def test_pretraining_that_diverges_says_so(sites, key):
+    unit = jax.tree.map(lambda leaf: leaf[0], units_of(sites, [list(range(len(sites)))]))
+    unit = unit.replace(
+        training=unit.training.replace(
+            targets={n: np.full_like(v, np.nan) for n, v in unit.training.targets.items()}
+        )
+    )
+    with pytest.raises(DivergedError, match="not finite"):
+        pretrain(MODEL, toys.OBJECTIVE, MODEL.init(key), unit, SETTINGS, key)
+
+
+def test_calibration_starts_where_pretraining_ended(sites, key):
+    outcome = fit(sites, key, settings=Settings(steps=0))
+    assert all(not leaf.any() for leaf in jax.tree.leaves(outcome.phi))
+    np.testing.assert_array_equal(outcome.start_error, outcome.best_error)
+    assert not outcome.accepted.any()
+
+
+def test_calibration_never_ends_worse_on_validation_than_it_started(sites, key):
+    reckless = Settings(steps=30, learning_rate=5.0, patience=3, dropout=False)
+    outcome = fit(sites, key, settings=reckless)
+    assert (outcome.best_error <= outcome.start_error).all()
+    rejected = ~outcome.accepted
+    for leaf in jax.tree.leaves(outcome.phi):
+        assert not leaf[rejected].any()
+
+
+def test_mapped_calibration_equals_a_loop_over_single_sites(x64, key):
+    sites = toys.sites()
+    together = fit(sites, key)
+    for index in range(len(sites)):
+        alone = fit(sites, key, units=units_of(sites.take([index])))
+        for mapped, single in zip(row(together, index), row(alone, 0), strict=True):
+            np.testing.assert_allclose(mapped, single, atol=1e-8)  # float64 rounding
+
+
+@pytest.mark.parametrize("site_batch", [2, 4])
+def test_site_batch_does_not_change_the_result(x64, key, site_batch):
+    sites = toys.sites()
+    for one, many in zip(
+        leaves(fit(sites, key)), leaves(fit(sites, key, site_batch=site_batch)), strict=True
+    ):
+        np.testing.assert_allclose(one, many, atol=1e-8)  # float64 rounding
+
+
+@pytest.mark.parametrize("site_batch", [1, 4])
+@pytest.mark.parametrize("place", ["targets", "forcing"])
+def test_a_site_that_is_not_finite_leaves_all_others_bit_identical(sites, key, site_batch, place):
+    healthy = units_of(sites)
+    poison = lambda leaf: np.concatenate([leaf[:1], np.full_like(leaf[1:2], np.nan), leaf[2:]])
+    training = healthy.training
+    if place == "targets":
+        bad = training.replace(targets={n: poison(v) for n, v in training.targets.items()})
+    else:
+        drivers = training.forcing
+        bad = training.replace(
+            forcing=drivers.replace(air_temperature_mean=poison(drivers.air_temperature_mean))
+        )
+    sick = fit(sites, key, units=healthy.replace(training=bad), site_batch=site_batch)
+    well = fit(sites, key, units=healthy, site_batch=site_batch)
+    assert sick.healthy.tolist() == [True, False, True, True]
+    assert sick.steps[1] == 0
+    assert all(np.isfinite(leaf[1]).all() for leaf in jax.tree.leaves(sick.phi))
+    for index in (0, 2, 3):
+        for a, b in zip(row(sick, index), row(well, index), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_permuting_sites_permutes_results(sites, key):
+    order = [2, 0, 3, 1]
+    settings = Settings(steps=20, batch=1, learning_rate=0.05, dropout=False)
+    straight = fit(sites, key, settings=settings)
+    shuffled = fit(sites, key, units=units_of(sites.take(order)), settings=settings)
+    for position, original in enumerate(order):
+        for a, b in zip(row(shuffled, position), row(straight, original), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_site_stops_early_on_its_own(sites, key):
+    settings = Settings(steps=200, learning_rate=0.3, patience=2, dropout=False)
+    outcome = fit(sites, key, settings=settings)
+    assert outcome.steps.min() < 200
+    assert len(set(outcome.steps.tolist())) > 1
+
+
+def test_test_years_never_influence_a_fit(sites, key):
+    changed = {n: np.where(toys.roles(sites) == 3, v + 9, v) for n, v in sites.site.targets.items()}
+    other = toys.sites()
+    object.__setattr__(other, "site", other.site.replace(targets=changed))
+    for a, b in zip(leaves(fit(sites, key)), leaves(fit(other, key)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_training_from_scratch_does_not_return_its_random_start(sites, key):
+    reckless = Settings(steps=10, learning_rate=5.0, patience=3, dropout=False)
+    outcome = fit(sites, key, settings=reckless, start_counts=False)
+    assert (outcome.best_step > 0).all()
