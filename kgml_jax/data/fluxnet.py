@@ -50,7 +50,7 @@ _NEEDED = (
     "wind_speed",
 )
 _NET_EXCHANGE = ("NEE_VUT_REF", "NEE_CUT_REF")
-_END_SLACK = pd.Timedelta(days=31)
+_END_SLACK = np.timedelta64(31, "D")
 
 
 def is_daily(name: str) -> bool:
@@ -99,12 +99,12 @@ def _daily_files(path: Path) -> Iterator[tuple[str, bytes]]:
 def _piece(name: str, data: bytes, options: ReadOptions) -> Piece:
     site = site_of(name)
     try:
-        table = tables.frame(data, name)
+        table = tables.columns(data, name)
     except DataError as error:
         error.site = site
         raise
     if "TIMESTAMP" not in table:
-        raise DataError("no column", file=name, site=site, variable="TIMESTAMP")
+        raise DataError("the column is missing", file=name, site=site, variable="TIMESTAMP")
     days = tables.dates(table["TIMESTAMP"], name, site)
     _check_end(name, site, days)
     columns = {
@@ -112,18 +112,18 @@ def _piece(name: str, data: bytes, options: ReadOptions) -> Piece:
         for column in _wanted(options)
         if column in table
     }
-    variables = _forcing(name, site, columns)
-    targets, notes = _targets(name, site, columns, options)
+    variables, notes = _forcing(name, site, columns)
+    targets, more = _targets(name, site, columns, options)
     variables |= targets
     dataset = xr.Dataset(
         {
             key: ("time", values, {"units": expected_units(key) or "MJ m-2 d-1"})
             for key, values in variables.items()
         },
-        coords={"time": days.as_unit("ns")},
+        coords={"time": ("time", days)},
         attrs={"site": site, "source": name, "network": "FLUXNET"},
     )
-    return Piece(site, dataset, tuple(notes))
+    return Piece(site, dataset, tuple(notes + more))
 
 
 def _wanted(options: ReadOptions) -> list[str]:
@@ -143,32 +143,38 @@ def _partition(options: ReadOptions) -> dict[str, tuple[str, str]]:
 
 def _check_end(name: str, site: str, days: pd.DatetimeIndex) -> None:
     match = DAILY_NAME.match(name)
-    if match is None or match["years"] is None or not len(days):
+    if match is None or match["years"] is None:
         return
-    end = pd.Timestamp(f"{match['years'][-4:]}-12-31")
-    if days.max() < end - _END_SLACK:
+    last = days.to_numpy().max()
+    end = np.datetime64(f"{match['years'][-4:]}-12-31")
+    if last < end - _END_SLACK:
         raise DataError(
             "is cut off: the record ends before the years in the file's name",
             file=name,
             site=site,
-            found=str(days.max().date()),
-            expected=str(end.date()),
+            found=str(last)[:10],
+            expected=str(end),
         )
 
 
-def _forcing(name: str, site: str, columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    forcing = {}
+def _forcing(
+    name: str, site: str, columns: dict[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], list[Note]]:
+    forcing, notes = {}, []
     for variable, (choices, units) in FORCING_COLUMNS.items():
         column = next((choice for choice in choices if choice in columns), None)
         if column is not None:
             canonical = expected_units(variable) or "MJ m-2 d-1"
             forcing[variable] = convert(columns[column], units, canonical)
+            if units != canonical and variable != POTENTIAL_RADIATION:
+                message = f"{column}: {units} converted to {canonical}"
+                notes.append(Note(site, variable, "converted", len(columns[column]), message))
         elif variable in _NEEDED:
-            raise DataError("no column", file=name, site=site, variable=choices[0])
+            raise DataError("the column is missing", file=name, site=site, variable=choices[0])
     if ("air_temperature_max" in forcing) != ("air_temperature_min" in forcing):
         forcing.pop("air_temperature_max", None)
         forcing.pop("air_temperature_min", None)
-    return forcing
+    return forcing, notes
 
 
 def _targets(
@@ -183,7 +189,10 @@ def _targets(
         targets[flux] = columns[column]
         if "NEE_qc" in targets:
             targets[f"{flux}_qc"] = targets["NEE_qc"]
-    targets |= _evapotranspiration(columns)
+    if "LE_F_MDS" in columns:
+        targets |= _evapotranspiration(columns)
+        message = "LE_F_MDS: W m-2 converted to mm d-1"
+        notes.append(Note(site, "ET", "converted", len(columns["LE_F_MDS"]), message))
     if options.prescribe_gpp and "GPP" in targets:
         negative = int(np.sum(targets["GPP"] < 0))
         targets["prescribed_gpp"] = np.maximum(targets["GPP"], 0.0)
@@ -199,7 +208,7 @@ def _net_exchange(
 ) -> tuple[dict[str, np.ndarray], list[Note]]:
     column = next((choice for choice in _NET_EXCHANGE if choice in columns), None)
     if column is None:
-        raise DataError("no column", file=name, site=site, variable=" or ".join(_NET_EXCHANGE))
+        raise DataError("the column is missing", file=name, site=site, variable=" or ".join(_NET_EXCHANGE))
     targets, notes = {"NEE": columns[column]}, []
     if column != _NET_EXCHANGE[0]:
         notes.append(Note(site, "NEE", "warning", 1, f"no {_NET_EXCHANGE[0]}: {column} is used"))
@@ -214,8 +223,6 @@ def _net_exchange(
 
 
 def _evapotranspiration(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    if "LE_F_MDS" not in columns:
-        return {}
     to_water = 86_400.0 / latent_heat(columns["TA_F"])
     targets = {"ET": columns["LE_F_MDS"] * to_water}
     if "LE_F_MDS_QC" in columns:

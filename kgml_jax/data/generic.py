@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from kgml_jax.data import tables
+from kgml_jax.data.days import check as check_days
 from kgml_jax.data.schema import (
     ATTRIBUTES,
     REQUIRED_FORCING,
@@ -22,6 +23,7 @@ from kgml_jax.data.units import convert
 SUFFIXES = (".nc", ".nc4", ".zarr", ".csv", ".csv.gz")
 
 _HEADER = re.compile(r"^(?P<name>[^\[]+?)\s*(?:\[(?P<units>[^\]]*)\])?$")
+_CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
 _TIME_NAMES = ("time", "date", "TIMESTAMP")
 
 
@@ -47,29 +49,42 @@ def _addressed(notes: list[Note], site: str) -> list[Note]:
 
 
 def _from_arrays(path: Path) -> tuple[xr.Dataset, list[Note]]:
-    try:
-        if path.suffix == ".zarr":
-            dataset = xr.open_zarr(path, consolidated=False, decode_timedelta=False).load()
-        else:
-            dataset = xr.load_dataset(path, decode_timedelta=False)
-    except ImportError as error:
-        message = f"cannot be opened: {error}; install kgml_jax[io]"
-        raise DataError(message, file=path) from error
-    except Exception as error:  # noqa: BLE001 - each backend raises its own kinds
-        message = f"is damaged, cut off, or not netCDF or Zarr: {error}"
-        raise DataError(message, file=path) from error
+    dataset = _opened(path)
     if "time" not in dataset.dims or set(dataset.dims) - {"site", "time", "bnds", "nv"}:
         found = ", ".join(map(str, dataset.dims))
         raise DataError("dimensions", file=path, found=found, expected="(site, time) or time")
-    if not np.issubdtype(dataset["time"].dtype, np.datetime64):
+    calendar = str(dataset["time"].attrs.get("calendar", "standard"))
+    if calendar not in _CALENDARS:
         raise DataError(
-            "the time axis has no dates of the standard calendar",
+            "the time axis is in another calendar",
             file=path,
             variable="time",
-            found=str(dataset["time"].attrs.get("calendar", dataset["time"].dtype)),
-            expected="CF time in the standard calendar, with leap days",
+            found=calendar,
+            expected="the standard calendar, with leap days",
         )
+    try:
+        dataset = xr.decode_cf(dataset, decode_coords=False, decode_timedelta=False)
+    except ValueError as error:
+        raise DataError(f"the time axis cannot be read: {error}", file=path) from error
+    if not np.issubdtype(dataset["time"].dtype, np.datetime64):
+        expected = "dates, or numbers with units like 'days since 2001-01-01'"
+        found = str(dataset["time"].dtype)
+        raise DataError("no dates", file=path, variable="time", found=found, expected=expected)
     return _at_start_of_day(dataset), []
+
+
+def _opened(path: Path) -> xr.Dataset:
+    try:
+        if path.suffix == ".zarr":
+            return xr.open_zarr(path, consolidated=False, decode_times=False).load()
+        return xr.load_dataset(path, decode_times=False)
+    except ImportError as error:
+        message = f"cannot be opened: {error}; install kgml_jax[io]"
+        raise DataError(message, file=path) from error
+    except Exception as error:
+        # Each backend has its own kinds of error for a damaged file, some of them bare Exceptions.
+        message = f"is damaged, cut off, or not netCDF or Zarr: {error}"
+        raise DataError(message, file=path) from error
 
 
 def _at_start_of_day(dataset: xr.Dataset) -> xr.Dataset:
@@ -82,21 +97,23 @@ def _at_start_of_day(dataset: xr.Dataset) -> xr.Dataset:
 
 
 def _from_table(path: Path) -> tuple[xr.Dataset, list[Note]]:
-    table = tables.frame(tables.contents(path), path.name)
+    table = tables.columns(tables.contents(path), path.name)
     names, units = {}, {}
-    for column in table.columns:
+    for column in table:
         match = _HEADER.match(column)
         names[column] = match["name"].strip() if match else column
         units[names[column]] = match["units"] if match else None
-    table = table.rename(columns=names)
+    table = {names[column]: values for column, values in table.items()}
     time = next((name for name in _TIME_NAMES if name in table), None)
     if time is None:
-        raise DataError("no column", file=path, variable="time", found=listed(list(table.columns)))
-    days = tables.dates(table[time], path.name).as_unit("ns")
-    sites = table["site"].astype(str) if "site" in table else pd.Series(_stem(path), table.index)
-    keep = [name for name in table.columns if name not in (time, "site", "group")]
+        raise DataError("the column is missing", file=path, variable="time", found=listed(list(table)))
+    days = tables.dates(table[time], path.name)
+    sites = np.full(len(days), _stem(path), dtype=object)
+    sites = np.asarray(table["site"].astype(str), dtype=object) if "site" in table else sites
+    keep = [name for name in table if name not in (time, "site", "group")]
     values = {name: tables.numbers(table[name], path.name, None, name) for name in keep}
-    _check_duplicates(path, sites, days)
+    for site in np.unique(sites):
+        check_days(days[sites == site], path.name, str(site))
     rows = pd.MultiIndex.from_arrays([sites, days], names=["site", "time"])
     dataset = pd.DataFrame(values, index=rows).to_xarray()
     for name in keep:
@@ -104,31 +121,18 @@ def _from_table(path: Path) -> tuple[xr.Dataset, list[Note]]:
     for name in [name for name in keep if name in ATTRIBUTES]:
         dataset[name] = _constant(path, dataset[name])
     if "group" in table:
-        groups = table.groupby(sites.to_numpy())["group"].first().astype(str)
-        dataset["group"] = ("site", groups.reindex(dataset["site"].to_numpy()).to_numpy())
+        groups = dict(zip(sites, table["group"].astype(str), strict=True))
+        dataset["group"] = ("site", [groups[site] for site in dataset["site"].to_numpy()])
     return dataset, []
 
 
 def _constant(path: Path, values: xr.DataArray) -> xr.DataArray:
-    first = values.bfill("time").isel(time=0, drop=True)
-    if bool(((values != first) & values.notnull()).any()):
+    highest = values.max("time")
+    if bool((highest > values.min("time")).any()):
         raise DataError(
             "changes with time", file=path, variable=str(values.name), expected="one value a site"
         )
-    return first.assign_attrs(values.attrs)
-
-
-def _check_duplicates(path: Path, sites: pd.Series, days: pd.DatetimeIndex) -> None:
-    twice = pd.MultiIndex.from_arrays([sites, days]).duplicated()
-    if twice.any():
-        raise DataError(
-            "the same day more than once",
-            file=path,
-            site=str(sites[twice].iloc[0]),
-            variable="time",
-            found=listed([day.date() for day in days[twice]]),
-            expected="one row a day",
-        )
+    return highest.assign_attrs(values.attrs)
 
 
 def _check_names(path: Path, dataset: xr.Dataset) -> None:
@@ -158,7 +162,9 @@ def _canonical(path: Path, dataset: xr.Dataset) -> tuple[xr.Dataset, list[Note]]
         values = convert(values, found, expected, file=path.name, variable=name, is_spread=spread)
         if str(found).strip() != expected:
             message = f"{found} converted to {expected}"
-            notes.append(Note("", name, "converted", values.shape[-1] if values.ndim else 1, message))
+            notes.append(
+                Note("", name, "converted", values.shape[-1] if values.ndim else 1, message)
+            )
         variables[name] = (array.dims, values, {"units": expected})
     coords = {name: dataset[name] for name in ("site", "time") if name in dataset.coords}
     group = {"group": dataset["group"]} if "group" in dataset else {}
@@ -187,7 +193,8 @@ def _one(dataset: xr.Dataset, row: int, name: str, path: Path) -> xr.Dataset:
     one = one.drop_vars("group", errors="ignore")
     # A rectangle of sites holds empty variables at sites that never measured them.
     empty = [
-        str(key) for key, array in one.data_vars.items()
+        str(key)
+        for key, array in one.data_vars.items()
         if key not in REQUIRED_FORCING and bool(array.isnull().all())
     ]
     return one.drop_vars(empty).assign_attrs(attrs)

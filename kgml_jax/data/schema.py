@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
+import numpy as np
 import xarray as xr
 
 from kgml_jax.process.drivers import Attributes, Forcing
@@ -67,9 +69,10 @@ class DataError(ValueError):
             for label, value in (("found", found), ("expected", expected))
             if value is not None
         ]
-        super().__init__(": ".join([*([", ".join(where)] if where else []), problem]) + (
-            f" ({'; '.join(detail)})" if detail else ""
-        ))
+        super().__init__(
+            ": ".join([*([", ".join(where)] if where else []), problem])
+            + (f" ({'; '.join(detail)})" if detail else "")
+        )
 
     def _places(self) -> tuple[tuple[str, str | None], ...]:
         return ("file", self.file), ("site", self.site), ("variable", self.variable)
@@ -100,7 +103,7 @@ class ReadOptions:
     """Longest gap in the forcing, in days, that the short rule of each variable fills."""
     max_copy: int = 60
     """Longest gap, in days, filled with the same days of the nearest year."""
-    partition: str = "NT"
+    partition: Literal["NT", "DT"] = "NT"
     """Partitioning of FLUXNET's Reco and GPP: NT (night-time) or DT (daytime)."""
     prescribe_gpp: bool = False
     """Give the tower's GPP to the model as an input. It contains the observed NEE: legacy only."""
@@ -143,6 +146,11 @@ def expected_units(name: str) -> str | None:
         return "1"
     quantity = {**FORCING, **ATTRIBUTES, **VARIABLES}.get(name.removesuffix("_uncertainty"))
     return None if quantity is None else quantity.units
+
+
+def iso(days: Any) -> list[str]:
+    """Returns days as ISO dates; takes any array-like of dates."""
+    return [str(day)[:10] for day in np.asarray(days, dtype="datetime64[D]")]
 
 
 def listed(items: Sequence[object], limit: int = 5) -> str:

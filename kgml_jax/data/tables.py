@@ -32,8 +32,8 @@ def header(data: bytes) -> list[str]:
     return [name.strip().strip('"') for name in first.rstrip("\r").split(",")]
 
 
-def frame(data: bytes, file: str, columns: list[str] | None = None) -> pd.DataFrame:
-    """Returns the chosen columns of a table as text and numbers, exactly as they stand.
+def columns(data: bytes, file: str) -> dict[str, pd.Series]:
+    """Returns the columns of a table by name, exactly as they stand.
 
     Raises:
       DataError: the table is empty, cut in the middle of a line, or not a table.
@@ -54,8 +54,7 @@ def frame(data: bytes, file: str, columns: list[str] | None = None) -> pd.DataFr
         table = pd.read_csv(BytesIO(data), skipinitialspace=True, low_memory=False)
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
         raise DataError(f"is not a table: {error}", file=file) from error
-    table.columns = names
-    return table if columns is None else table[[name for name in columns if name in names]]
+    return {name: table.iloc[:, index] for index, name in enumerate(names)}
 
 
 def numbers(column: pd.Series, file: str, site: str | None, variable: str) -> np.ndarray:
@@ -64,8 +63,8 @@ def numbers(column: pd.Series, file: str, site: str | None, variable: str) -> np
     Raises:
       DataError: a cell is neither a number nor a code of a missing value.
     """
-    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, copy=True)
-    text = column[np.isnan(values) & column.notna().to_numpy()]
+    values = np.array(pd.to_numeric(column, errors="coerce"), dtype=np.float64)
+    text = column.loc[np.isnan(values) & np.asarray(column.notna())]
     if len(text):
         raise DataError(
             "is not a number",
@@ -86,16 +85,16 @@ def dates(column: pd.Series, file: str, site: str | None = None) -> pd.DatetimeI
       DataError: a cell is not a date.
     """
     text = column.astype(str).str.strip()
-    compact = text.str.fullmatch(r"\d{8}").all()
+    compact = bool(text.str.fullmatch(r"\d{8}").all())
     days = pd.to_datetime(text, format="%Y%m%d" if compact else "ISO8601", errors="coerce")
-    wrong = text[days.isna()]
+    wrong = text.loc[np.asarray(days.isna())]
     if len(wrong):
         raise DataError(
             "is not a date",
             file=file,
             site=site,
-            variable=str(column.name),
+            variable=str(column.name).strip(),
             found=f"{listed(list(wrong), 3)} in row {wrong.index[0] + 2}",
             expected="YYYYMMDD or YYYY-MM-DD",
         )
-    return pd.DatetimeIndex(days).floor("D")
+    return pd.DatetimeIndex(days, name="time").floor("D").as_unit("ns")

@@ -166,10 +166,11 @@ def _regressor(iterations: int, seed: int) -> _Regressor:
     except ImportError as error:
         text = "gradient boosting needs scikit-learn: pip install 'kgml_jax[bench]'"
         raise ImportError(text) from error
-    # Early stopping would set aside shuffled days, neighbours of those it is fitted to.
-    return HistGradientBoostingRegressor(
-        max_iter=iterations, learning_rate=0.05, early_stopping=False, random_state=seed
+    trees = HistGradientBoostingRegressor(
+        max_iter=iterations, learning_rate=0.05, random_state=seed
     )
+    # Early stopping would set aside shuffled days, neighbours of those it is fitted to.
+    return trees.set_params(early_stopping=False)
 
 
 def _fit_predict(

@@ -159,8 +159,9 @@ def summary(scores: xr.Dataset, quantile: float = 0.5) -> xr.Dataset:
     """
     observed = scores["n_observed"] >= MINIMUM_DAYS
     result = scores.map(lambda values: quantile_over_sites(values, quantile), keep_attrs=True)
+    method = "median" if quantile == 0.5 else f"quantile {quantile:g}"
     for name in result.data_vars:
-        result[name].attrs = {**scores[name].attrs, "cell_methods": f"site: quantile {quantile:g}"}
+        result[name].attrs = {**scores[name].attrs, "cell_methods": f"site: {method}"}
     count = {"units": "1", "better": "higher", "long_name": "sites with enough observed days"}
     failed = {"units": "1", "better": "lower", "long_name": "sites with a failed prediction"}
     result["n_sites"] = observed.sum("site").astype(float).assign_attrs(count)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -103,14 +104,13 @@ def compare(
       ValueError: a strategy is not in `values`.
     """
     strategies = [str(name) for name in values["strategy"].values]
-    chosen = (
-        [name for name in strategies if name != reference] if candidates is None else candidates
-    )
-    unknown = [name for name in (reference, *chosen) if name not in strategies]
+    if candidates is None:
+        candidates = [name for name in strategies if name != reference]
+    unknown = [name for name in (reference, *candidates) if name not in strategies]
     if unknown:
         raise ValueError(f"no strategy {', '.join(unknown)}; there are {', '.join(strategies)}")
     settings = bootstrap or Bootstrap()
-    pairs = [_compare_pair(values, reference, name, tolerance, settings) for name in chosen]
+    pairs = [_compare_pair(values, reference, name, tolerance, settings) for name in candidates]
     corrected = holm([pair.p_value for pair in pairs])
     return tuple(
         replace(pair, p_value_holm=float(p)) for pair, p in zip(pairs, corrected, strict=True)
@@ -145,9 +145,9 @@ def _compare_pair(
 
 
 def _label(values: xr.DataArray) -> str:
-    variable = values.coords.get("variable")
-    scalar = variable is not None and variable.ndim == 0
-    return f"{values.name} of {variable.item()}" if scalar else str(values.name)
+    if "variable" not in values.coords or values["variable"].ndim > 0:
+        return str(values.name)
+    return f"{values.name} of {values['variable'].item()}"
 
 
 def signed_rank_p_value(differences: np.ndarray) -> float:
@@ -160,7 +160,8 @@ def signed_rank_p_value(differences: np.ndarray) -> float:
     changed = differences[differences != 0]
     if changed.size == 0:
         return 1.0
-    return float(stats.wilcoxon(changed).pvalue)
+    result: Any = stats.wilcoxon(changed)
+    return float(result.pvalue)
 
 
 def rank_biserial(differences: np.ndarray) -> float:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import rich.markup
 import rich.table
 import xarray as xr
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 
 from kgml_jax.evaluation.statistics import Comparison
 
@@ -22,39 +23,44 @@ DIRECTIONS = {
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of text: what it shows, its columns, and its rows."""
+    """A table of text: what it shows, its columns, its rows, and how many columns are names."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    text_columns: int
 
 
 def score_grid(summary: xr.Dataset, metrics: Sequence[str] = HEADLINE) -> Grid:
     """Tabulates `scores.summary`: a row per variable and strategy, a column per metric.
 
-    Columns name the unit, unless the variables differ in it, and the direction of better skill.
+    The title says what the numbers are and in which units, each column what direction is better.
     """
-    columns = [_heading(summary[name]) for name in metrics]
+    columns = [
+        f"{name.replace('_', ' ')}, {DIRECTIONS[summary[name].attrs['better']]}" for name in metrics
+    ]
     rows = []
     for variable in summary["variable"].values:
         for strategy in summary["strategy"].values:
             cell = summary.sel(variable=variable, strategy=strategy)
             numbers = [number(cell[name].item()) for name in metrics]
             counts = [f"{cell[name].item():.0f}" for name in ("n_sites", "n_failed")]
-            rows.append((_with_units(cell), str(strategy), *numbers, *counts))
-    header = ("variable", "strategy", *columns, "sites", "failed sites")
-    title = str(summary[metrics[0]].attrs.get("cell_methods", "")).replace("0.5", "0.5 (median)")
-    return Grid(title, header, tuple(rows))
+            rows.append((str(variable), str(strategy), *numbers, *counts))
+    header = ("variable", "strategy", *columns, "sites", "failed")
+    return Grid(_title(summary, metrics[0]), header, tuple(rows), text_columns=2)
 
 
-def _heading(values: xr.DataArray) -> str:
-    units = values.attrs["units"]
-    stated = "" if units == "1" or "variable_units" in units else f" [{units}]"
-    return f"{values.name}{stated}, {DIRECTIONS[values.attrs['better']]}"
+def _heading(name: str, better: str) -> str:
+    return f"{name.replace('_', ' ')}, {DIRECTIONS[better]}"
 
 
-def _with_units(cell: xr.Dataset) -> str:
-    return f"{cell['variable'].item()} [{cell['variable_units'].item()}]"
+def _title(summary: xr.Dataset, metric: str) -> str:
+    method = summary[metric].attrs["cell_methods"].removeprefix("site: ")
+    of_unit: dict[str, list[str]] = {}
+    for variable in summary["variable"]:
+        of_unit.setdefault(variable["variable_units"].item(), []).append(variable.item())
+    units = "; ".join(f"{', '.join(names)} in {unit}" for unit, names in of_unit.items())
+    return f"Over sites: {method}. {units}"
 
 
 def number(value: float) -> str:
@@ -65,27 +71,24 @@ def number(value: float) -> str:
 def comparison_grid(comparisons: Sequence[Comparison]) -> Grid:
     """Tabulates `statistics.compare`: a row per comparison."""
     header = (
-        "metric",
-        "candidate",
-        "reference",
+        "comparison",
         "sites",
-        "median improvement",
+        "median gain",
         "interval",
         "p (Holm)",
-        "rank-biserial",
-        "win/tie/loss",
+        "effect size",
+        "win, tie, loss",
         "harmed",
     )
-    return Grid("Paired by site; positive is better", header, tuple(map(_row, comparisons)))
+    title = "Gain over the reference, paired by site; positive is better"
+    return Grid(title, header, tuple(map(_row, comparisons)), text_columns=1)
 
 
 def _row(comparison: Comparison) -> tuple[str, ...]:
     low, high = comparison.interval
     harmed = comparison.harmed_share
     return (
-        comparison.metric,
-        comparison.candidate,
-        comparison.reference,
+        f"{comparison.metric}: {comparison.candidate} against {comparison.reference}",
         str(comparison.n_sites),
         number(comparison.median_improvement),
         f"{number(low)} to {number(high)}",
@@ -97,19 +100,23 @@ def _row(comparison: Comparison) -> tuple[str, ...]:
 
 
 def terminal(grid: Grid) -> rich.table.Table:
-    """Returns the table for `rich.print`."""
-    table = rich.table.Table(title=grid.title)
+    """Returns the table for `rich.print`, with a line wherever the first column changes."""
+    table = rich.table.Table(title=escape(grid.title), box=SIMPLE_HEAD, padding=0, show_edge=False)
     for index, column in enumerate(grid.columns):
-        # Square brackets would be read as markup, and units have them.
-        table.add_column(rich.markup.escape(column), justify="left" if index < 2 else "right")
-    for row in grid.rows:
-        table.add_row(*(rich.markup.escape(cell) for cell in row))
+        is_text = index < grid.text_columns
+        # One word a line, so that in a narrow terminal only names have to give way.
+        heading = column if is_text else "\n".join(column.split())
+        justify = "left" if is_text else "right"
+        table.add_column(escape(heading), justify=justify, overflow="fold")
+    following = [*grid.rows[1:], ("",)]
+    for row, after in zip(grid.rows, following, strict=False):
+        table.add_row(*map(escape, row), end_section=row[0] != after[0])
     return table
 
 
 def markdown(grid: Grid) -> str:
     """Returns the table as Markdown, with a final line break."""
-    rule = [":--" if index < 2 else "--:" for index in range(len(grid.columns))]
+    rule = [":--" if index < grid.text_columns else "--:" for index in range(len(grid.columns))]
     lines = [f"{grid.title}", ""] if grid.title else []
     lines += [f"| {' | '.join(row)} |" for row in (grid.columns, rule, *grid.rows)]
     return "\n".join(lines) + "\n"

@@ -60,7 +60,9 @@ class RecurrentModel:
         """Draws weights; the calibration head starts neutral."""
         return self.network.init(key)
 
-    def predict(self, weights: Weights, site: Site, key: jax.Array | None = None) -> dict[str, Field]:
+    def predict(
+        self, weights: Weights, site: Site, key: jax.Array | None = None
+    ) -> dict[str, Field]:
         """Returns daily fluxes of one site, each of shape (time,), in g C m-2 d-1.
 
         Args:

@@ -1,4 +1,4 @@
-"""What is known of carbon fluxes without an observation: they balance, and respiration is a loss."""
+"""What is known of carbon fluxes without observing them: they balance, respiration is a loss."""
 
 from dataclasses import dataclass
 

@@ -45,16 +45,16 @@ class Crop:
     litter_lignin_to_nitrogen: Field = var(units="1", doc="Lignin per nitrogen of the litter")
 
 
-CORN = Crop(
+CORN: dict[str, float] = dict(
     base_temperature=8.0,
     emergence_time=70.0,
     vegetative_time=820.0,
     reproductive_time=880.0,
     c4=1.0,
-    vcmax=48.0,
+    vcmax=34.0,
     stomatal_slope=1.6,
     clumping=0.85,
-    specific_leaf_area=0.044,
+    specific_leaf_area=0.058,
     root_fraction=0.38,
     root_decline_stage=0.75,
     leaf_fraction=0.66,
@@ -75,16 +75,16 @@ CORN = Crop(
     harvest_efficiency=0.97,
     litter_lignin_to_nitrogen=20.0,
 )
-SOYBEAN = Crop(
+SOYBEAN: dict[str, float] = dict(
     base_temperature=7.0,
     emergence_time=80.0,
     vegetative_time=900.0,
     reproductive_time=720.0,
     c4=0.0,
-    vcmax=95.0,
+    vcmax=80.0,
     stomatal_slope=4.6,
     clumping=0.90,
-    specific_leaf_area=0.052,
+    specific_leaf_area=0.050,
     root_fraction=0.36,
     root_decline_stage=0.75,
     leaf_fraction=0.66,
@@ -105,7 +105,7 @@ SOYBEAN = Crop(
     harvest_efficiency=0.95,
     litter_lignin_to_nitrogen=12.0,
 )
-TABLE: tuple[Crop, ...] = (CORN, SOYBEAN)
+TABLE: tuple[dict[str, float], ...] = (CORN, SOYBEAN)
 """Rows of the crop table, in the order of `Forcing.crop`."""
 
 
@@ -116,6 +116,6 @@ def lookup(index: Field) -> Crop:
     """
     names = [field.name for field in dataclasses.fields(Crop)]
     # One matrix: a day then costs one gather of a row instead of one for every trait.
-    matrix = jnp.asarray([[getattr(crop, name) for name in names] for crop in TABLE])
+    matrix = jnp.asarray([[traits[name] for name in names] for traits in TABLE])
     row = matrix[jnp.clip(index, 0, len(TABLE) - 1).astype(int)]
     return Crop(**dict(zip(names, row, strict=True)))

@@ -7,6 +7,7 @@ import numpy as np
 
 THICKNESS = np.array([0.05, 0.10, 0.15, 0.30, 0.60])  # m
 TOP = np.array([0.0, 0.05, 0.15, 0.30, 0.60])  # m
+MILLIMETRES = 1000.0 * THICKNESS  # thickness in mm: water at a content of 1
 CENTRE = TOP + 0.5 * THICKNESS  # m
 SOIL = 5
 BIOGEOCHEMICAL = 6

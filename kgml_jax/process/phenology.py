@@ -40,9 +40,7 @@ def step(
     stage = phenology.development_stage
     past_anthesis = sstep(stage - 1.0, 0.02)
     rate = (1.0 - past_anthesis) / (crop.vegetative_time * params.vegetative_duration_multiplier)
-    rate = rate + past_anthesis / (
-        crop.reproductive_time * params.reproductive_duration_multiplier
-    )
+    rate = rate + past_anthesis / (crop.reproductive_time * params.reproductive_duration_multiplier)
     unripe = jax.nn.sigmoid(-(stage - 2.0) / 0.01)
     limit = crop.rooting_depth * params.rooting_depth_multiplier
     room = jax.nn.sigmoid(-(phenology.root_depth - limit) / 0.02)

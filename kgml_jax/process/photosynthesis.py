@@ -23,7 +23,8 @@ PHOTONS = 0.5 * 4.57  # umol PAR per J of global radiation
 CARBON = 12.0e-6  # g C per umol
 NITROGEN_PROFILE = 0.3  # decline of capacity per leaf area
 BEAM_ABSORPTANCE = 0.85
-CANOPY_ABSORPTANCE = 0.92
+# The root of the leaf value: beam light on shaded leaves is then never negative.
+CANOPY_ABSORPTANCE = BEAM_ABSORPTANCE**0.5
 DIFFUSE_EXTINCTION = 0.719
 GAUSS_NODES = np.array([0.1127, 0.5, 0.8873])
 GAUSS_WEIGHTS = np.array([0.2778, 0.4444, 0.2778])
@@ -130,7 +131,7 @@ def _sun_and_shade(
     # Absorbed photons of (sunlit, shaded) leaves per ground area, and the same split of capacity
     # per unit capacity at the top; leading axis 2. De Pury and Farquhar (1997), eqs. 20, 22, 26.
     black = 0.5 * clumping / elevation_sine
-    scattering = jnp.sqrt(BEAM_ABSORPTANCE) * black
+    scattering = CANOPY_ABSORPTANCE * black
     sky = DIFFUSE_EXTINCTION * clumping
     full = lambda k: -jnp.expm1(-k * leaf_area)
     total = CANOPY_ABSORPTANCE * (beam * full(scattering) + diffuse * full(sky))
@@ -140,7 +141,7 @@ def _sun_and_shade(
     sunlit += beam * (scattered - BEAM_ABSORPTANCE * 0.5 * full(2.0 * black))
     capacity = full(NITROGEN_PROFILE) / NITROGEN_PROFILE
     capacity_sunlit = full(NITROGEN_PROFILE + black) / (NITROGEN_PROFILE + black)
-    light = jnp.stack([sunlit, spos(total - sunlit, 10.0) * full(1.0)])
+    light = jnp.stack([sunlit, jnp.maximum(total - sunlit, 0.0)])
     return light, jnp.stack([capacity_sunlit, capacity - capacity_sunlit])
 
 

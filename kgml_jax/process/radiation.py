@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from kgml_jax.process.drivers import Attributes, Forcing
-from kgml_jax.process.smooth import spos
+from kgml_jax.process.smooth import Real, spos
 from kgml_jax.records import Field, record, var
 
 STEFAN_BOLTZMANN = 4.903e-9  # MJ K-4 m-2 d-1
@@ -107,7 +107,7 @@ def net_longwave(
     return emission * (0.34 - 0.14 * jnp.sqrt(vapour_pressure)) * cloud
 
 
-def net_radiation(forcing: Forcing, atmosphere: Atmosphere, albedo: Field) -> Field:
+def net_radiation(forcing: Forcing, atmosphere: Atmosphere, albedo: Real) -> Field:
     """Net radiation of a surface with `albedo`, MJ m-2 d-1 (eq. 40); can be negative."""
     longwave = net_longwave(
         forcing.air_temperature_max,

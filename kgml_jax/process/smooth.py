@@ -5,8 +5,10 @@ import jax.numpy as jnp
 
 from kgml_jax.records import Field
 
+Real = Field | float
 
-def smin(a: Field, b: Field, theta: float = 0.98) -> Field:
+
+def smin(a: Real, b: Real, theta: float = 0.98) -> Field:
     """Smooth minimum of two non-negative numbers, never above the smaller one.
 
     The lower root of the non-rectangular hyperbola `theta m^2 - (a + b) m + a b = 0`, in the form
@@ -22,7 +24,7 @@ def spos(x: Field, sharpness: float = 1.0) -> Field:
     return jax.nn.softplus(sharpness * x) / sharpness
 
 
-def sstep(x: Field, width: float) -> Field:
+def sstep(x: Field, width: Real) -> Field:
     """Smooth step from 0 to 1 around x = 0."""
     return jax.nn.sigmoid(x / width)
 
@@ -42,7 +44,7 @@ def above(amount: Field, threshold: Field, roundness: float = 1e-4) -> Field:
     return 0.5 * (difference + jnp.sqrt(difference**2 + 4.0 * roundness * amount * threshold))
 
 
-def frac(rate: Field) -> Field:
+def frac(rate: Real) -> Field:
     """Fraction of a pool lost in one day at `rate` per day; below 1 for any rate."""
     return -jnp.expm1(-rate)
 

@@ -73,7 +73,7 @@ def hydraulics(params: Params, attributes: Attributes) -> Hydraulics:
 
 def content(soil: Field) -> Field:
     """Volumetric water content of the layers, m3 m-3, shape (5,)."""
-    return soil / (1000.0 * layers.THICKNESS)
+    return soil / layers.MILLIMETRES
 
 
 def relative(soil: Field, hydraulic: Hydraulics) -> Field:
@@ -108,8 +108,8 @@ def _cascade(
     params: Params, soil: Field, infiltration: Field, hydraulic: Hydraulics
 ) -> tuple[list[Field], Field]:
     # Each layer passes on what it holds above field capacity, delayed by its travel time.
-    capacity = 1000.0 * layers.THICKNESS * hydraulic.field_capacity
-    free = 1000.0 * layers.THICKNESS * (hydraulic.saturation - hydraulic.field_capacity)
+    capacity = hydraulic.field_capacity * layers.MILLIMETRES
+    free = (hydraulic.saturation - hydraulic.field_capacity) * layers.MILLIMETRES
     leaving = frac(1.0 / (free / (24.0 * hydraulic.conductivity) + 0.05))
     flow, held = infiltration, []
     for layer in range(layers.SOIL):
@@ -123,7 +123,7 @@ def _cascade(
 
 def _overflow(held: list[Field], hydraulic: Hydraulics) -> tuple[Field, Field]:
     # Water above saturation rises layer by layer; what leaves the top layer runs off.
-    saturation = 1000.0 * layers.THICKNESS * hydraulic.saturation
+    saturation = hydraulic.saturation * layers.MILLIMETRES
     rising, kept = jnp.zeros_like(held[0]), []
     for layer in reversed(range(layers.SOIL)):
         water = held[layer] + rising
@@ -140,11 +140,8 @@ def step(
     Returns:
       The soil water (5,), runoff and drainage below 1.2 m, in mm.
     """
-    wetness = jnp.sum(
-        sat01(relative(soil, hydraulic)[: layers.TOPSOIL])
-        * layers.THICKNESS[: layers.TOPSOIL]
-        / layers.THICKNESS[: layers.TOPSOIL].sum()
-    )
+    upper = layers.THICKNESS[: layers.TOPSOIL]
+    wetness = jnp.sum(sat01(relative(soil, hydraulic)[: layers.TOPSOIL]) * upper) / upper.sum()
     surface = runoff(params.curve_number * (0.85 + 0.2 * wetness), arriving)
     held, drainage = _cascade(params, soil, arriving - surface, hydraulic)
     soil, overflow = _overflow(held, hydraulic)

@@ -72,7 +72,9 @@ def restore(folder: Path, template: Any) -> Any:
         with ocp.StandardCheckpointer() as checkpointer:
             stored = checkpointer.restore(folder.resolve() / "tree", abstract)
     except (ValueError, OSError, KeyError) as error:
-        raise CheckpointError(f"{folder}: the arrays cannot be read as this model's: {error}") from None
+        raise CheckpointError(
+            f"{folder}: the arrays cannot be read as this model's: {error}"
+        ) from None
     mismatched = [
         jax.tree_util.keystr(path)
         for (path, found), wanted in zip(
@@ -81,5 +83,7 @@ def restore(folder: Path, template: Any) -> Any:
         if found.shape != wanted.shape
     ]
     if mismatched:
-        raise CheckpointError(f"{folder}: shapes differ from the model's at {', '.join(mismatched)}")
+        raise CheckpointError(
+            f"{folder}: shapes differ from the model's at {', '.join(mismatched)}"
+        )
     return stored

@@ -26,7 +26,7 @@ def map_sites(
       function: `function(*shared_arguments, *site_arguments)` for one site.
       mesh: devices; each takes an equal share of the sites.
       site_batch: sites a device advances at once. 1 runs them one after the other, which is the
-        fastest on a CPU; more fill an accelerator and cost memory. The result does not depend on it.
+        fastest on a CPU; more fill an accelerator and cost memory. Results do not depend on it.
       shared: how many leading arguments are shared by all sites.
 
     Returns:
@@ -39,7 +39,9 @@ def map_sites(
         return jax.lax.map(one, own, batch_size=site_batch if site_batch > 1 else None)
 
     def mapped(*arguments: Any) -> Any:
-        specs = (PartitionSpec(),) * shared + (PartitionSpec(SITE_AXIS),) * (len(arguments) - shared)
+        specs = (PartitionSpec(),) * shared + (PartitionSpec(SITE_AXIS),) * (
+            len(arguments) - shared
+        )
         return jax.shard_map(
             on_one_device,
             mesh=mesh,

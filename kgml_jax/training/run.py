@@ -1,7 +1,6 @@
 """The Python loop around the compiled rounds of a descent; it alone decides when to stop."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -12,6 +11,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from kgml_jax.adaptation import Adaptation, Weights
 from kgml_jax.models.protocol import Model
 from kgml_jax.objectives.compose import Total
+from kgml_jax.records import record
 from kgml_jax.training.fit import Descent, Direct, Fit, Settings
 from kgml_jax.training.mapping import SITE_AXIS, map_sites, pad_sites, site_mesh
 from kgml_jax.training.windows import Unit
@@ -24,7 +24,7 @@ class DivergedError(RuntimeError):
     """Pretraining met a loss or gradient that is not finite before anything was learnt."""
 
 
-@dataclass(frozen=True)
+@record
 class Calibration:
     """Outcome of fitting many units at once; arrays have a leading unit axis.
 
@@ -39,12 +39,12 @@ class Calibration:
     """
 
     phi: Any
-    start_error: np.ndarray
-    best_error: np.ndarray
-    best_step: np.ndarray
-    steps: np.ndarray
-    healthy: np.ndarray
-    accepted: np.ndarray
+    start_error: Any
+    best_error: Any
+    best_step: Any
+    steps: Any
+    healthy: Any
+    accepted: Any
 
 
 def pretrain(
@@ -140,6 +140,33 @@ def calibrate(
         fit = advance(weights, fit, padded)
         on_round({name: value[:count] for name, value in _report(fit).items()})
     return _outcome(jax.tree.map(lambda leaf: leaf[:count], fit))
+
+
+def validation_errors(
+    model: Model,
+    objective: Total,
+    weights: Weights,
+    units: Unit,
+    adaptation: Adaptation,
+    phi: Any,
+    site_batch: int = 8,
+) -> np.ndarray:
+    """Returns the prediction error of each unit on its validation days, given what it owns.
+
+    Args:
+      model: predicts one site.
+      objective: its term "error" is returned.
+      weights: where `phi` starts from.
+      units: windows of each unit, leaves (unit, window, time).
+      adaptation: how `phi` changes the weights.
+      phi: leading unit axis.
+      site_batch: units a device looks at at once.
+    """
+    descent = Descent(model, objective, adaptation, Settings(steps=0))
+    mesh = site_mesh()
+    padded = pad_sites((phi, units), mesh.size)
+    errors = jax.jit(map_sites(descent.validation_error, mesh, site_batch, 1))(weights, *padded)
+    return np.asarray(errors)[: len(units.identity)]
 
 
 def _outcome(fit: Fit) -> Calibration:

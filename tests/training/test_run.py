@@ -22,9 +22,7 @@ def fit(sites, key, units=None, settings=SETTINGS, adaptation="full", **options)
     weights = MODEL.init(jax.random.key(5))
     units = units_of(sites) if units is None else units
     adaptation = PRESETS[adaptation]
-    return calibrate(
-        MODEL, toys.OBJECTIVE, weights, units, adaptation, settings, key, **options
-    )
+    return calibrate(MODEL, toys.OBJECTIVE, weights, units, adaptation, settings, key, **options)
 
 
 def leaves(outcome):

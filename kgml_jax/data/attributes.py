@@ -32,7 +32,7 @@ def load(path: Path | None, near: Path) -> pd.DataFrame:
             return pd.DataFrame()
     if not path.is_file():
         raise DataError("no such file", file=path, expected="a table of site metadata")
-    table = tables.frame(tables.contents(path), path.name)
+    table = pd.DataFrame(tables.columns(tables.contents(path), path.name))
     if "site" not in table:
         raise DataError("no column 'site'", file=path, found=", ".join(table.columns))
     if table["site"].duplicated().any():
@@ -49,7 +49,7 @@ def attach(dataset: xr.Dataset, table: pd.DataFrame) -> tuple[xr.Dataset, list[N
     """
     site = dataset.attrs["site"]
     row = table.loc[site] if site in table.index else pd.Series(dtype=object)
-    values, notes, missing = {}, [], []
+    values, missing = {}, []
     for name, quantity in ATTRIBUTES.items():
         if name in dataset and np.isfinite(dataset[name].item()):
             continue
@@ -59,9 +59,8 @@ def attach(dataset: xr.Dataset, table: pd.DataFrame) -> tuple[xr.Dataset, list[N
             value = quantity.default
         if value is not None and name != "mean_annual_temperature":
             values[name] = ((), value, {"units": quantity.units})
-    notes += _defaults(site, missing)
     group = dataset.attrs.get("group") or _group(row, dataset)
-    return dataset.assign(values).assign_attrs(group=group), notes
+    return dataset.assign(values).assign_attrs(group=group), _defaults(site, missing)
 
 
 def _defaults(site: str, missing: list[str]) -> list[Note]:
@@ -84,5 +83,8 @@ def _group(row: pd.Series, dataset: xr.Dataset) -> str:
 
 
 def _number(value: object) -> float | None:
-    number = pd.to_numeric(value, errors="coerce")  # type: ignore[call-overload]
-    return None if number is None or not np.isfinite(number) else float(number)
+    try:
+        number = float(str(value))
+    except ValueError:
+        return None
+    return number if np.isfinite(number) else None

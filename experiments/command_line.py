@@ -1,0 +1,37 @@
+"""What every program shares: a config becomes a command line, an error one line and status 2."""
+
+import sys
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
+
+import tyro
+
+Config = TypeVar("Config")
+
+
+def run(main: Callable[[Config], int | None], config_type: type[Config]) -> NoReturn:
+    """Parses the command line into a config, calls `main`, and exits with its status.
+
+    What a user can put right (a wrong file, name or value) is one message on stderr and status 2;
+    with `debug` set in the config it is the traceback.
+
+    Args:
+      main: returns the exit status; None is 0.
+      config_type: a dataclass; its fields are the options, their docstrings the help.
+    """
+    config = tyro.cli(config_type)
+    try:
+        status = main(config)
+    except (ValueError, FileNotFoundError, KeyError) as error:
+        if getattr(config, "debug", False):
+            raise
+        print(f"error: {message(error)}", file=sys.stderr)
+        status = 2
+    sys.exit(status or 0)
+
+
+def message(error: Exception) -> str:
+    """Returns what an error says; a KeyError would quote it."""
+    if isinstance(error, KeyError) and error.args:
+        return str(error.args[0])
+    return str(error) or type(error).__name__

@@ -1,0 +1,152 @@
+"""Pretrains one global network on all sites; run as `python experiments/pretrain.py --help`."""
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import command_line
+import inputs
+import jax
+import numpy as np
+import reporting
+import run_directory
+
+from kgml_jax.data.splits import leaky_inputs
+from kgml_jax.models.features import DEFAULT_INPUTS, LEGACY_INPUTS, Scaling, fit_scaling
+from kgml_jax.models.protocol import model_to_json
+from kgml_jax.models.recurrent import RecurrentModel
+from kgml_jax.objectives.compose import Term, Total
+from kgml_jax.objectives.errors import MaskedError
+from kgml_jax.objectives.knowledge import MassBalance, NonNegativity
+from kgml_jax.sites import TRAIN, VALIDATION, Sites
+from kgml_jax.training import checkpoint
+from kgml_jax.training.fit import Settings
+from kgml_jax.training.predict import predict_sites
+from kgml_jax.training.run import pretrain
+from kgml_jax.training.windows import make_units
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Pretrain one global network on all sites together."""
+
+    run: Path = Path("runs/pretrain")
+    """Folder for everything this run writes."""
+    data: inputs.Data = field(default_factory=inputs.Data)
+    split: inputs.SplitChoice = field(default_factory=inputs.SplitChoice)
+    seed: int = 0
+    """Seed of the weights, batches and dropout."""
+    inputs: Literal["default", "legacy"] = "default"
+    """legacy adds GPP as an input, as KGML-ag does; tower GPP leaks NEE and Reco."""
+    hidden: int = 32
+    """Width of every recurrent layer."""
+    balance: Literal["hard", "soft"] = "hard"
+    """hard: NEE := Ra + Rh - GPP; soft: NEE has a network of its own."""
+    dropout: float = 0.2
+    """Share of the shared units dropped in training."""
+    steps: int = 1500
+    """Most gradient steps."""
+    batch: int = 16
+    """Site-years a step looks at."""
+    learning_rate: float = 3e-3
+    """Peak learning rate; rises over 50 steps, then falls along a cosine."""
+    weight_decay: float = 1e-4
+    """AdamW's decoupled weight decay."""
+    warmup_days: int = 60
+    """Days before 1 January that bring the state up to date and are not scored."""
+    validate_every: int = 25
+    """Steps between validations."""
+    patience: int = 20
+    """Validations without improvement before training stops."""
+    balance_weight: float = 1.0
+    """Weight of the mass-balance term (g C m-2 d-1 beyond 1 % of respiration)."""
+    overwrite: bool = False
+    """Replace the run directory if it exists."""
+    debug: bool = False
+    """Show tracebacks."""
+
+
+def make_objective(scaling: Scaling, balance_weight: float) -> Total:
+    """Returns masked standardised error, mass balance and non-negativity."""
+    error = MaskedError(scales=tuple((scale.name, scale.sd) for scale in scaling.targets))
+    return Total(
+        terms=(
+            Term("error", error),
+            Term("mass_balance", MassBalance(), balance_weight),
+            Term("non_negativity", NonNegativity(), balance_weight),
+        )
+    )
+
+
+def make_model(config: PretrainConfig, sites: Sites, roles: np.ndarray) -> RecurrentModel:
+    """Returns the network with its standardisation fitted on the training days."""
+    legacy = config.inputs == "legacy"
+    names = LEGACY_INPUTS if legacy else DEFAULT_INPUTS
+    warning = leaky_inputs(names, tuple(sites.site.targets))
+    if warning:
+        reporting.warn(warning)
+    return RecurrentModel(
+        scaling=fit_scaling(names, sites, roles),
+        hidden=config.hidden,
+        gpp="input" if legacy else "predicted",
+        balance=config.balance,
+        dropout=config.dropout,
+    )
+
+
+def main(config: PretrainConfig) -> None:
+    """Trains, scores the held-out days, and writes the run directory."""
+    sites, truth = inputs.load(config.data)
+    split = inputs.make_split(config.split, sites)
+    roles = split.roles(sites)
+    model = make_model(config, sites, roles)
+    objective = make_objective(model.scaling, config.balance_weight)
+    folder = run_directory.create(config.run, config, config.overwrite)
+    run_directory.write_json(folder / "split.json", json.loads(split.to_json()))
+    if truth is not None:
+        reporting.write_dataset(folder / "synthetic_world.nc", truth)
+
+    everyone = [list(np.flatnonzero((roles == TRAIN).any(axis=1)))]
+    units = make_units(sites, roles, everyone, config.warmup_days, TRAIN, VALIDATION)
+    unit = jax.tree.map(lambda leaf: leaf[0], units)
+    init_key, fit_key = jax.random.split(jax.random.key(config.seed))
+    settings = Settings(
+        steps=config.steps,
+        batch=config.batch,
+        learning_rate=config.learning_rate,
+        warmup_steps=50,
+        cosine=True,
+        weight_decay=config.weight_decay,
+        validate_every=config.validate_every,
+        patience=config.patience,
+        dropout=config.dropout > 0,
+    )
+    started = time.perf_counter()
+    with reporting.Progress("pretraining", config.steps, folder) as progress:
+        weights, fit = pretrain(
+            model, objective, model.init(init_key), unit, settings, fit_key, progress
+        )
+    seconds = time.perf_counter() - started
+    header = {
+        "model": model_to_json(model),
+        "split": json.loads(split.to_json()),
+        "balance_weight": config.balance_weight,
+        "warmup_days": config.warmup_days,
+    }
+    checkpoint.save(folder / "checkpoint", "pretrained", weights, run_directory.plain(header))
+    predictions = {"pretrained": predict_sites(model, weights, sites)}
+    summary: dict[str, Any] = {
+        "sites": len(sites),
+        "split": split.kind,
+        "steps": int(fit.step),
+        "best_step": int(fit.best_step),
+        "best_validation_error": float(fit.best_error),
+        "seconds": seconds,
+    }
+    reporting.finish_pretraining(folder, sites, split, predictions, model.scaling, summary)
+
+
+if __name__ == "__main__":
+    command_line.run(main, PretrainConfig)

@@ -1,0 +1,82 @@
+"""Reading back what `pretrain.py` and `calibrate.py` wrote."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import inputs
+import jax
+import numpy as np
+import run_directory
+
+from kgml_jax.adaptation import Weights
+from kgml_jax.data.schema import DataError
+from kgml_jax.data.splits import Split
+from kgml_jax.models.protocol import model_from_json
+from kgml_jax.models.recurrent import RecurrentModel
+from kgml_jax.sites import TEST, TRAIN, VALIDATION, Sites
+from kgml_jax.training import checkpoint
+
+MODELS = {"RecurrentModel": RecurrentModel}
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A finished pretraining run: model with its standardisation, weights, split and data."""
+
+    model: RecurrentModel
+    weights: Weights
+    split: Split
+    data: inputs.Data
+    header: dict[str, Any]
+
+
+def load(run: Path) -> Pretrained:
+    """Reads a pretraining run.
+
+    Raises:
+      ValueError: the folder is no finished pretraining run, or of another schema.
+    """
+    header = checkpoint.read_header(run / "checkpoint", "pretrained")
+    config = run_directory.read_json(run / "config.json")
+    model = model_from_json(MODELS, header["model"])
+    template = jax.eval_shape(model.init, jax.random.key(0))
+    return Pretrained(
+        model=model,
+        weights=checkpoint.restore(run / "checkpoint", template),
+        split=Split.from_json(json.dumps(header["split"])),
+        data=data_from_json(config["data"]),
+        header=header,
+    )
+
+
+def data_from_json(described: dict[str, Any]) -> inputs.Data:
+    """Returns the data choice that a run's `config.json` holds."""
+    paths = {
+        name: None if described[name] is None else Path(described[name])
+        for name in ("data", "metadata")
+    }
+    return inputs.Data(**{**described, **paths})
+
+
+def assert_unseen(pretrained: Split, split: Split, sites: Sites) -> None:
+    """Refuses to score days the pretrained weights were trained or stopped on.
+
+    Raises:
+      DataError: naming the site and the first such day.
+    """
+    known = [row for row, name in enumerate(sites.names) if name in pretrained.intervals]
+    if not known:
+        return
+    shared = sites.take(known)
+    before, now = pretrained.roles(shared), split.roles(shared)
+    seen = ((before == TRAIN) | (before == VALIDATION)) & (now == TEST)
+    for row in np.flatnonzero(seen.any(axis=1)):
+        dates = np.asarray(shared.site.calendar.date)[row, seen[row]].astype("datetime64[D]")
+        raise DataError(
+            "the pretrained model saw test days of this split",
+            site=shared.names[row],
+            found=f"{len(dates)} days from {dates[0]}",
+            expected="test days outside its training and validation years",
+        )

@@ -1,0 +1,246 @@
+"""What programs show and write: progress, tables, figures, datasets, closing words."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import rich.progress
+import rich.table
+import run_directory
+import xarray as xr
+from inputs import test_days
+from rich.console import Console
+
+from kgml_jax.adaptation import Weights, trained_share
+from kgml_jax.data.splits import Split
+from kgml_jax.evaluation import figures, physics, scores, statistics, tables
+from kgml_jax.models.features import Scaling
+from kgml_jax.sites import Sites
+from kgml_jax.training.strategies import STRATEGIES
+
+Predictions = dict[str, dict[str, np.ndarray]]
+
+OUT = Console(soft_wrap=True)
+ERR = Console(stderr=True, soft_wrap=True)
+HEADLINE_VARIABLE = "NEE"
+
+
+def warn(message: str) -> None:
+    """Prints a warning to stderr."""
+    ERR.print(f"[yellow]warning:[/] {message}", highlight=False)
+
+
+def say(message: str) -> None:
+    """Prints a line to stdout as it is."""
+    OUT.print(message, highlight=False, markup=False)
+
+
+class Progress:
+    """A progress bar over steps that also logs each round to `metrics.jsonl`."""
+
+    def __init__(self, label: str, steps: int, folder: Path, **context: Any) -> None:
+        columns = (
+            rich.progress.TextColumn("{task.description:<24}"),
+            rich.progress.BarColumn(),
+            rich.progress.MofNCompleteColumn(),
+            rich.progress.TimeElapsedColumn(),
+            rich.progress.TextColumn("{task.fields[state]}"),
+        )
+        self._bar = rich.progress.Progress(*columns, console=ERR)
+        self._task = self._bar.add_task(label, total=steps, state="compiling")
+        self._folder = folder
+        self._context = context
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def __call__(self, report: dict[str, np.ndarray]) -> None:
+        """Takes the report of one round; see `kgml_jax.training.run.OnRound`."""
+        best = np.atleast_1d(report["best_error"])
+        active = int(np.sum(report["active"]))
+        state = f"validation {np.nanmedian(best):.3f}"
+        state += f", {active} of {best.size} sites active" if best.size > 1 else ""
+        self._bar.update(self._task, completed=int(np.max(report["step"])), state=state)
+        row = {
+            **self._context,
+            "step": int(np.max(report["step"])),
+            "train_loss": report["training_loss"],
+            "validation_loss": report["validation_error"],
+            "best_validation_loss": report["best_error"],
+            "learning_rate": report["rate"],
+            "active": active,
+        }
+        run_directory.append_metrics(self._folder, row)
+
+
+def write_dataset(path: Path, dataset: xr.Dataset) -> None:
+    """Writes netCDF: version 4 where h5netcdf is installed, else version 3 through scipy."""
+    try:
+        import h5netcdf  # noqa: F401
+    except ImportError:
+        dataset.to_netcdf(path, engine="scipy")
+    else:
+        dataset.to_netcdf(path, engine="h5netcdf")
+
+
+def score_all(
+    predictions: Predictions, sites: Sites, days: np.ndarray, scaling: Scaling
+) -> xr.Dataset:
+    """Scores strategies per site and variable, with physics and the standardised error."""
+    result = scores.score(predictions, sites, days)
+    sd = {scale.name: scale.sd for scale in scaling.targets}
+    known = [name for name in result["variable"].values if name in sd]
+    result["standardised_mse"] = scores.standardised_mse(result.sel(variable=known), sd)
+    return result.merge(physics.balance(predictions, sites, days), compat="override")
+
+
+def variable_summaries(results: xr.Dataset, strategy: str) -> dict[str, dict[str, float]]:
+    """Returns the medians over sites of each metric, by variable."""
+    medians = scores.summary(_metrics_only(results)).sel(strategy=strategy)
+    return {
+        str(variable): {
+            str(metric): float(medians[metric].sel(variable=variable))
+            for metric in medians.data_vars
+        }
+        for variable in medians["variable"].values
+    }
+
+
+def print_strategies(names: tuple[str, ...], weights: Weights) -> None:
+    """Prints what each strategy trains and what share of the model's numbers a site owns."""
+    table = rich.table.Table(
+        "strategy", "what a site owns", "share", "starts from", title_justify="left"
+    )
+    for name in names:
+        strategy = STRATEGIES[name]
+        start = "fresh weights" if strategy.scratch else "the pretrained weights"
+        share = f"{trained_share(strategy.adaptation, weights):.2%}"
+        table.add_row(name, strategy.doc, share, start)
+    OUT.print(table)
+
+
+def comparisons(results: xr.Dataset, reference: str) -> list[dict[str, Any]]:
+    """Compares every strategy with the reference, and FTBSC with training from scratch, by site."""
+    values = results["standardised_mse"]
+    names = [str(name) for name in values["strategy"].values]
+    pairs = list(statistics.compare(values, reference)) if len(names) > 1 else []
+    for scratch in ("site-only", "group-only"):
+        if scratch in names and "ftbsc" in names:
+            pairs += statistics.compare(values, scratch, ["ftbsc"])
+    return [run_directory.plain(pair) for pair in pairs]
+
+
+def finish_calibration(folder: Path, summary: dict[str, Any], results: xr.Dataset) -> None:
+    """Prints the tables and says in plain words what came out."""
+    print_medians(results)
+    table = rich.table.Table(
+        "strategy", "mse", "r2", "accepted", "harmed", "not finite", "balance residual", "s"
+    )
+    for name, row in summary["strategies"].items():
+        counts = [
+            row[key] for key in ("sites_accepted", "sites_harmed_on_test", "sites_not_finite")
+        ]
+        cells = [f"{row['median_mse']:.3f}", f"{row['median_r2']:.3f}", *map(str, counts)]
+        table.add_row(name, *cells, f"{row['balance_residual']:.2e}", f"{row['seconds']:.0f}")
+    OUT.print(table)
+    for pair in summary["comparisons"]:
+        say(
+            f"{pair['candidate']} against {pair['reference']}: better at {pair['wins']} of "
+            f"{pair['n_sites']} sites, worse at {pair['losses']}, Wilcoxon p = {pair['p_value']:.2g}"
+        )
+    say(
+        f"Calibrated {summary['sites']} sites; mse is the {summary['headline']}.\n"
+        f"Everything is in {folder}. Next, predict and score with it:\n"
+        f"  python experiments/evaluate.py --from {folder}"
+    )
+
+
+def print_medians(results: xr.Dataset) -> None:
+    """Prints the table of medians over sites."""
+    OUT.print(tables.terminal(tables.score_grid(scores.summary(_metrics_only(results)))))
+
+
+def _metrics_only(results: xr.Dataset) -> xr.Dataset:
+    names = [name for name, values in results.data_vars.items() if "variable" in values.dims]
+    return results[names]
+
+
+def draw(
+    folder: Path,
+    sites: Sites,
+    split: Split,
+    predictions: Predictions,
+    results: xr.Dataset,
+    days: np.ndarray,
+) -> None:
+    """Draws time series of telling sites, scatter plots, and gains over the pretrained model."""
+    roles = split.roles(sites)
+    for name in telling_sites(results):
+        for variable in (HEADLINE_VARIABLE, "Reco"):
+            if variable in sites.site.targets:
+                path = folder / f"series_{variable}_{name}.png"
+                figures.time_series(path, sites, predictions, name, variable, roles=roles)
+    for variable in (str(name) for name in results["variable"].values):
+        figures.scatter(folder / f"scatter_{variable}.png", sites, predictions, variable, days)
+    reference, *others = [str(name) for name in results["strategy"].values]
+    for strategy in others:
+        path = folder / f"gain_{strategy}.png"
+        figures.gain_per_site(path, results["standardised_mse"], reference, strategy)
+
+
+def telling_sites(results: xr.Dataset) -> list[str]:
+    """Returns the best, the median and the worst site of the last strategy."""
+    errors = results["standardised_mse"].isel(strategy=-1)
+    ranked = errors.where(np.isfinite(errors), drop=True).sortby(errors)
+    names = [str(name) for name in ranked["site"].values]
+    return list(dict.fromkeys([names[0], names[len(names) // 2], names[-1]])) if names else []
+
+
+def draw_learning(folder: Path, run: Path) -> None:
+    """Draws the learning curves of every strategy in `metrics.jsonl`."""
+    rows = run_directory.read_metrics(run)
+    for strategy in dict.fromkeys(row.get("strategy", "pretraining") for row in rows):
+        own = [row for row in rows if row.get("strategy", "pretraining") == strategy]
+        if len(own) > 1:
+            figures.learning_curves(folder / f"learning_{strategy}.png", own)
+
+
+def finish_pretraining(
+    folder: Path,
+    sites: Sites,
+    split: Split,
+    predictions: Predictions,
+    scaling: Scaling,
+    summary: dict[str, Any],
+) -> None:
+    """Scores the held-out days, draws, writes `summary.json` and says what was done."""
+    days = test_days(split, sites)
+    if not days.any():
+        warn("the split holds no test day: nothing is scored")
+        run_directory.write_json(folder / "summary.json", summary)
+        return
+    results = score_all(predictions, sites, days, scaling)
+    draw(folder / "figures", sites, split, predictions, results, days)
+    draw_learning(folder / "figures", folder)
+    write_dataset(folder / "sites.nc", results)
+    summary["median_mse"] = float(results["standardised_mse"].median())
+    summary["balance_residual"] = float(results["balance_residual"].mean())
+    summary["variables"] = variable_summaries(results, "pretrained")
+    run_directory.write_json(folder / "summary.json", summary)
+    print_medians(results)
+    say(
+        f"Pretrained one network on {summary['sites']} sites in {summary['steps']} steps "
+        f"({summary['seconds']:.0f} s); the table scores the held-out days.\n"
+        f"Everything is in {folder}. Next, calibrate every site:\n"
+        f"  python experiments/calibrate.py --from {folder}"
+    )

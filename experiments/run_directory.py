@@ -1,0 +1,85 @@
+"""Run directories: one folder holds all a program writes, and nothing is written outside it."""
+
+import dataclasses
+import json
+import platform
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+PACKAGES = ("kgml_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
+
+
+def create(folder: Path, config: Any, overwrite: bool) -> Path:
+    """Makes the folder and writes `config.json` and `versions.json` into it.
+
+    Raises:
+      ValueError: the folder is in use and `overwrite` is False, or it is no run directory.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if not overwrite:
+            raise ValueError(f"{folder} exists already; choose another --run or add --overwrite")
+        if not (folder / "config.json").is_file():
+            raise ValueError(f"{folder} is not a run directory, so it is not overwritten")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "config.json", plain(config))
+    versions = {name: version(name) for name in PACKAGES}
+    device = jax.devices()[0]
+    versions |= {"python": platform.python_version(), "device": device.device_kind}
+    write_json(folder / "versions.json", versions)
+    return folder
+
+
+def plain(value: Any) -> Any:
+    """Returns a dataclass as JSON values; paths become text, non-finite numbers become null."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return plain(dataclasses.asdict(value))
+    if isinstance(value, dict):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return str(value) if isinstance(value, Path) else value
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file in one step: a reader sees all of it or none."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(plain(value), indent=2, allow_nan=False) + "\n")
+    partial.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON file of a run directory.
+
+    Raises:
+      ValueError: the file is missing or not JSON.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path} is missing; is {path.parent} a finished run?")
+    try:
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from error
+
+
+def append_metrics(folder: Path, row: dict[str, Any]) -> None:
+    """Appends one line to `metrics.jsonl`."""
+    with (folder / "metrics.jsonl").open("a") as lines:
+        lines.write(json.dumps(plain(row), allow_nan=False) + "\n")
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """Reads all lines of `metrics.jsonl`; none if nothing was logged."""
+    path = folder / "metrics.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []

@@ -1,0 +1,244 @@
+"""Splits of site-days into train, validation and test, by whole calendar years or whole sites."""
+
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kgml_jax.data.schema import DataError, listed
+from kgml_jax.data.years import Interval, SiteYears, divide, divide_blocks, whole
+from kgml_jax.sites import TEST, TRAIN, VALIDATION, Sites
+
+ROLES = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
+
+_LEAKING_INPUT = "prescribed_gpp"
+_LEAKED_TARGETS = ("NEE", "Reco", "GPP")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which days of which site are for what: a value that can be saved with a run."""
+
+    kind: str
+    intervals: dict[str, tuple[Interval, ...]]
+    """By site, `(first date, last date, role)` with ISO dates, both inclusive."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """The arguments that made the split."""
+
+    def roles(self, sites: Sites) -> np.ndarray:
+        """Returns the role of every day, int8 `(site, time)`; 0 on padding and outside the split.
+
+        Raises:
+          DataError: a site of `sites` is not in the split.
+        """
+        roles = np.zeros(np.shape(sites.site.valid), dtype=np.int8)
+        dates = np.asarray(sites.site.calendar.date)
+        for row, name in enumerate(sites.names):
+            if name not in self.intervals:
+                raise DataError("the split does not know the site", site=name)
+            for first, last, role in self.intervals[name]:
+                inside = (dates[row] >= _day(first)) & (dates[row] <= _day(last))
+                roles[row, inside] = ROLES[role]
+        return np.where(np.asarray(sites.site.valid), roles, np.int8(0))
+
+    def assert_disjoint(self) -> None:
+        """Refuses a split in which a day, or a calendar year with a test day, has two roles.
+
+        Raises:
+          DataError: naming the site and the days or years.
+        """
+        for site, intervals in self.intervals.items():
+            _check_days(site, intervals)
+            _check_years(site, intervals)
+
+    def assert_covers(self, sites: Sites) -> None:
+        """Refuses a split whose sites are not those of the data.
+
+        Raises:
+          DataError: a site is in the split but not in the data, or the other way round.
+        """
+        unknown = sorted(set(self.intervals) - set(sites.names))
+        if unknown:
+            raise DataError(
+                "the split names sites that are not in the data",
+                site=listed(unknown),
+                expected=f"one of {listed(sites.names, 12)}",
+            )
+        absent = [name for name in sites.names if name not in self.intervals]
+        if absent:
+            raise DataError("the split does not know the site", site=listed(absent))
+
+    def to_json(self) -> str:
+        """Returns the split as JSON text."""
+        return json.dumps(
+            {"kind": self.kind, "options": self.options, "intervals": self.intervals}, indent=1
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> "Split":
+        """Returns the split that `to_json` wrote.
+
+        Raises:
+          DataError: the text is not a split, or has an unknown role.
+        """
+        try:
+            content = json.loads(text)
+            intervals = {
+                site: tuple((str(first), str(last), str(role)) for first, last, role in rows)
+                for site, rows in content["intervals"].items()
+            }
+            kind, options = content["kind"], content["options"]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"not a split: {error!r}") from error
+        roles = {role for rows in intervals.values() for _, _, role in rows} - set(ROLES)
+        if roles:
+            raise DataError("unknown role", found=listed(sorted(roles)), expected=listed([*ROLES]))
+        return cls(kind=kind, intervals=intervals, options=options)
+
+
+def last_years(sites: Sites, test: int = 2, validation: int = 1) -> Split:
+    """Tests on the last calendar years of every site and validates on those before.
+
+    A year counts if it has observations. A site too short for all three keeps its test years and
+    divides its other days within the year (`years.divide`); with `test` years or fewer it tests on
+    all but its first, and a site of one year has no test days.
+    """
+    intervals = {}
+    for years in _records(sites):
+        tested = years.observed[-min(test, len(years.observed) - 1) :] if test else ()
+        tested = tested if len(years.observed) > 1 else ()
+        rest = [year for year in years.observed if year not in tested]
+        validated = rest[-validation:] if 0 < validation < len(rest) else ()
+        intervals[years.site] = divide(years, tested, validated, in_year=validation > 0)
+    return _checked("last_years", intervals, {"test": test, "validation": validation})
+
+
+def blocked(sites: Sites, block_years: int = 1, folds: int = 5, fold: int = 0) -> Split:
+    """Deals blocks of years to folds in turn: fold `fold` tests, the next validates, others train.
+
+    A site with fewer blocks than folds has as many folds as blocks; one with a single block has no
+    test days, one with two divides the block that is left within the year (`years.divide`).
+    """
+    _check_fold(fold, folds)
+    intervals = {
+        years.site: divide_blocks(years, block_years, folds, fold) for years in _records(sites)
+    }
+    options = {"block_years": block_years, "folds": folds, "fold": fold}
+    return _checked("blocked", intervals, options)
+
+
+def leave_sites_out(
+    sites: Sites,
+    names: Sequence[str] = (),
+    folds: int = 5,
+    fold: int | None = None,
+    validation: int = 1,
+) -> Split:
+    """Tests on whole sites: those named, or one of `folds` parts in an order fixed by the names.
+
+    The other sites validate on their last `validation` years and train on the rest.
+
+    Raises:
+      DataError: a site is not in the data, or neither names nor a fold are given.
+    """
+    if not names and fold is None:
+        raise DataError("leave_sites_out needs the names of sites or a fold")
+    held_out = list(names)
+    if not held_out and fold is not None:
+        _check_fold(fold, folds)
+        # By CRC-32: deterministic, and neighbours in the alphabet fall into different folds.
+        order = np.argsort(np.asarray(sites.site.identity), kind="stable")
+        held_out = [sites.names[row] for row in order[fold::folds]]
+    unknown = [name for name in held_out if name not in sites.names]
+    if unknown:
+        expected = f"one of {listed(sites.names, 12)}"
+        raise DataError("unknown site in the split", site=listed(unknown), expected=expected)
+    intervals = _without(sites, held_out, validation)
+    options = {"names": held_out, "folds": folds, "fold": fold, "validation": validation}
+    return _checked("leave_sites_out", intervals, options)
+
+
+def leave_groups_out(sites: Sites, groups: Sequence[str], validation: int = 1) -> Split:
+    """Tests on all sites of some groups (states, countries, cover types); see `leave_sites_out`.
+
+    Raises:
+      DataError: a group has no site in the data.
+    """
+    unknown = [group for group in groups if group not in sites.groups]
+    if unknown:
+        raise DataError(
+            "no site has the group",
+            found=listed(unknown),
+            expected=f"one of {listed(sorted(set(sites.groups)), 12)}",
+        )
+    pairs = zip(sites.names, sites.groups, strict=True)
+    intervals = _without(sites, [name for name, group in pairs if group in groups], validation)
+    options = {"groups": list(groups), "validation": validation}
+    return _checked("leave_groups_out", intervals, options)
+
+
+def leaky_inputs(input_names: Sequence[str], target_names: Sequence[str]) -> str | None:
+    """Returns a warning if an input holds a target; None if none does.
+
+    A tower's GPP is computed as Reco - NEE: with it as an input, a model is shown its targets.
+    """
+    leaked = [name for name in _LEAKED_TARGETS if name in target_names]
+    if _LEAKING_INPUT not in input_names or not leaked:
+        return None
+    return (
+        f"{_LEAKING_INPUT} is an input and {', '.join(leaked)} are targets: a tower's GPP is "
+        "Reco - NEE, so the model is shown what it is scored on"
+    )
+
+
+def _without(sites: Sites, held_out: list[str], validation: int) -> dict[str, tuple[Interval, ...]]:
+    intervals = {}
+    for years in _records(sites):
+        if years.site in held_out:
+            intervals[years.site] = whole(years, "test")
+            continue
+        validated = years.observed[-validation:] if 0 < validation < len(years.observed) else ()
+        intervals[years.site] = divide(years, (), validated, in_year=validation > 0)
+    return intervals
+
+
+def _records(sites: Sites) -> list[SiteYears]:
+    return [SiteYears.of(sites, row) for row in range(len(sites))]
+
+
+def _checked(
+    kind: str, intervals: dict[str, tuple[Interval, ...]], options: dict[str, Any]
+) -> Split:
+    split = Split(kind=kind, intervals=intervals, options=options)
+    split.assert_disjoint()
+    return split
+
+
+def _check_fold(fold: int, folds: int) -> None:
+    if not 0 <= fold < folds:
+        raise DataError("no such fold", found=fold, expected=f"0 to {folds - 1}")
+
+
+def _day(date: str) -> int:
+    return int(np.datetime64(date, "D").astype(np.int64))
+
+
+def _check_days(site: str, intervals: Sequence[Interval]) -> None:
+    ordered = sorted(intervals)
+    for before, after in itertools.pairwise(ordered):
+        if before[1] >= after[0]:
+            raise DataError(
+                "days with two roles", site=site, found=f"{after[0]}: {before[2]} and {after[2]}"
+            )
+
+
+def _check_years(site: str, intervals: Sequence[Interval]) -> None:
+    years: dict[bool, set[int]] = {True: set(), False: set()}
+    for first, last, role in intervals:
+        years[role == "test"] |= set(range(int(first[:4]), int(last[:4]) + 1))
+    shared = sorted(years[True] & years[False])
+    if shared:
+        raise DataError("a test year is also used otherwise", site=site, found=listed(shared))

@@ -1,0 +1,57 @@
+"""Calibration strategies by name: what a site owns, where it starts, and how it descends."""
+
+from dataclasses import dataclass, replace
+
+from kgml_jax.adaptation import PRESETS, Adaptation
+from kgml_jax.training.fit import Settings
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """One way of making a site's weights from the pretrained ones, or without them.
+
+    Attributes:
+      doc: one line for tables and help.
+      adaptation: what a unit owns.
+      learning_rate: peak rate; few, well-scaled numbers bear larger steps than whole networks.
+      scratch: start from fresh weights instead of the pretrained ones; no gate then.
+      unit: `"site"`, or `"group"` for one fit over all sites of a group.
+      effort: steps allowed, as a multiple of what other strategies get.
+    """
+
+    doc: str
+    adaptation: Adaptation
+    learning_rate: float = 1e-3
+    scratch: bool = False
+    unit: str = "site"
+    effort: float = 1.0
+
+    def settings(self, base: Settings) -> Settings:
+        """Returns `base` with this strategy's rate and number of steps."""
+        trains = any(type(rule).__name__ != "Frozen" for _, rule in self.adaptation.rules)
+        steps = round(base.steps * self.effort) if trains else 0
+        return replace(base, steps=steps, learning_rate=self.learning_rate)
+
+
+STRATEGIES: dict[str, Strategy] = {
+    "zero-shot": Strategy("the pretrained model as it is", PRESETS["zero-shot"]),
+    "bias": Strategy("a shift of each output", PRESETS["bias"], 1e-2),
+    "affine": Strategy("scale and shift of inputs and outputs", PRESETS["affine"], 1e-2),
+    "head": Strategy("the output layers; frozen encoder", PRESETS["head"], 3e-3),
+    "low-rank": Strategy("rank-4 changes of the recurrent matrices", PRESETS["low-rank"], 3e-3),
+    "full": Strategy("all weights", PRESETS["full"]),
+    "full-l2sp": Strategy("all weights, held to the pretrained ones", PRESETS["full-l2sp"]),
+    "ftbsc": Strategy("calibration head and held weights (FTBSC-KGML)", PRESETS["ftbsc"]),
+    "site-only": Strategy(
+        "each site from scratch, no transfer", PRESETS["full"], 3e-3, scratch=True, effort=2.0
+    ),
+    "group-only": Strategy(
+        "each group from scratch, no transfer (SDSA-KGML)",
+        PRESETS["full"],
+        3e-3,
+        scratch=True,
+        unit="group",
+        effort=2.0,
+    ),
+}
+"""Strategies `experiments/calibrate.py` knows."""

@@ -1,0 +1,45 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+from strategies import assert_vmap_equals_loop
+
+from kgml_jax.process import temperature
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+
+def test_growth_response_has_its_tabulated_values():
+    at = jnp.arange(0.0, 41.0, 5.0)
+    expected = [0.0174, 0.0827, 0.2186, 0.4026, 0.6511, 1.0004, 1.4576, 1.8654, 1.7537]
+    np.testing.assert_allclose(temperature.growth_factor(at), expected, atol=6e-5)
+
+
+def test_maintenance_response_has_its_tabulated_values():
+    at = jnp.asarray([0.0, 10.0, 20.0, 25.0, 30.0, 40.0])
+    expected = [0.0384, 0.2445, 0.6483, 0.9999, 1.5155, 3.2838]
+    np.testing.assert_allclose(temperature.maintenance_factor(at), expected, atol=6e-5)
+
+
+@pytest.mark.parametrize(("low", "expected"), [(10.0, 2.978), (15.0, 2.485), (20.0, 2.239)])
+def test_growth_doubles_to_triples_over_ten_degrees(low, expected):
+    ratio = temperature.growth_factor(low + 10.0) / temperature.growth_factor(low)
+    np.testing.assert_allclose(ratio, expected, atol=6e-4)
+
+
+def test_responses_stay_bounded_in_extreme_cold_and_heat():
+    at = jnp.linspace(-60.0, 60.0, 200)
+    for response in (temperature.growth_factor, temperature.maintenance_factor):
+        assert np.all((response(at) >= 0.0) & (response(at) < 5.0))
+    assert temperature.growth_factor(-30.0) * temperature.thawed(-30.0) < 1e-9
+
+
+def test_gradients_agree_with_finite_differences():
+    response = lambda t: temperature.growth_factor(t) + temperature.maintenance_factor(t)
+    for at in (-20.0, 12.0, 35.0):
+        check_grads(response, (jnp.asarray(at),), order=1, modes=["rev"])
+
+
+def test_vmapped_response_equals_looped():
+    days = [(jnp.asarray(t),) for t in (-10.0, 5.0, 30.0)]
+    assert_vmap_equals_loop(temperature.growth_factor, days)

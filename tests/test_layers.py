@@ -1,0 +1,85 @@
+"""Who may import whom; see docs/architecture.md."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "kgml_jax"
+
+# Each part may import the parts listed, itself, and outside packages not reserved below.
+ALLOWED = {
+    "backend": set(),
+    "records": set(),
+    "bijections": {"records"},
+    "integrate": {"records"},
+    "process": {"records", "bijections", "integrate"},
+    "sites": {"records", "process"},
+    "adaptation": {"records"},
+    "nets": {"records", "sites"},
+    "models": {"records", "bijections", "sites", "adaptation", "process", "nets", "integrate"},
+    "objectives": {"records", "sites", "models"},
+    "training": {"records", "sites", "adaptation", "models", "objectives"},
+    "evaluation": {"records", "sites", "models", "objectives", "training", "data"},
+    "data": {"records", "sites", "process"},
+    "__init__": {"backend"},
+}
+RESERVED = {
+    "flax": {"nets"},
+    "optax": {"training"},
+    "orbax": {"training"},
+    "xarray": {"data", "evaluation"},
+    "pandas": {"data", "evaluation"},
+    "matplotlib": {"evaluation"},
+    "sklearn": {"evaluation"},
+    "tyro": set(),
+    "rich": {"evaluation"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def part(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_module_imports_only_what_its_layer_may(path):
+    own = part(path)
+    assert own in ALLOWED, f"{own} has no place in the layers"
+    inner = {name.split(".")[1] for name in imports(path) if name.startswith("kgml_jax.")}
+    assert inner - {own} <= ALLOWED[own]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_outside_packages_stay_in_their_rooms(path):
+    outside = {name.split(".")[0] for name in imports(path)} & set(RESERVED)
+    assert all(part(path) in RESERVED[package] for package in outside)
+
+
+def test_only_one_module_knows_orbax():
+    users = [path.name for path in MODULES if any(n.startswith("orbax") for n in imports(path))]
+    assert users == ["checkpoint.py"]
+
+
+def test_data_reads_of_the_process_only_its_records():
+    for path in sorted((PACKAGE / "data").rglob("*.py")):
+        inner = {name for name in imports(path) if name.startswith("kgml_jax.process")}
+        allowed = ("kgml_jax.process.drivers", "kgml_jax.process.parameters")
+        assert all(name.startswith(allowed) for name in inner), path
+
+
+def test_there_is_no_drawer():
+    assert not [path for path in MODULES if "util" in path.stem or "helper" in path.stem]
