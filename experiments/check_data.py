@@ -97,7 +97,7 @@ def _print_notes(console: Console, notes: Sequence[Note], every: bool) -> None:
     table = Table(title="What was done to the data on the way in", title_justify="left")
     for name in ("sites", "what", "variable"):
         table.add_column(name)
-    table.add_column("days", justify="right")
+    table.add_column("values", justify="right")
     table.add_column("how")
     for site, kind, variable, count, message in rows:
         table.add_row(site, kind, variable, str(count), escape(message))

@@ -19,7 +19,7 @@ class Data:
     """Which sites a program works on."""
 
     data: Path | None = None
-    """FLUXNET file, zip or folder, or NetCDF/Zarr/CSV with dims (site, time); default: synthetic."""
+    """FLUXNET file, zip or folder; NetCDF, Zarr or CSV with dims (site, time). None: synthetic."""
     metadata: Path | None = None
     """CSV of site metadata (site, lat, lon, elev, igbp); default: `sites.csv` beside the data."""
     qc_threshold: float = 0.75

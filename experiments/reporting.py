@@ -156,7 +156,8 @@ def finish_calibration(folder: Path, summary: dict[str, Any], results: xr.Datase
     for pair in summary["comparisons"]:
         say(
             f"{pair['candidate']} against {pair['reference']}: better at {pair['wins']} of "
-            f"{pair['n_sites']} sites, worse at {pair['losses']}, Wilcoxon p = {pair['p_value']:.2g}"
+            f"{pair['n_sites']} sites, worse at {pair['losses']}, "
+            f"Wilcoxon p = {pair['p_value']:.2g}"
         )
     say(
         f"Calibrated {summary['sites']} sites; mse is the {summary['headline']}.\n"

@@ -78,7 +78,11 @@ def _site(dataset: xr.Dataset, notes: tuple[Note, ...]) -> Finding:
         *_sign_warnings(targets, season_nee),
         *_closure_warnings(closure),
         *_forcing_warnings(dataset),
-        *(f"{note.variable}: {note.message}" for note in own if note.kind == "warning"),
+        *(
+            f"{note.variable}: {note.message} ({note.count} days)"
+            for note in own
+            if note.kind == "warning"
+        ),
     ]
     return Finding(
         site=dataset.attrs["site"],

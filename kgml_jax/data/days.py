@@ -31,7 +31,7 @@ def check(days: pd.DatetimeIndex, file: str, site: str) -> None:
     absent = pd.date_range(days.min(), days.max(), freq="D").difference(days)
     if len(absent):
         raise DataError(
-            f"{len(absent)} days are absent",
+            "days are absent",
             file=file,
             site=site,
             variable="time",

@@ -98,11 +98,7 @@ def _daily_files(path: Path) -> Iterator[tuple[str, bytes]]:
 
 def _piece(name: str, data: bytes, options: ReadOptions) -> Piece:
     site = site_of(name)
-    try:
-        table = tables.columns(data, name)
-    except DataError as error:
-        error.site = site
-        raise
+    table = tables.columns(data, name, site)
     if "TIMESTAMP" not in table:
         raise DataError("the column is missing", file=name, site=site, variable="TIMESTAMP")
     days = tables.dates(table["TIMESTAMP"], name, site)
@@ -208,7 +204,9 @@ def _net_exchange(
 ) -> tuple[dict[str, np.ndarray], list[Note]]:
     column = next((choice for choice in _NET_EXCHANGE if choice in columns), None)
     if column is None:
-        raise DataError("the column is missing", file=name, site=site, variable=" or ".join(_NET_EXCHANGE))
+        raise DataError(
+            "the column is missing", file=name, site=site, variable=" or ".join(_NET_EXCHANGE)
+        )
     targets, notes = {"NEE": columns[column]}, []
     if column != _NET_EXCHANGE[0]:
         notes.append(Note(site, "NEE", "warning", 1, f"no {_NET_EXCHANGE[0]}: {column} is used"))

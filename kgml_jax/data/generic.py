@@ -1,6 +1,7 @@
 """Files in the project's own schema: netCDF, Zarr or CSV with dims (site, time) or time alone."""
 
 import re
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,8 @@ def _opened(path: Path) -> xr.Dataset:
     try:
         if path.suffix == ".zarr":
             return xr.open_zarr(path, consolidated=False, decode_times=False).load()
-        return xr.load_dataset(path, decode_times=False)
+        # From memory: a damaged file would otherwise stay open in the backend that failed on it.
+        return xr.load_dataset(BytesIO(path.read_bytes()), decode_times=False)
     except ImportError as error:
         message = f"cannot be opened: {error}; install kgml_jax[io]"
         raise DataError(message, file=path) from error
@@ -106,7 +108,9 @@ def _from_table(path: Path) -> tuple[xr.Dataset, list[Note]]:
     table = {names[column]: values for column, values in table.items()}
     time = next((name for name in _TIME_NAMES if name in table), None)
     if time is None:
-        raise DataError("the column is missing", file=path, variable="time", found=listed(list(table)))
+        raise DataError(
+            "the column is missing", file=path, variable="time", found=listed(list(table))
+        )
     days = tables.dates(table[time], path.name)
     sites = np.full(len(days), _stem(path), dtype=object)
     sites = np.asarray(table["site"].astype(str), dtype=object) if "site" in table else sites
@@ -143,6 +147,7 @@ def _check_names(path: Path, dataset: xr.Dataset) -> None:
             file=path,
             variable=", ".join(missing),
             found=listed([str(name) for name in dataset.data_vars], 12),
+            expected="the names in docs/data.md",
         )
 
 

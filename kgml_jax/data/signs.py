@@ -30,7 +30,7 @@ def refuse_wrong(dataset: xr.Dataset) -> None:
     """
     place = {"file": dataset.attrs["source"], "site": dataset.attrs["site"]}
     for name in [name for name in ("GPP", "Ra", "Rh", "Reco", "ET") if name in dataset]:
-        mean = float(dataset[name].mean())
+        mean = float(np.nanmean(dataset[name].to_numpy()))
         if mean < -NOISE:
             found = f"a mean of {mean:.2f}"
             raise DataError(
@@ -51,6 +51,7 @@ def closure(dataset: xr.Dataset, sign: float = 1.0) -> float | None:
     """Root mean square of `sign` NEE - (Reco - GPP), g C m-2 d-1; None without common days."""
     if not {"NEE", "Reco", "GPP"} <= set(dataset.data_vars):
         return None
-    residual = (sign * dataset["NEE"] - (dataset["Reco"] - dataset["GPP"])).to_numpy()
+    nee, reco, gpp = (dataset[name].to_numpy() for name in ("NEE", "Reco", "GPP"))
+    residual = sign * nee - (reco - gpp)
     residual = residual[np.isfinite(residual)]
     return float(np.sqrt(np.mean(residual**2))) if len(residual) else None

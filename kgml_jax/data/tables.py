@@ -32,7 +32,7 @@ def header(data: bytes) -> list[str]:
     return [name.strip().strip('"') for name in first.rstrip("\r").split(",")]
 
 
-def columns(data: bytes, file: str) -> dict[str, pd.Series]:
+def columns(data: bytes, file: str, site: str | None = None) -> dict[str, pd.Series]:
     """Returns the columns of a table by name, exactly as they stand.
 
     Raises:
@@ -41,19 +41,20 @@ def columns(data: bytes, file: str) -> dict[str, pd.Series]:
     names = header(data)
     lines = data.rstrip().rsplit(b"\n", 1)
     if len(lines) < 2:
-        raise DataError("holds no rows", file=file)
+        raise DataError("holds no rows", file=file, site=site)
     fields = lines[1].count(b",") + 1
     if b'"' not in lines[1] and fields != len(names):
         raise DataError(
             "is cut off: its last line is not complete",
             file=file,
+            site=site,
             found=f"{fields} fields",
             expected=f"{len(names)}",
         )
     try:
         table = pd.read_csv(BytesIO(data), skipinitialspace=True, low_memory=False)
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise DataError(f"is not a table: {error}", file=file) from error
+        raise DataError(f"is not a table: {error}", file=file, site=site) from error
     return {name: table.iloc[:, index] for index, name in enumerate(names)}
 
 

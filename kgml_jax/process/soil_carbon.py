@@ -168,7 +168,9 @@ def step(
     metabolic, structural, particulate, associated = lost
     humified = params.lignin_humification_fraction * structural
     dissolved = carbon.dissolved + metabolic + (structural - humified) + particulate + associated
-    uptake_rate = 0.5 * UPTAKE_RATE * jnp.sqrt(environment + 1e-4) * biomass
+    # The root of the environment, bent to a straight line through 0 where it is near 0.
+    softened = environment / jnp.sqrt(environment + 1e-4)
+    uptake_rate = 0.5 * UPTAKE_RATE * softened * biomass + 1e-9
     sorption_rate = 0.25 * params.sorption_rate * clay * IS_SOIL
     leaving = dissolved * frac(uptake_rate + sorption_rate)
     uptake = leaving * uptake_rate / (uptake_rate + sorption_rate)

@@ -70,7 +70,11 @@ def schema_dataset(sites=("north", "south"), first="2001-01-01", last="2002-12-3
     }
     dataset = xr.Dataset(
         {
-            name: (("site", "time"), np.broadcast_to(row, shape).copy(), {"units": FORCING[name].units})
+            name: (
+                ("site", "time"),
+                np.broadcast_to(row, shape).copy(),
+                {"units": FORCING[name].units},
+            )
             for name, row in values.items()
         },
         coords={"site": list(sites), "time": days.as_unit("ns")},

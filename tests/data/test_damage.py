@@ -99,7 +99,9 @@ def test_a_file_cut_within_a_line_is_refused(tower, write_tower):
 
 
 def test_a_file_cut_at_the_end_of_a_line_is_refused(tower, write_tower):
-    refused(write_tower(tower().iloc[:400], years="2001-2002"), "cut off", "2002-02-04", "2002-12-31")
+    refused(
+        write_tower(tower().iloc[:400], years="2001-2002"), "cut off", "2002-02-04", "2002-12-31"
+    )
 
 
 def test_an_empty_file_is_refused(write_tower, tower):

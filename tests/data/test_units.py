@@ -54,7 +54,7 @@ def test_unknown_units_are_refused_naming_file_variable_site_found_and_expected(
 
 @pytest.mark.parametrize("found", [None, "", "  "])
 def test_missing_units_are_refused(found):
-    with pytest.raises(DataError, match="no units.*kPa"):
+    with pytest.raises(DataError, match=r"no units.*kPa"):
         convert(np.ones(2), found, "kPa")
 
 

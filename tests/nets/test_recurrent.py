@@ -1,0 +1,157 @@
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax.sharding import AxisType, PartitionSpec
+from jax.test_util import check_grads
+
+from kgml_jax.nets.functional import Network
+from kgml_jax.nets.recurrent import GRU, gru
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+DAYS, FEATURES, HIDDEN = 23, 3, 5
+EXACT = {"rtol": 1e-10, "atol": 1e-10}  # float64, sums over at most a few hundred days
+
+
+@pytest.fixture
+def case(key, draw_gru):
+    weight_key, input_key, state_key = jax.random.split(key, 3)
+    return (
+        draw_gru(weight_key, FEATURES, HIDDEN),
+        jax.random.normal(input_key, (DAYS, FEATURES)),
+        jax.random.normal(state_key, (HIDDEN,)),
+    )
+
+
+def reference(weights, inputs, initial):
+    """The published equations gate by gate, in NumPy."""
+    w_ir, w_iz, w_in = np.split(np.asarray(weights["w_ih"]), 3, axis=1)
+    w_hr, w_hz, w_hn = np.split(np.asarray(weights["w_hh"]), 3, axis=1)
+    b_ir, b_iz, b_in = np.split(np.asarray(weights["b_ih"]), 3)
+    b_hr, b_hz, b_hn = np.split(np.asarray(weights["b_hh"]), 3)
+    sigmoid = lambda x: 1 / (1 + np.exp(-x))
+    h, states = np.asarray(initial), []
+    for x in np.asarray(inputs):
+        r = sigmoid(x @ w_ir + b_ir + h @ w_hr + b_hr)
+        z = sigmoid(x @ w_iz + b_iz + h @ w_hz + b_hz)
+        n = np.tanh(x @ w_in + b_in + r * (h @ w_hn + b_hn))
+        h = (1 - z) * n + z * h
+        states.append(h)
+    return np.stack(states)
+
+
+def objective(backward, weights, inputs, initial):
+    # Uneven weights, so that no day's or unit's cotangent is like another's.
+    states = gru(weights, inputs, initial, backward=backward)
+    return jnp.sum(jnp.sin(jnp.arange(states.size).reshape(states.shape)) * states**2)
+
+
+def assert_same(found, expected, **tolerance):
+    jax.tree.map(partial(np.testing.assert_allclose, **(tolerance or EXACT)), found, expected)
+
+
+@pytest.mark.parametrize("backward", ["fused", "plain"])
+def test_states_follow_the_published_equations(case, backward):
+    assert_same(gru(*case, backward=backward), reference(*case))
+
+
+def test_states_are_the_same_whether_or_not_a_gradient_is_taken(case):
+    value, pullback = jax.vjp(gru, *case)
+    assert_same(value, gru(*case))
+    assert len(pullback(jnp.ones_like(value))) == 3
+
+
+@pytest.mark.parametrize("days", [1, 2, DAYS])
+def test_fused_gradient_equals_the_automatic_one(case, days):
+    weights, inputs, initial = case
+    gradient = lambda backward: jax.grad(partial(objective, backward), argnums=(0, 1, 2))(
+        weights, inputs[:days], initial
+    )
+    assert_same(gradient("fused"), gradient("plain"))
+
+
+def test_fused_gradient_equals_finite_differences(case):
+    check_grads(partial(objective, "fused"), case, order=1, modes=["rev"], atol=1e-6, rtol=1e-6)
+
+
+def test_fused_curvature_equals_the_automatic_one(case):
+    def bend(backward):
+        slope = lambda *args: sum(map(jnp.vdot, *map(jax.tree.leaves, (gradient(*args), case))))
+        gradient = jax.grad(partial(objective, backward), argnums=(0, 1, 2))
+        return jax.grad(slope, argnums=(0, 1, 2))(*case)
+
+    assert_same(bend("fused"), bend("plain"))
+
+
+def test_windows_with_shared_weights_add_their_gradients(case, key):
+    weights, _, initial = case
+    windows = jax.random.normal(key, (4, DAYS, FEATURES))
+    gradient = jax.grad(partial(objective, "fused"))
+    together = jax.grad(
+        lambda w: jax.vmap(partial(objective, "fused"), (None, 0, None))(w, windows, initial).sum()
+    )(weights)
+    apart = [gradient(weights, window, initial) for window in windows]
+    assert_same(together, jax.tree.map(lambda *leaves: sum(leaves), *apart))
+
+
+@pytest.mark.parametrize("over_sites", ["vmap", "lax.map", "shard_map"])
+def test_sites_with_their_own_weights_do_not_mix(key, draw_gru, over_sites):
+    weights = jax.vmap(lambda each: draw_gru(each, FEATURES, HIDDEN))(jax.random.split(key, 4))
+    inputs = jax.random.normal(key, (4, DAYS, FEATURES))
+    initial = jnp.zeros(HIDDEN)
+    gradient = jax.value_and_grad(partial(objective, "fused"))
+    site = lambda args: gradient(*args, initial)
+    sharded = jax.shard_map(
+        partial(jax.lax.map, site),
+        mesh=jax.make_mesh((2,), ("site",), axis_types=(AxisType.Auto,)),
+        in_specs=PartitionSpec("site"),
+        out_specs=PartitionSpec("site"),
+        check_vma=False,
+    )
+    mapped = {"vmap": jax.vmap(site), "lax.map": partial(jax.lax.map, site), "shard_map": sharded}
+    found = jax.jit(mapped[over_sites])((weights, inputs))
+    looped = [site((jax.tree.map(lambda leaf: leaf[i], weights), inputs[i])) for i in range(4)]
+    assert_same(found, jax.tree.map(lambda *leaves: jnp.stack(leaves), *looped))
+
+
+def test_forgotten_days_pass_no_gradient(case):
+    weights, inputs, initial = case
+    # An update gate that never keeps the state: each day depends on its own input alone.
+    weights["b_ih"] = weights["b_ih"].at[HIDDEN : 2 * HIDDEN].set(-60.0)
+    weights["w_hh"] = jnp.zeros_like(weights["w_hh"])
+    last = lambda inputs: gru(weights, inputs, initial)[-1].sum()
+    gradient = jax.grad(last)(inputs)
+    np.testing.assert_allclose(gradient[:-1], 0.0, atol=1e-20)  # sigmoid(-55) < 1e-23
+    assert np.all(gradient[-1] != 0)
+
+
+def test_unknown_backward_pass_is_refused(case):
+    with pytest.raises(KeyError):
+        gru(*case, backward="approximate")
+
+
+def test_layers_are_stacked_and_start_from_zero(key):
+    network = Network.of(GRU, in_features=FEATURES, hidden=HIDDEN, layers=2)
+    weights = network.init(key)
+    inputs = jax.random.normal(key, (DAYS, FEATURES))
+    states = inputs
+    for layer in ("layer_0", "layer_1"):
+        states = reference(weights[layer], states, np.zeros(HIDDEN))
+    assert_same(network.apply(weights, inputs), states, rtol=1e-6)  # weights drawn in float32
+
+
+def test_weights_start_uniform_in_the_range_of_pytorch():
+    weights = nnx.state(GRU(7, 64, rngs=nnx.Rngs(0)))["layer_0"]
+    assert {name: weights[name].shape for name in weights} == {
+        "w_ih": (7, 192),
+        "w_hh": (64, 192),
+        "b_ih": (192,),
+        "b_hh": (192,),
+    }
+    drawn = np.concatenate([np.ravel(leaf[...]) for leaf in weights.values()])
+    assert np.abs(drawn).max() <= 1 / 8
+    np.testing.assert_allclose(drawn.std(), 1 / 8 / np.sqrt(3), rtol=0.02)  # 14016 draws
