@@ -29,7 +29,7 @@ class CheckConfig:
     """FLUXNET daily csv or zip, netCDF, Zarr or CSV in the schema, or a folder of them."""
     metadata: Path | None = None
     """Table of site metadata; by default `sites.csv` beside the data."""
-    options: Annotated[ReadOptions, tyro.conf.arg(prefix_name=False)] = DEFAULT_OPTIONS
+    options: Annotated[ReadOptions, tyro.conf.arg(name="")] = DEFAULT_OPTIONS
     """How the data are read."""
     notes: bool = False
     """List every note of every site."""

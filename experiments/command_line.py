@@ -1,10 +1,13 @@
 """What every program shares: a config becomes a command line, an error one line and status 2."""
 
+import os
 import sys
 from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
 import tyro
+
+from kgml_jax.backend import use_cpu_cores
 
 Config = TypeVar("Config")
 
@@ -20,6 +23,7 @@ def run(main: Callable[[Config], int | None], config_type: type[Config]) -> NoRe
       config_type: a dataclass; its fields are the options, their docstrings the help.
     """
     config = tyro.cli(config_type)
+    use_cpu_cores(os.cpu_count() or 1)
     try:
         status = main(config)
     except (ValueError, FileNotFoundError, KeyError) as error:

@@ -77,6 +77,12 @@ def test_a_wrong_path_is_one_line_without_traceback(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_the_choices_of_the_reader_are_options(check_data, tmp_path):
+    (tmp_path / "plot.csv").write_text(table())
+    status, _, _ = check_data(tmp_path, "--max-gap", 3, "--qc-threshold", 0.5)
+    assert status == 0
+
+
 def test_debug_shows_the_traceback(programs, monkeypatch):
     from command_line import run
 

@@ -1,0 +1,225 @@
+import dataclasses
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from strategies import (
+    corn_soy_forcing,
+    random_attributes,
+    random_forcing,
+    random_params,
+    stacked,
+)
+
+from kgml_jax import integrate
+from kgml_jax.process import ecosystem
+from kgml_jax.process.drivers import Attributes
+from kgml_jax.process.ecosystem import Params
+
+DAYS = 3 * 365
+RANDOM = 8
+CORN, SOYBEAN, FALLOW, COLD = range(RANDOM, RANDOM + 4)
+
+
+def stocks(state):
+    return state.plant, state.carbon, state.water
+
+
+def simulate(params, attributes, forcing):
+    """Fluxes, budgets, smallest pool and totals of every day, and the last state."""
+
+    def day(state, drivers):
+        after, fluxes = ecosystem.step(params, attributes, state, drivers)
+        residual = ecosystem.imbalance(state, after, drivers, fluxes)
+        smallest = jnp.min(jnp.stack([leaf.min() for leaf in jax.tree.leaves(stocks(after))]))
+        carbon = sum(leaf.sum() for leaf in jax.tree.leaves((after.plant, after.carbon)))
+        water = after.water.soil.sum() + after.water.snow
+        return after, (fluxes, residual, smallest, carbon, water)
+
+    return integrate.rollout(day, ecosystem.initial_state(params, attributes), forcing)
+
+
+def worlds():
+    """Random sites under adversarial weather, then corn, soybean, fallow and an icy site."""
+    usual, fallow = corn_soy_forcing(3), corn_soy_forcing(3)
+    bare = {"crop": fallow.crop * 0 - 1, "occupied": 0.0 * fallow.occupied}
+    fallow = dataclasses.replace(fallow, **bare, planting=fallow.occupied * 0.0)
+    cold = jax.tree.map(lambda leaf: leaf, usual)
+    frost = {name: 0.0 * usual.wind_speed - 30.0 for name in vars(usual) if "temperature" in name}
+    cold = dataclasses.replace(cold, **frost)
+    forcing = [random_forcing(seed, DAYS) for seed in range(RANDOM)]
+    params = [random_params(seed) for seed in range(RANDOM)] + 4 * [Params()]
+    attributes = [random_attributes(seed) for seed in range(RANDOM)] + 4 * [Attributes()]
+    forcing += [usual, corn_soy_forcing(3, first=1), fallow, cold]
+    return stacked(params), stacked(attributes), stacked(forcing)
+
+
+def simulated(double):
+    with jax.enable_x64(double):
+        end, outputs = jax.jit(jax.vmap(simulate))(*worlds())
+        return jax.tree.map(np.asarray, (end, outputs))
+
+
+@pytest.fixture(scope="module")
+def exact():
+    return simulated(double=True)
+
+
+def annual(exact, name, site):
+    return getattr(exact[1][0], name)[site].reshape(3, 365).sum(axis=1)
+
+
+def test_carbon_and_water_budgets_close_in_float64(exact):
+    _, (_, residual, _, _, _) = exact
+    # Rounding of up to 1e5 g C m-2 and 2e3 mm in 42 pools; a leak would show as 1e-8.
+    np.testing.assert_allclose(residual.carbon, 0.0, atol=1e-9)
+    np.testing.assert_allclose(residual.water, 0.0, atol=1e-9)
+
+
+def test_budgets_from_daily_fluxes_explain_the_change_of_stocks(exact):
+    _, (fluxes, _, _, carbon, water) = exact
+    gained = fluxes.seed_carbon - fluxes.net_ecosystem_exchange - fluxes.harvested_carbon
+    np.testing.assert_allclose(gained[:, 1:].sum(axis=1), carbon[:, -1] - carbon[:, 0], atol=1e-7)
+    forcing = worlds()[2]
+    arrived = np.asarray(forcing.precipitation + forcing.irrigation, dtype=float)
+    left = fluxes.evapotranspiration + fluxes.runoff + fluxes.drainage
+    # The forcing is drawn again in float32 here: 1e-7 of up to 1e4 mm.
+    np.testing.assert_allclose(
+        (arrived - left)[:, 1:].sum(axis=1), water[:, -1] - water[:, 0], atol=1e-2
+    )
+
+
+def test_no_pool_and_no_gross_flux_falls_below_zero(exact):
+    _, (fluxes, _, smallest, _, _) = exact
+    assert smallest.min() >= 0.0
+    signed = {"net_ecosystem_exchange", "soil_temperature"}
+    for name, values in vars(fluxes).items():
+        assert np.all(np.isfinite(values)), name
+        assert name in signed or values.min() >= 0.0, name
+
+
+@pytest.mark.slow
+def test_budgets_close_to_rounding_in_float32():
+    _, (_, residual, smallest, carbon, water) = simulated(double=False)
+    unit = 16 * np.finfo(np.float32).eps
+    assert np.all(np.abs(residual.carbon) <= unit * carbon)
+    assert np.all(np.abs(residual.water) <= unit * water)
+    assert smallest.min() >= 0.0
+
+
+@pytest.mark.parametrize(
+    ("name", "corn", "soybean"),
+    [
+        ("gross_primary_productivity", (1200, 2100), (750, 1400)),
+        ("autotrophic_respiration", (400, 900), (330, 750)),
+        ("heterotrophic_respiration", (250, 900), (250, 900)),
+        ("evapotranspiration", (420, 720), (420, 720)),
+        ("grain_carbon_harvested", (280, 700), (110, 320)),
+    ],
+)
+def test_annual_sums_lie_in_the_range_of_the_corn_belt(exact, name, corn, soybean):
+    assert corn[0] < annual(exact, name, CORN)[0] < corn[1]
+    assert corn[0] < annual(exact, name, CORN)[2] < corn[1]
+    assert soybean[0] < annual(exact, name, CORN)[1] < soybean[1]
+
+
+def test_seasons_follow_the_crop(exact):
+    fluxes = exact[1][0]
+    for site in (CORN, SOYBEAN):
+        peaks = fluxes.leaf_area_index[site].reshape(3, 365).max(axis=1)
+        assert np.all((peaks > 3.0) & (peaks < 7.0))
+        july = slice(182, 212)
+        assert fluxes.net_ecosystem_exchange[site, july].mean() < -4.0
+        january = fluxes.net_ecosystem_exchange[site, 365 : 365 + 31]
+        assert np.all((january >= 0.0) & (january < 1.0))
+    corn = fluxes.gross_primary_productivity[CORN, :365].max()
+    assert fluxes.gross_primary_productivity[SOYBEAN, :365].max() < corn
+
+
+def test_fallow_loses_exactly_what_its_microbes_respire(exact):
+    fluxes = exact[1][0]
+    assert np.all(fluxes.gross_primary_productivity[FALLOW] == 0.0)
+    assert np.all(fluxes.plant_carbon[FALLOW] == 0.0)
+    carbon = exact[1][3][FALLOW]
+    respired = fluxes.heterotrophic_respiration[FALLOW, 1:]
+    np.testing.assert_allclose(np.diff(carbon), -respired, atol=1e-10)
+    assert np.all(np.diff(carbon) < 0.0)
+
+
+def test_permanent_frost_stops_life(exact):
+    fluxes = exact[1][0]
+    last_year = slice(-365, None)
+    for name in ("gross_primary_productivity", "autotrophic_respiration"):
+        assert getattr(fluxes, name)[COLD].max() < 1e-3
+    # The soil still draws a little heat from its deep boundary, and is 10 degC warmer than air.
+    assert fluxes.heterotrophic_respiration[COLD, last_year].max() < 0.05
+
+
+def loss(forcing, params, attributes):
+    """A number every part of the model bears upon."""
+    step = partial(ecosystem.step, params, attributes)
+    _, fluxes = integrate.rollout(step, ecosystem.initial_state(params, attributes), forcing)
+    exchange = fluxes.net_ecosystem_exchange + 0.1 * fluxes.evapotranspiration
+    return jnp.mean(exchange) + 1e-3 * fluxes.soil_organic_carbon[-1]
+
+
+def test_gradients_are_finite_and_agree_with_finite_differences(x64):
+    slope = jax.jit(jax.vmap(jax.value_and_grad(loss, argnums=(1, 2)), in_axes=(None, 0, None)))
+    forcing = jax.tree.map(lambda leaf: leaf[:300], corn_soy_forcing(1))
+    generator = np.random.default_rng(0)
+    centre = Params()
+    # A relative step in every parameter (grain onset, which is 0, moves absolutely).
+    direction = jax.tree.map(lambda p: generator.normal() * (p + 0.01 * (p == 0.0)), centre)
+    moved = lambda size: jax.tree.map(lambda p, d: p + size * d, centre, direction)
+    batch = stacked([centre, moved(1e-5), moved(-1e-5), random_params(3)])
+    values, (by_params, by_attributes) = slope(forcing, batch, Attributes())
+    for leaf in jax.tree.leaves((by_params, by_attributes)):
+        assert np.all(np.isfinite(leaf))
+    zero = [name for name, leaf in vars(by_params).items() if np.all(leaf == 0.0)]
+    assert zero == []
+    along = sum(jax.tree.leaves(jax.tree.map(lambda g, d: g[0] * d, by_params, direction)))
+    np.testing.assert_allclose(along, (values[1] - values[2]) / 2e-5, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_gradients_are_finite_under_adversarial_forcing(x64):
+    params, attributes, forcing = worlds()
+    slope = jax.grad(loss, argnums=(0, 1, 2), allow_int=True)
+    by_forcing, *rest = jax.jit(jax.vmap(slope))(forcing, params, attributes)
+    by_forcing = dataclasses.replace(by_forcing, crop=jnp.zeros(()))  # an index has no gradient
+    for leaf in jax.tree.leaves((by_forcing, rest)):
+        assert np.all(np.isfinite(leaf))
+
+
+@pytest.mark.slow
+def test_soil_carbon_is_not_oversensitive_to_any_parameter(x64):
+    def stock(logarithms):
+        params = jax.tree.map(lambda p, l: p * jnp.exp(l), Params(), logarithms)
+        step = partial(ecosystem.step, params, Attributes())
+        start = ecosystem.initial_state(params, Attributes())
+        _, fluxes = integrate.rollout(step, start, corn_soy_forcing(18))
+        return fluxes.soil_organic_carbon[364::365]
+
+    zero = jax.tree.map(jnp.zeros_like, Params())
+    names = [name for name in vars(zero) if not name.startswith("initial")]
+    sensitive = lambda name: jax.jvp(
+        stock, (zero,), (dataclasses.replace(zero, **{name: jnp.ones(())}),)
+    )
+    for name in names:
+        carbon, tangent = sensitive(name)
+        assert np.all(np.abs(tangent) < 0.3 * carbon), name
+
+
+def test_one_day_of_many_sites_equals_looped_sites(x64):
+    sites = worlds()
+    state = jax.vmap(ecosystem.initial_state)(*sites[:2])
+    day = jax.tree.map(lambda leaf: leaf[:, 200], sites[2])
+    mapped = jax.jit(jax.vmap(ecosystem.step))(*sites[:2], state, day)
+    one = jax.jit(ecosystem.step)
+    for site in range(0, RANDOM + 4, 3):
+        pick = partial(jax.tree.map, lambda leaf, site=site: leaf[site])
+        looped = one(*map(pick, (*sites[:2], state, day)))
+        for expected, found in zip(*map(jax.tree.leaves, (looped, pick(mapped))), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
