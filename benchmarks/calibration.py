@@ -134,7 +134,9 @@ def measure(config: BenchmarkConfig, sites: int) -> list[dict[str, Any]]:
     loop = lambda *arguments: in_a_loop(jax.jit(descent.round), *arguments)
     single = [row(fits, i) for i in range(held)], [row(units, i) for i in range(held)]
     seconds = seconds_a_round(loop, (weights, *single), config.repeats)
-    rows.append({"sites": sites, "mode": "Python loop", "ms a site-step": 1e3 * seconds / STEPS / held})
+    rows.append(
+        {"sites": sites, "mode": "Python loop", "ms a site-step": 1e3 * seconds / STEPS / held}
+    )
     return rows
 
 

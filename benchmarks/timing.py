@@ -62,7 +62,7 @@ def report(name: str, rows: Sequence[Mapping[str, Any]]) -> Path:
 
     table = Table(title=f"{name} ({', '.join(origin.values())})")
     for column in rows[0]:
-        table.add_column(column, justify="right")
+        table.add_column(column.replace("_", " "), justify="right")
     for row in rows:
         table.add_row(*(_text(value) for value in row.values()))
     Console().print(table)

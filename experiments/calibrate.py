@@ -17,14 +17,15 @@ import run_directory
 import tyro
 import xarray as xr
 
-from kgml_jax.adaptation import trained_share
+from kgml_jax.adaptation import PRESETS, Adaptation, Weights, trained_share
 from kgml_jax.data.splits import Split
 from kgml_jax.evaluation import physics
+from kgml_jax.objectives.compose import Total
 from kgml_jax.sites import TRAIN, VALIDATION, Sites
 from kgml_jax.training import checkpoint
 from kgml_jax.training.fit import Settings
 from kgml_jax.training.predict import predict_sites
-from kgml_jax.training.run import calibrate, validation_errors
+from kgml_jax.training.run import Calibration, calibrate, validation_errors
 from kgml_jax.training.strategies import STRATEGIES, Strategy
 from kgml_jax.training.windows import Unit, make_units
 
@@ -101,65 +102,113 @@ def members(strategy: Strategy, sites: Sites) -> list[list[int]]:
     return [group for group in rows if group]
 
 
-def run_arm(
-    name: str,
-    config: CalibrateConfig,
-    base: stored.Pretrained,
-    sites: Sites,
-    roles: np.ndarray,
-    own: Unit,
-) -> Arm:
-    """Fits one strategy at all sites and predicts with it; saves what each unit owns."""
-    strategy = STRATEGIES[name]
-    fresh_key, fit_key = jax.random.split(jax.random.key(config.seed))
-    weights = base.model.init(fresh_key) if strategy.scratch else base.weights
-    rows = members(strategy, sites)
-    warmup = base.header["warmup_days"]
-    units = (
-        own
-        if strategy.unit == "site"
-        else make_units(sites, roles, rows, warmup, TRAIN, VALIDATION)
-    )
-    settings = strategy.settings(
-        Settings(
+@dataclass(frozen=True)
+class Task:
+    """What all strategies of a run share."""
+
+    config: CalibrateConfig
+    base: stored.Pretrained
+    objective: Total
+    sites: Sites
+    roles: np.ndarray
+    own: Unit
+    """Windows of each site."""
+
+    def units(self, strategy: Strategy) -> tuple[list[list[int]], Unit]:
+        """Returns the site rows of each unit a strategy fits, and their windows."""
+        rows = members(strategy, self.sites)
+        if strategy.unit == "site":
+            return rows, self.own
+        warmup = self.base.header["warmup_days"]
+        return rows, make_units(self.sites, self.roles, rows, warmup, TRAIN, VALIDATION)
+
+    def settings(self, strategy: Strategy) -> Settings:
+        """Returns how a strategy descends; a group looks at more windows a step than a site."""
+        config = self.config
+        base = Settings(
             steps=config.steps,
             batch=config.batch if strategy.unit == "site" else 4 * config.batch,
             validate_every=config.validate_every,
             patience=config.patience,
             rate_patience=max(config.patience // 2, 1),
         )
-    )
-    objective = pretrain.make_objective(base.model.scaling, base.header["balance_weight"])
+        return strategy.settings(base)
+
+    def validate(self, weights: Weights, adaptation: Adaptation, phi: Any) -> np.ndarray:
+        """Returns the validation error of each site, given what each owns."""
+        return validation_errors(
+            self.base.model, self.objective, weights, self.own, adaptation, phi
+        )
+
+
+def zero_shot(task: Task) -> Arm:
+    """Predicts every site with the pretrained model as it is."""
     started = time.perf_counter()
-    with reporting.Progress(name, settings.steps, config.run, strategy=name) as progress:
+    none = np.zeros(len(task.sites), np.int32)
+    return Arm(
+        fluxes=predict_sites(task.base.model, task.base.weights, task.sites),
+        validation=task.validate(task.base.weights, PRESETS[REFERENCE], {}),
+        healthy=none == 0,
+        steps=none,
+        trained_share=0.0,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def run_arm(name: str, task: Task, reference: Arm) -> Arm:
+    """Fits one strategy at all sites and predicts with it; saves what each unit owns."""
+    strategy, base, sites = STRATEGIES[name], task.base, task.sites
+    fresh_key, fit_key = jax.random.split(jax.random.key(task.config.seed))
+    weights = base.model.init(fresh_key) if strategy.scratch else base.weights
+    rows, units = task.units(strategy)
+    settings = task.settings(strategy)
+    started = time.perf_counter()
+    with reporting.Progress(name, settings.steps, task.config.run, strategy=name) as progress:
         outcome = calibrate(
             base.model,
-            objective,
+            task.objective,
             weights,
             units,
             strategy.adaptation,
             settings,
             fit_key,
             start_counts=not strategy.scratch,
-            site_batch=config.site_batch,
+            site_batch=task.config.site_batch,
             on_round=progress,
         )
     seconds = time.perf_counter() - started
-    header = {"strategy": name, "units": [[sites.names[row] for row in unit] for unit in rows]}
-    saved = {"phi": outcome.phi, "start": weights} if strategy.scratch else {"phi": outcome.phi}
-    checkpoint.save(config.run / "checkpoint" / name, "calibrated", saved, header)
+    save(name, task, rows, weights, outcome)
     unit_of = np.array([next(u for u, g in enumerate(rows) if r in g) for r in range(len(sites))])
     spread = jax.tree.map(lambda leaf: leaf[unit_of], outcome)
+    fluxes = predict_sites(base.model, weights, sites, strategy.adaptation, spread.phi)
+    if not strategy.scratch:
+        fluxes = stored.keep_where_unmoved(fluxes, reference.fluxes, spread.best_step > 0)
+    by_group = strategy.unit == "group"
     return Arm(
-        fluxes=predict_sites(base.model, weights, sites, strategy.adaptation, spread.phi),
-        validation=validation_errors(
-            base.model, objective, weights, own, strategy.adaptation, spread.phi
-        ),
+        fluxes=fluxes,
+        validation=task.validate(weights, strategy.adaptation, spread.phi)
+        if by_group
+        else spread.best_error,
         healthy=spread.healthy,
         steps=spread.steps,
         trained_share=trained_share(strategy.adaptation, weights),
         seconds=seconds,
     )
+
+
+def save(
+    name: str, task: Task, rows: list[list[int]], weights: Weights, outcome: Calibration
+) -> None:
+    """Writes a strategy's checkpoint: what each unit owns, and the start where it is fresh."""
+    header = {
+        "strategy": name,
+        "units": [[task.sites.names[row] for row in unit] for unit in rows],
+        "moved": (outcome.best_step > 0).tolist(),
+    }
+    saved = {"phi": outcome.phi}
+    if STRATEGIES[name].scratch:
+        saved["start"] = weights
+    checkpoint.save(task.config.run / "checkpoint" / name, "calibrated", saved, header)
 
 
 def collect(
@@ -223,7 +272,11 @@ def main(config: CalibrateConfig) -> None:
     reporting.print_strategies(names, base.weights)
     rows = [[row] for row in range(len(sites))]
     own = make_units(sites, roles, rows, base.header["warmup_days"], TRAIN, VALIDATION)
-    arms = {name: run_arm(name, config, base, sites, roles, own) for name in names}
+    objective = pretrain.make_objective(base.model.scaling, base.header["balance_weight"])
+    task = Task(config, base, objective, sites, roles, own)
+    arms = {REFERENCE: zero_shot(task)}
+    for name in names[1:]:
+        arms[name] = run_arm(name, task, arms[REFERENCE])
     days = inputs.test_days(split, sites)
     results = collect(arms, sites, days, base)
     drift = physics.drift({name: arm.fluxes for name, arm in arms.items()}, REFERENCE, sites, days)
@@ -233,8 +286,7 @@ def main(config: CalibrateConfig) -> None:
         "sites": len(sites),
         "data": run_directory.plain(choice),
         "split": split.kind,
-        "headline": "mse and rmse in units of the training standard deviation, mean over variables "
-        "of a site, median over sites; on the held-out test days",
+        "headline": reporting.HEADLINE,
         "strategies": {name: summarise(name, arm, results) for name, arm in arms.items()},
         "comparisons": reporting.comparisons(results, REFERENCE),
     }

@@ -75,13 +75,17 @@ def calibrated(
     """Predicts with every strategy a calibration run holds; unknown sites use the pretrained."""
     zero_shot = predict_sites(base.model, base.weights, sites)
     predictions = {"zero-shot": zero_shot}
-    for folder in sorted((run / "checkpoint").iterdir()):
+    for folder in sorted((run / "checkpoint").glob("*")):
         header = checkpoint.read_header(folder, "calibrated")
         unit_of = {name: unit for unit, names in enumerate(header["units"]) for name in names}
         known = [row for row, name in enumerate(sites.names) if name in unit_of]
-        if known and header["strategy"] != "zero-shot":
+        if known:
             units = [unit_of[sites.names[row]] for row in known]
             fluxes = predict_stored(folder, header, base, sites.take(known), units)
+            if not STRATEGIES[header["strategy"]].scratch:
+                moved = np.array(header["moved"])[units]
+                own = {name: values[known] for name, values in zero_shot.items()}
+                fluxes = stored.keep_where_unmoved(fluxes, own, moved)
             predictions[header["strategy"]] = {
                 name: _placed(zero_shot[name], known, fluxes[name]) for name in zero_shot
             }

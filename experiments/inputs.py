@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from kgml_jax.data.synthetic import SyntheticConfig, generate
-from kgml_jax.models.process import simulate_sites
 
 from kgml_jax.data import splits
 from kgml_jax.data.assemble import assemble
 from kgml_jax.data.read import ReadOptions, read
+from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
+from kgml_jax.models.process import simulate_sites
 from kgml_jax.sites import TEST, Sites
 
 
@@ -57,7 +57,7 @@ def load(config: Data) -> tuple[Sites, xr.Dataset | None]:
             ),
             simulate_sites,
         )
-        return assemble(world), world
+        return assemble(per_site(world)), world
     options = ReadOptions(qc_threshold=config.qc_threshold)
     return assemble(read(config.data, config.metadata, options)), None
 

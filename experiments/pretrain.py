@@ -42,6 +42,10 @@ class PretrainConfig:
     """legacy adds GPP as an input, as KGML-ag does; tower GPP leaks NEE and Reco."""
     hidden: int = 32
     """Width of every recurrent layer."""
+    basis_layers: int = 2
+    """Recurrent layers all outputs share."""
+    rh_layers: int = 2
+    """Recurrent layers of heterotrophic respiration; GPP, Ra and NEE have one each."""
     balance: Literal["hard", "soft"] = "hard"
     """hard: NEE := Ra + Rh - GPP; soft: NEE has a network of its own."""
     dropout: float = 0.2
@@ -51,7 +55,7 @@ class PretrainConfig:
     batch: int = 16
     """Site-years a step looks at."""
     learning_rate: float = 3e-3
-    """Peak learning rate; rises over 50 steps, then falls along a cosine."""
+    """Peak learning rate; rises over up to 50 steps, then falls along a cosine."""
     weight_decay: float = 1e-4
     """AdamW's decoupled weight decay."""
     warmup_days: int = 60
@@ -90,6 +94,8 @@ def make_model(config: PretrainConfig, sites: Sites, roles: np.ndarray) -> Recur
     return RecurrentModel(
         scaling=fit_scaling(names, sites, roles),
         hidden=config.hidden,
+        basis_layers=config.basis_layers,
+        rh_layers=config.rh_layers,
         gpp="input" if legacy else "predicted",
         balance=config.balance,
         dropout=config.dropout,
@@ -116,7 +122,7 @@ def main(config: PretrainConfig) -> None:
         steps=config.steps,
         batch=config.batch,
         learning_rate=config.learning_rate,
-        warmup_steps=50,
+        warmup_steps=min(50, config.steps // 10),
         cosine=True,
         weight_decay=config.weight_decay,
         validate_every=config.validate_every,

@@ -60,6 +60,21 @@ def data_from_json(described: dict[str, Any]) -> inputs.Data:
     return inputs.Data(**{**described, **paths})
 
 
+def keep_where_unmoved(
+    fluxes: dict[str, np.ndarray], zero_shot: dict[str, np.ndarray], moved: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Gives sites that kept the pretrained model its predictions, to the bit.
+
+    Args:
+      fluxes: predictions of the calibrated sites, each (site, time).
+      zero_shot: predictions of the pretrained model.
+      moved: bool (site,), whether calibration found something better.
+    """
+    return {
+        name: np.where(moved[:, None], values, zero_shot[name]) for name, values in fluxes.items()
+    }
+
+
 def assert_unseen(pretrained: Split, split: Split, sites: Sites) -> None:
     """Refuses to score days the pretrained weights were trained or stopped on.
 

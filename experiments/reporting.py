@@ -1,5 +1,6 @@
 """What programs show and write: progress, tables, figures, datasets, closing words."""
 
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,9 +22,15 @@ from kgml_jax.training.strategies import STRATEGIES
 
 Predictions = dict[str, dict[str, np.ndarray]]
 
-OUT = Console(soft_wrap=True)
+# In a file or a pipe rich knows no width, and its guess of 80 columns breaks the tables.
+PIPED_WIDTH = None if sys.stdout.isatty() else 130
+OUT = Console(width=PIPED_WIDTH, soft_wrap=True)
 ERR = Console(stderr=True, soft_wrap=True)
 HEADLINE_VARIABLE = "NEE"
+HEADLINE = (
+    "mse: squared error in units of the training variance, mean over the variables of a site; "
+    "median over sites, on the held-out test days"
+)
 
 
 def warn(message: str) -> None:
@@ -160,7 +167,7 @@ def finish_calibration(folder: Path, summary: dict[str, Any], results: xr.Datase
             f"Wilcoxon p = {pair['p_value']:.2g}"
         )
     say(
-        f"Calibrated {summary['sites']} sites; mse is the {summary['headline']}.\n"
+        f"Calibrated {summary['sites']} sites. {HEADLINE}.\n"
         f"Everything is in {folder}. Next, predict and score with it:\n"
         f"  python experiments/evaluate.py --from {folder}"
     )

@@ -122,6 +122,6 @@ def _named(fluxes: Fluxes) -> dict[str, Field]:
 
 
 def _as_record(cls: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-    real, whole = np.dtype(jnp.result_type(float)), np.dtype(np.int32)
+    real, whole = np.dtype(jnp.result_type(float)), np.dtype(jnp.result_type(int))
     as_stored = lambda v: v.astype(whole if np.issubdtype(v.dtype, np.integer) else real)
     return cls(**{name: as_stored(np.asarray(arrays[name])) for name in quantities(cls)})

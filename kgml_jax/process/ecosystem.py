@@ -59,9 +59,13 @@ class WaterDay:
 
 
 def _heat_day(
-    params: Params, attributes: Attributes, state: State, forcing: Forcing, leaf_area: Field
+    params: Params,
+    attributes: Attributes,
+    hydraulic: Hydraulics,
+    state: State,
+    forcing: Forcing,
+    leaf_area: Field,
 ) -> Field:
-    hydraulic = soil_water.hydraulics(params, attributes)
     wet = soil_water.content(state.water.soil)
     surface = soil_temperature.surface_temperature(
         forcing.air_temperature_mean,
@@ -199,7 +203,7 @@ def step(
     hydraulic = soil_water.hydraulics(params, attributes)
     specific = crop.specific_leaf_area * params.specific_leaf_area_multiplier
     leaf_area = occupied * specific * state.plant.leaf
-    temperature = _heat_day(params, attributes, state, forcing, leaf_area)
+    temperature = _heat_day(params, attributes, hydraulic, state, forcing, leaf_area)
     air = radiation.atmosphere(attributes, forcing)
     canopy = photosynthesis.step(params, crop, forcing, air, leaf_area)
     cover = (leaf_area, soil_carbon.total(state.carbon)[0], state.water.snow)

@@ -19,6 +19,8 @@ from kgml_jax.process.drivers import Attributes
 from kgml_jax.process.ecosystem import Params
 
 DAYS = 3 * 365
+# Emitters of fused loops cost most of the compile time of this large step, and pay off only later.
+COMPILER = {"xla_cpu_use_fusion_emitters": False}
 RANDOM = 8
 CORN, SOYBEAN, FALLOW, COLD = range(RANDOM, RANDOM + 4)
 
@@ -46,19 +48,19 @@ def worlds():
     usual, fallow = corn_soy_forcing(3), corn_soy_forcing(3)
     bare = {"crop": fallow.crop * 0 - 1, "occupied": 0.0 * fallow.occupied}
     fallow = dataclasses.replace(fallow, **bare, planting=fallow.occupied * 0.0)
-    cold = jax.tree.map(lambda leaf: leaf, usual)
     frost = {name: 0.0 * usual.wind_speed - 30.0 for name in vars(usual) if "temperature" in name}
-    cold = dataclasses.replace(cold, **frost)
+    cold = dataclasses.replace(usual, **frost, precipitation=0.0 * usual.wind_speed)
     forcing = [random_forcing(seed, DAYS) for seed in range(RANDOM)]
     params = [random_params(seed) for seed in range(RANDOM)] + 4 * [Params()]
-    attributes = [random_attributes(seed) for seed in range(RANDOM)] + 4 * [Attributes()]
+    attributes = [random_attributes(seed) for seed in range(RANDOM)] + 3 * [Attributes()]
+    attributes += [Attributes(mean_annual_temperature=jnp.asarray(-20.0))]
     forcing += [usual, corn_soy_forcing(3, first=1), fallow, cold]
     return stacked(params), stacked(attributes), stacked(forcing)
 
 
 def simulated(double):
     with jax.enable_x64(double):
-        end, outputs = jax.jit(jax.vmap(simulate))(*worlds())
+        end, outputs = jax.jit(jax.vmap(simulate), compiler_options=COMPILER)(*worlds())
         return jax.tree.map(np.asarray, (end, outputs))
 
 
@@ -150,11 +152,9 @@ def test_fallow_loses_exactly_what_its_microbes_respire(exact):
 
 def test_permanent_frost_stops_life(exact):
     fluxes = exact[1][0]
-    last_year = slice(-365, None)
     for name in ("gross_primary_productivity", "autotrophic_respiration"):
         assert getattr(fluxes, name)[COLD].max() < 1e-3
-    # The soil still draws a little heat from its deep boundary, and is 10 degC warmer than air.
-    assert fluxes.heterotrophic_respiration[COLD, last_year].max() < 0.05
+    assert fluxes.heterotrophic_respiration[COLD, -365:].max() < 1e-3
 
 
 def loss(forcing, params, attributes):
@@ -166,28 +166,27 @@ def loss(forcing, params, attributes):
 
 
 def test_gradients_are_finite_and_agree_with_finite_differences(x64):
-    slope = jax.jit(jax.vmap(jax.value_and_grad(loss, argnums=(1, 2)), in_axes=(None, 0, None)))
+    slope = jax.jit(jax.value_and_grad(loss, argnums=1), compiler_options=COMPILER)
     forcing = jax.tree.map(lambda leaf: leaf[:300], corn_soy_forcing(1))
     generator = np.random.default_rng(0)
-    centre = Params()
     # A relative step in every parameter (grain onset, which is 0, moves absolutely).
-    direction = jax.tree.map(lambda p: generator.normal() * (p + 0.01 * (p == 0.0)), centre)
-    moved = lambda size: jax.tree.map(lambda p, d: p + size * d, centre, direction)
-    batch = stacked([centre, moved(1e-5), moved(-1e-5), random_params(3)])
-    values, (by_params, by_attributes) = slope(forcing, batch, Attributes())
-    for leaf in jax.tree.leaves((by_params, by_attributes)):
-        assert np.all(np.isfinite(leaf))
-    zero = [name for name, leaf in vars(by_params).items() if np.all(leaf == 0.0)]
-    assert zero == []
-    along = sum(jax.tree.leaves(jax.tree.map(lambda g, d: g[0] * d, by_params, direction)))
-    np.testing.assert_allclose(along, (values[1] - values[2]) / 2e-5, rtol=1e-5)
+    direction = jax.tree.map(lambda p: generator.normal() * (p + 0.01 * (p == 0.0)), Params())
+    moved = lambda size: jax.tree.map(lambda p, d: p + size * d, Params(), direction)
+    _, gradient = slope(forcing, Params(), Attributes())
+    assert all(np.isfinite(leaf) for leaf in jax.tree.leaves(gradient))
+    assert [name for name, leaf in vars(gradient).items() if leaf == 0.0] == []
+    along = sum(jax.tree.leaves(jax.tree.map(jnp.multiply, gradient, direction)))
+    high, low = (slope(forcing, moved(size), Attributes())[0] for size in (1e-5, -1e-5))
+    np.testing.assert_allclose(along, (high - low) / 2e-5, rtol=1e-5)
 
 
 @pytest.mark.slow
 def test_gradients_are_finite_under_adversarial_forcing(x64):
     params, attributes, forcing = worlds()
     slope = jax.grad(loss, argnums=(0, 1, 2), allow_int=True)
-    by_forcing, *rest = jax.jit(jax.vmap(slope))(forcing, params, attributes)
+    by_forcing, *rest = jax.jit(jax.vmap(slope), compiler_options=COMPILER)(
+        forcing, params, attributes
+    )
     by_forcing = dataclasses.replace(by_forcing, crop=jnp.zeros(()))  # an index has no gradient
     for leaf in jax.tree.leaves((by_forcing, rest)):
         assert np.all(np.isfinite(leaf))
@@ -196,30 +195,31 @@ def test_gradients_are_finite_under_adversarial_forcing(x64):
 @pytest.mark.slow
 def test_soil_carbon_is_not_oversensitive_to_any_parameter(x64):
     def stock(logarithms):
-        params = jax.tree.map(lambda p, l: p * jnp.exp(l), Params(), logarithms)
-        step = partial(ecosystem.step, params, Attributes())
+        params = jax.tree.map(lambda p, z: p * jnp.exp(z), Params(), logarithms)
+
+        def day(state, drivers):
+            after, _ = ecosystem.step(params, Attributes(), state, drivers)
+            return after, sum(leaf.sum() for leaf in jax.tree.leaves(after.carbon))
+
         start = ecosystem.initial_state(params, Attributes())
-        _, fluxes = integrate.rollout(step, start, corn_soy_forcing(18))
-        return fluxes.soil_organic_carbon[364::365]
+        return integrate.rollout(day, start, corn_soy_forcing(18))[1]
 
+    # The start is a choice, not a sensitivity of the dynamics.
+    names = [name for name in vars(Params()) if not name.startswith("initial")]
     zero = jax.tree.map(jnp.zeros_like, Params())
-    names = [name for name in vars(zero) if not name.startswith("initial")]
-    sensitive = lambda name: jax.jvp(
-        stock, (zero,), (dataclasses.replace(zero, **{name: jnp.ones(())}),)
-    )
-    for name in names:
-        carbon, tangent = sensitive(name)
-        assert np.all(np.abs(tangent) < 0.3 * carbon), name
+    one_by_one = stacked([dataclasses.replace(zero, **{name: jnp.ones(())}) for name in names])
+    along = jax.vmap(lambda tangent: jax.jvp(stock, (zero,), (tangent,)), out_axes=(None, 0))
+    carbon, sensitivity = jax.jit(along, compiler_options=COMPILER)(one_by_one)
+    worst = np.max(np.abs(sensitivity) / carbon, axis=1)
+    assert worst.max() < 0.3, names[int(np.argmax(worst))]
 
 
-def test_one_day_of_many_sites_equals_looped_sites(x64):
+def test_mapped_sites_equal_looped_sites(exact, x64):
+    alone = jax.jit(simulate, compiler_options=COMPILER)
     sites = worlds()
-    state = jax.vmap(ecosystem.initial_state)(*sites[:2])
-    day = jax.tree.map(lambda leaf: leaf[:, 200], sites[2])
-    mapped = jax.jit(jax.vmap(ecosystem.step))(*sites[:2], state, day)
-    one = jax.jit(ecosystem.step)
-    for site in range(0, RANDOM + 4, 3):
-        pick = partial(jax.tree.map, lambda leaf, site=site: leaf[site])
-        looped = one(*map(pick, (*sites[:2], state, day)))
-        for expected, found in zip(*map(jax.tree.leaves, (looped, pick(mapped))), strict=True):
-            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+    for site in (0, CORN):
+        looped = alone(*jax.tree.map(lambda leaf, site=site: leaf[site], sites))[0]
+        mapped = jax.tree.map(lambda leaf, site=site: leaf[site], exact[0])
+        for expected, found in zip(*map(jax.tree.leaves, (looped, mapped)), strict=True):
+            # Rounding of three years: the compiler orders sums of the two programs differently.
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)

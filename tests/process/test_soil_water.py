@@ -87,7 +87,7 @@ def test_water_budget_closes_under_storms(advance, seed):
 def test_steady_rain_below_conductivity_drains_at_the_same_rate(advance):
     hydraulic = soil_water.hydraulics(Params(), Attributes())
     soil = hydraulic.field_capacity * jnp.asarray(layers.MILLIMETRES)
-    for _ in range(400):
+    for _ in range(150):
         soil, runoff, drainage = advance(Params(), hydraulic, soil, 3.0)
     np.testing.assert_allclose(runoff + drainage, 3.0, rtol=1e-3)
     assert runoff < 0.05

@@ -131,9 +131,7 @@ class Anomalies:
     precipitation_factor: np.ndarray
 
 
-def anomalies(
-    regional: np.random.Generator, local: np.random.Generator, years: int
-) -> Anomalies:
+def anomalies(regional: np.random.Generator, local: np.random.Generator, years: int) -> Anomalies:
     """Draws the anomalies of years; half of their variance is common to the sites of a state.
 
     Without them a daily generator varies too little from year to year (Richardson 1981).

@@ -1,8 +1,11 @@
 """What the farmers of one site do: rotation, planting, harvest and tillage."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+
+Option = TypeVar("Option")
 
 CORN, SOYBEAN = 0, 1
 """Rows of the crop table of `Forcing.crop`."""
@@ -18,7 +21,11 @@ PLANTING_SD = (4.0, 7.0)
 
 HARVEST_SD = 6.0
 
-ROTATIONS = (((CORN, SOYBEAN), 0.7), ((CORN,), 0.2), ((CORN, CORN, SOYBEAN), 0.1))
+ROTATIONS: tuple[tuple[tuple[int, ...], float], ...] = (
+    ((CORN, SOYBEAN), 0.7),
+    ((CORN,), 0.2),
+    ((CORN, CORN, SOYBEAN), 0.1),
+)
 """Crop sequences and their share of the sites; each starts at a random place."""
 
 
@@ -79,6 +86,5 @@ def rotation(random: np.random.Generator, years: int) -> np.ndarray:
     return np.array([cycle[(start + year) % len(cycle)] for year in range(years)])
 
 
-def _choice(random: np.random.Generator, options: tuple) -> object:
-    values, shares = zip(*options, strict=True)
-    return values[int(random.choice(len(values), p=shares))]
+def _choice(random: np.random.Generator, options: tuple[tuple[Option, float], ...]) -> Option:
+    return options[int(random.choice(len(options), p=[share for _, share in options]))][0]

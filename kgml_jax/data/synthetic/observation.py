@@ -1,5 +1,6 @@
 """What an instrument makes of the truth: random errors that grow with the flux, and gaps."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,18 +56,16 @@ def observe(
       Observations and their uncertainties, NaN where missing. Values near 0 may have the wrong
       sign, as those of instruments do: cutting them off would bias their mean.
     """
-    observed = {}
-    for name in NOISE:
-        # Drawn for every flux, asked for or not, so that the others do not depend on the choice.
-        error = random.normal(size=len(next(iter(truth.values()))))
-        if name not in truth:
-            continue
+    observed, days = {}, len(next(iter(truth.values())))
+    # Drawn for every flux, observed or not, so that one does not depend on the choice of others.
+    errors = dict(zip(NOISE, random.normal(size=(len(NOISE), days)), strict=True))
+    for name in truth:
         observed[name] = truth[name].copy()
         if noise:
             observed[f"{name}_uncertainty"] = NOISE[name].sd(truth[name])
-            observed[name] += error * observed[f"{name}_uncertainty"]
+            observed[name] += errors[name] * observed[f"{name}_uncertainty"]
     if gaps:
-        carbon, water = _missing(random, len(next(iter(truth.values()))))
+        carbon, water = _missing(random, days)
         for name, values in observed.items():
             own = carbon if name.removesuffix("_uncertainty") in TOGETHER else water
             values[own] = np.nan
@@ -76,14 +75,16 @@ def observe(
 def _missing(random: np.random.Generator, days: int) -> tuple[np.ndarray, np.ndarray]:
     # Long gaps silence the whole tower; short ones strike each instrument by itself.
     share = random.uniform(*GAP_SHARE)
-    none = np.zeros(days, dtype=bool)
-    silent = _add_gaps(none, lambda: int(random.integers(*LONG_GAP)), random, 0.5 * share)
+    long = lambda: int(random.integers(*LONG_GAP, endpoint=True))
     short = lambda: int(random.geometric(1.0 / SHORT_GAP))
-    carbon, water = (_add_gaps(silent, short, random, share) for _ in range(2))
+    silent = _add_gaps(random, np.zeros(days, dtype=bool), long, 0.5 * share)
+    carbon, water = (_add_gaps(random, silent, short, share) for _ in range(2))
     return carbon, water
 
 
-def _add_gaps(missing: np.ndarray, length, random: np.random.Generator, share: float) -> np.ndarray:  # type: ignore
+def _add_gaps(
+    random: np.random.Generator, missing: np.ndarray, length: Callable[[], int], share: float
+) -> np.ndarray:
     missing, wanted = missing.copy(), round(share * len(missing))
     while (left := wanted - int(missing.sum())) > 0:
         start = int(random.integers(len(missing)))

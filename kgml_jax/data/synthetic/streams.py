@@ -11,9 +11,7 @@ def generator(seed: int, owner: str, purpose: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=children))
 
 
-def within(
-    random: np.random.Generator, low: float, high: float, mean: float, sd: float
-) -> float:
+def within(random: np.random.Generator, low: float, high: float, mean: float, sd: float) -> float:
     """Draws from a normal distribution truncated to `low` to `high`."""
     while not low <= (value := random.normal(mean, sd)) <= high:
         pass

@@ -1,4 +1,4 @@
-"""What calibration is to find: the true parameters of every site, and an optional missing process."""
+"""What calibration is to find: true parameters of every site, and an optional missing process."""
 
 import math
 from dataclasses import dataclass
@@ -32,8 +32,8 @@ SPREAD = {
     "soil_evaporation_exponent": Spread(0.30, 0.40),
     "metabolic_decay_rate": Spread(0.30, 0.40),
     "structural_decay_rate": Spread(0.30, 0.40),
-    "particulate_decay_rate": Spread(0.30, 0.35),
-    "mineral_associated_decay_rate": Spread(0.30, 0.35),
+    "particulate_decay_rate": Spread(0.25, 0.30),
+    "mineral_associated_decay_rate": Spread(0.20, 0.25),
     "carbon_use_efficiency": Spread(0.40, 0.40),
     "microbial_mortality_rate": Spread(0.25, 0.35),
     "necromass_stabilised_fraction": Spread(0.25, 0.35),
@@ -51,11 +51,9 @@ def parameters(regional: np.random.Generator, local: np.random.Generator) -> dic
     """
     values = {}
     for name, quantity in quantities(Params).items():
-        values[name] = float(quantity.default or 0.0)
-        if name in SPREAD:
-            spread = SPREAD[name]
-            offset = regional.normal(0.0, spread.state) + local.normal(0.0, spread.site)
-            values[name] = displaced(quantity, offset)
+        spread = SPREAD.get(name, Spread(0.0, 0.0))
+        offset = regional.normal(0.0, spread.state) + local.normal(0.0, spread.site)
+        values[name] = displaced(quantity, offset)
     return values
 
 

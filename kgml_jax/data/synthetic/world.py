@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from kgml_jax.data.schema import ATTRIBUTES, FORCING, NEUTRAL_FORCING
+from kgml_jax.data.schema import NEUTRAL_FORCING, expected_units
 from kgml_jax.data.synthetic import climate, management, observation, soil, truth, weather
 from kgml_jax.data.synthetic.streams import generator
 from kgml_jax.process.parameters import Params
@@ -18,7 +18,8 @@ from kgml_jax.sites import VARIABLES
 RATIO = {"IL": 22, "IA": 41, "IN": 27}
 """Sites of the states: the ratio of their county series in Zeng et al. (2025)."""
 
-GRAIN = "grain_carbon"
+GRAIN, GRAIN_UNITS = "grain_carbon", "g C m-2 d-1"
+PARAMETERS = quantities(Params)
 
 Arrays = dict[str, np.ndarray]
 Simulate = Callable[[Arrays, Arrays, Arrays], Arrays]
@@ -43,8 +44,8 @@ class SyntheticConfig:
     """Ra and Rh are observed, as in the simulated data on which KGML-ag was pretrained."""
     twist: bool = False
     """Heterotrophic respiration follows temperature in a way the process model does not know."""
-    spin_up_years: int = 2
-    """Years simulated before the first, and dropped."""
+    spin_up_years: int = 8
+    """Years simulated before the first, and dropped; in them the litter finds its balance."""
 
     def __post_init__(self) -> None:
         if self.sites < 1 or self.years < 1 or self.spin_up_years < 0:
@@ -80,10 +81,24 @@ def generate(config: SyntheticConfig, simulate: Simulate) -> xr.Dataset:
         {key: np.stack([site[part][key] for site in drawn]) for key in drawn[0][part]}
         for part in range(3)
     )
-    fluxes = _truth(config, names, simulate(parameters, attributes, _complete(forcing, dates)), forcing)
+    simulated = simulate(parameters, attributes, _complete(forcing, dates))
     kept = dates >= np.datetime64(f"{config.first_year}-01-01")
     cut = lambda arrays: {name: values[:, kept] for name, values in arrays.items()}
-    return _dataset(config, names, dates[kept], parameters, attributes, cut(forcing), cut(fluxes))
+    forcing, simulated = cut(forcing), cut(simulated)
+    fluxes = _truth(config, names, simulated, forcing)
+    known, series = expected_units, ("site", "time")
+    return xr.Dataset(
+        {
+            "group": ("site", [name[:2] for name in names]),
+            **_described(("site",), attributes, known),
+            **_described(series, forcing, known),
+            **_described(series, _observations(config, names, fluxes), known),
+            **_described(series, fluxes, lambda name: known(name) or GRAIN_UNITS, "{}_truth"),
+            **_described(("site",), parameters, lambda name: PARAMETERS[name].units, "true_{}"),
+        },
+        coords={"site": list(names), "time": dates[kept].astype("datetime64[ns]")},
+        attrs={"title": "Synthetic Midwest", "config": json.dumps(dataclasses.asdict(config))},
+    )
 
 
 def per_site(world: xr.Dataset) -> list[xr.Dataset]:
@@ -139,9 +154,11 @@ def _site(
 
 def _complete(forcing: Arrays, dates: np.ndarray) -> Arrays:
     shape = forcing["crop"].shape
-    day_of_year = (dates - dates.astype("datetime64[Y]")).astype(int) + 1
+    day_of_year = (dates - dates.astype("datetime64[Y]")).astype(float) + 1.0
     absent = {
-        name: np.full(shape, value) for name, value in NEUTRAL_FORCING.items() if name not in forcing
+        name: np.full(shape, value)
+        for name, value in NEUTRAL_FORCING.items()
+        if name not in forcing
     }
     return {**forcing, **absent, "day_of_year": np.broadcast_to(day_of_year, shape)}
 
@@ -168,38 +185,9 @@ def _shift(seed: int, name: str) -> float:
     return generator(seed, name[:2], "twist").normal(0.0, truth.TEMPERATURE_SHIFT_SD)
 
 
-def _dataset(
-    config: SyntheticConfig,
-    names: tuple[str, ...],
-    dates: np.ndarray,
-    parameters: Arrays,
-    attributes: Arrays,
-    forcing: Arrays,
-    fluxes: Arrays,
-) -> xr.Dataset:
-    world = xr.Dataset(
-        coords={"site": list(names), "time": dates.astype("datetime64[ns]")},
-        attrs={"title": "Synthetic Midwest", "config": json.dumps(dataclasses.asdict(config))},
-    )
-    world["group"] = ("site", [name[:2] for name in names])
-    for name, values in attributes.items():
-        world[name] = _described(("site",), values, ATTRIBUTES[name].units)
-    for name, values in forcing.items():
-        world[name] = _described(("site", "time"), values, FORCING[name].units)
-    for name, values in _observations(config, names, fluxes).items():
-        units = VARIABLES[name.removesuffix("_uncertainty")].units
-        world[name] = _described(("site", "time"), values, units)
-    for name, values in fluxes.items():
-        units = "g C m-2 d-1" if name == GRAIN else VARIABLES[name].units
-        world[f"{name}_truth"] = _described(("site", "time"), values, units)
-    for name, values in parameters.items():
-        world[f"true_{name}"] = _described(("site",), values, quantities(Params)[name].units)
-    return world
-
-
 def _observations(config: SyntheticConfig, names: tuple[str, ...], fluxes: Arrays) -> Arrays:
-    partition = ("Ra", "Rh") if config.partition else ()
-    wanted = [name for name in VARIABLES if name not in ("Ra", "Rh") or name in partition]
+    hidden = () if config.partition else ("Ra", "Rh")
+    wanted = [name for name in VARIABLES if name not in hidden]
     rows = [
         observation.observe(
             generator(config.seed, site, "observation"),
@@ -213,7 +201,12 @@ def _observations(config: SyntheticConfig, names: tuple[str, ...], fluxes: Array
 
 
 def _described(
-    dims: tuple[str, ...], values: np.ndarray, units: str
-) -> tuple[tuple[str, ...], np.ndarray, dict[str, str]]:
-    whole = np.issubdtype(values.dtype, np.integer)
-    return dims, values.astype(np.int32 if whole else np.float32), {"units": units}
+    dims: tuple[str, ...], arrays: Arrays, units: Callable[[str], str | None], name: str = "{}"
+) -> dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, str]]]:
+    # Variables of a data set; `name` is a pattern for theirs.
+    described = {}
+    for key, values in arrays.items():
+        whole = np.issubdtype(values.dtype, np.integer)
+        stored = values.astype(np.int32 if whole else np.float32)
+        described[name.format(key)] = (dims, stored, {"units": units(key) or "1"})
+    return described

@@ -1,0 +1,31 @@
+import calibrate
+import inputs
+import pretrain
+import pytest
+
+WORLD = inputs.Data(synthetic_sites=3, synthetic_years=4)
+SMALL = {"steps": 6, "validate_every": 3}
+
+
+def pretrain_config(folder, **changes):
+    network = {"hidden": 4, "basis_layers": 1, "rh_layers": 1}
+    settings = {"batch": 2, "warmup_days": 10, "data": WORLD, **network, **SMALL, **changes}
+    return pretrain.PretrainConfig(run=folder, **settings)
+
+
+@pytest.fixture(scope="session")
+def pretrained_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "pretrain"
+    pretrain.main(pretrain_config(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def calibrated_run(pretrained_run):
+    folder = pretrained_run.parent / "calibrate"
+    strategies = ("bias", "ftbsc", "group-only")
+    config = calibrate.CalibrateConfig(
+        from_run=pretrained_run, run=folder, strategy=strategies, **SMALL
+    )
+    calibrate.main(config)
+    return folder

@@ -1,0 +1,146 @@
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from kgml_jax.data.assemble import assemble
+from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
+from kgml_jax.models.process import ProcessModel, simulate_sites
+from kgml_jax.models.protocol import model_from_json, model_to_json
+from kgml_jax.process import ecosystem
+from kgml_jax.records import quantities
+from kgml_jax.sites import VARIABLES
+
+CONFIG = SyntheticConfig(sites=3, years=2, spin_up_years=0)
+TOLERANCE = 5e-3
+"""g C m-2 d-1, mm d-1: single precision, two years of feedbacks and another order of sums."""
+
+DAYS = 240
+"""Long enough for a crop to fill its grain."""
+
+# Three sites in batches of two: the second batch is filled up.
+simulate = functools.partial(simulate_sites, site_batch=2)
+predict = jax.jit(ProcessModel().predict)
+
+
+@pytest.fixture(scope="module")
+def world():
+    return generate(CONFIG, simulate)
+
+
+@pytest.fixture(scope="module")
+def sites(world):
+    return assemble(per_site(world))
+
+
+def on_devices(site):
+    return jax.tree.map(jnp.asarray, site)
+
+
+def first_days(site, days):
+    cut = lambda leaf: leaf[:days] if leaf.ndim else leaf
+    return jax.tree.map(cut, on_devices(site))
+
+
+def true_offsets(world, row):
+    """Unbounded offsets of the true parameters of a site from their priors."""
+    offsets = {}
+    for name, quantity in quantities(ecosystem.Params).items():
+        ends = np.array([*quantity.bounds, quantity.default, float(world[f"true_{name}"][row])])
+        low, high, prior, value = np.log(ends) if quantity.transform == "log" else ends
+        odds = lambda inner, low=low, high=high: np.log((inner - low) / (high - inner))
+        offsets[name] = jnp.asarray(odds(value) - odds(prior))
+    return {"process": offsets}
+
+
+def test_the_world_has_magnitudes_of_midwestern_fields(world):
+    annual = {name: float(world[f"{name}_truth"].sum("time").mean()) / 2 for name in VARIABLES}
+    annual["grain"] = float(world["grain_carbon_truth"].sum("time").mean()) / 2
+    # Wide brackets about towers and simulations of corn and soybean, g C m-2 and mm a year.
+    brackets = {
+        "GPP": (800, 1800),
+        "Ra": (300, 800),
+        "Rh": (250, 800),
+        "NEE": (-750, 100),
+        "ET": (350, 750),
+        "grain": (150, 600),
+    }
+    for name, (low, high) in brackets.items():
+        assert low < annual[name] < high, name
+
+
+def test_the_true_parameters_reproduce_the_true_fluxes_site_by_site(world, sites):
+    for row, name in enumerate(world["site"].values):
+        fluxes = predict(true_offsets(world, row), on_devices(sites.one(str(name))))
+        for variable in VARIABLES:
+            truth = world[f"{variable}_truth"].values[row]
+            np.testing.assert_allclose(fluxes[variable], truth, atol=TOLERANCE, err_msg=variable)
+
+
+def test_the_priors_miss_the_truth_so_that_there_is_something_to_find(world, sites, key):
+    weights = ProcessModel().init(key)
+    gaps = []
+    for row, name in enumerate(world["site"].values):
+        gpp = np.asarray(predict(weights, on_devices(sites.one(str(name))))["GPP"])
+        gaps.append(np.sqrt(np.mean((gpp - world["GPP_truth"].values[row]) ** 2)))
+    assert max(gaps) > 0.5
+
+
+def test_zero_offsets_are_the_prior(sites, key):
+    weights = ProcessModel().init(key)
+    declared = quantities(ecosystem.Params)
+    assert set(weights["process"]) == set(declared)
+    priors = {name: np.full(3, quantity.default) for name, quantity in declared.items()}
+    expected = simulate(priors, vars(sites.site.attributes), vars(sites.site.forcing))
+    fluxes = predict(weights, on_devices(sites.one(sites.names[0])))
+    for name in VARIABLES:
+        np.testing.assert_allclose(fluxes[name], expected[name][0], atol=TOLERANCE)
+
+
+def test_carbon_balances_and_respiration_is_positive_on_every_day(sites, key):
+    fluxes = predict(ProcessModel().init(key), on_devices(sites.one("IL-01")))
+    assert set(fluxes) == set(VARIABLES)
+    for name in ("GPP", "Ra", "Rh", "Reco"):
+        assert (np.asarray(fluxes[name]) >= 0).all()
+    # Rounding of terms up to 30 g C m-2 d-1 in single precision.
+    balance = fluxes["Ra"] + fluxes["Rh"] - fluxes["GPP"]
+    np.testing.assert_allclose(fluxes["NEE"], balance, atol=1e-5)
+    np.testing.assert_allclose(fluxes["Reco"], fluxes["Ra"] + fluxes["Rh"], atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def spun(sites):
+    """Gradient of a mean flux by the offsets, and the fluxes, of a site with a spin-up."""
+    model = ProcessModel(spin_up_cycles=1, spin_up_days=120)
+    site = first_days(sites.one("IL-01"), DAYS)
+
+    def mean_flux(weights):
+        fluxes = model.predict(weights, site)
+        return jnp.mean(fluxes["NEE"]) + 0.1 * jnp.mean(fluxes["ET"]), fluxes
+
+    weights = model.init(jax.random.key(0))
+    # One compilation serves both tests: that of the gradient takes most of their time.
+    return jax.jit(jax.grad(mean_flux, has_aux=True))(weights)
+
+
+def test_most_parameters_have_leverage_and_all_a_finite_gradient(spun):
+    values = np.array([float(leaf) for leaf in spun[0]["process"].values()])
+    assert np.isfinite(values).all()
+    assert (values != 0).mean() > 0.8
+
+
+def test_spin_up_starts_from_a_soil_that_has_seen_the_climate(spun, sites, key):
+    respired = np.asarray(spun[1]["Rh"])
+    fresh = np.asarray(predict(ProcessModel().init(key), on_devices(sites.one("IL-01")))["Rh"])
+    assert np.isfinite(respired).all()
+    assert np.abs(respired - fresh[:DAYS])[:90].mean() > 0.01
+
+
+def test_the_model_is_described_as_json():
+    model = ProcessModel(spin_up_cycles=2, segment=73)
+    described = model_to_json(model)
+    assert model_from_json({"ProcessModel": ProcessModel}, described) == model
+    assert dataclasses.replace(model, segment=None) != model
