@@ -25,6 +25,7 @@ class RecurrentModel:
       hidden: width of every GRU.
       gpp: `"predicted"` from the inputs, or `"input"`: taken from `forcing.prescribed_gpp`.
       balance: `"hard"` or `"soft"`.
+      backward: derivative of the recurrences: `"fused"`, or `"plain"` to compare with.
       dropout: share of the basis units dropped in training.
     """
 
@@ -37,6 +38,7 @@ class RecurrentModel:
     nee_layers: int = 1
     gpp: str = "predicted"
     balance: str = "hard"
+    backward: str = "fused"
     dropout: float = 0.2
 
     @property
@@ -54,6 +56,7 @@ class RecurrentModel:
             dropout=self.dropout,
             gpp=self.gpp,
             balance=self.balance,
+            backward=self.backward,
         )
 
     def init(self, key: jax.Array) -> Weights:

@@ -37,7 +37,10 @@ class Network:
         return _named(nnx.to_pure_dict(state))
 
     def apply(self, weights: Mapping[str, Any], *inputs: Any, **options: Any) -> Any:
-        """Runs the network with `weights` as returned by `init`; pure in all its arguments."""
+        """Runs the network with `weights` as returned by `init`; pure in all its arguments.
+
+        Call it inside `jax.jit`: outside, recurrent layers are compiled anew at every call.
+        """
         graphdef, template = _anatomy(self)
         return nnx.merge(graphdef, _shaped_like(template, weights))(*inputs, **options)
 

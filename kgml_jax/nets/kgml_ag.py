@@ -1,5 +1,6 @@
 """KGML-ag-Carbon: a recurrent basis with one recurrent head for every carbon flux."""
 
+from functools import partial
 from types import MappingProxyType
 from typing import Literal
 
@@ -9,7 +10,7 @@ from flax import nnx
 
 from kgml_jax.nets.attention import Perceptron, yearly_attention
 from kgml_jax.nets.calibration import CalibrationHead
-from kgml_jax.nets.recurrent import GRU
+from kgml_jax.nets.recurrent import GRU, Backward
 
 GppSource = Literal["predicted", "input"]
 Balance = Literal["hard", "soft"]
@@ -64,6 +65,7 @@ class KGMLAg(nnx.Module):
         the caller as Ra + Rh - GPP.
       residue_channel: whether Rh also reads the annual crop residue.
       yield_head: whether the annual crop yield is predicted.
+      backward: derivative of the recurrences, see `recurrent.gru`.
       rngs: stream `params` draws the weights.
 
     Raises:
@@ -85,6 +87,7 @@ class KGMLAg(nnx.Module):
         balance: Balance = "hard",
         residue_channel: bool = False,
         yield_head: bool = False,
+        backward: Backward = "fused",
         rngs: nnx.Rngs,
     ):
         if gpp not in ("predicted", "input") or balance not in ("hard", "soft"):
@@ -93,7 +96,8 @@ class KGMLAg(nnx.Module):
         self.dropout = dropout
         self.residue_channel = residue_channel
         self.calibration = CalibrationHead(features, len(self.output_names))
-        self.gru_basis = GRU(features, hidden, rngs=rngs, layers=basis_layers)
+        recurrent = partial(GRU, hidden=hidden, rngs=rngs, backward=backward)
+        self.gru_basis = recurrent(features, layers=basis_layers)
         joined = hidden + features
         head_inputs = {
             "GPP": (joined, gpp_layers),
@@ -103,7 +107,7 @@ class KGMLAg(nnx.Module):
         }
         for name, (width, layers) in head_inputs.items():
             if name in self.output_names:
-                setattr(self, f"gru_{name.lower()}", GRU(width, hidden, rngs=rngs, layers=layers))
+                setattr(self, f"gru_{name.lower()}", recurrent(width, layers=layers))
                 setattr(self, f"to_{name.lower()}", nnx.Linear(hidden, 1, rngs=rngs))
         if yield_head:
             widths = (hidden, hidden, hidden, hidden // 2, 1)

@@ -6,16 +6,18 @@ One sequence `(time, features)` at a time; batches of windows and sites are adde
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 Weights = Mapping[str, jax.Array]
+Backward = Literal["fused", "plain"]
 
 
 def gru(
-    weights: Weights, inputs: jax.Array, initial: jax.Array, *, backward: str = "fused"
+    weights: Weights, inputs: jax.Array, initial: jax.Array, *, backward: Backward = "fused"
 ) -> jax.Array:
     """Runs one layer of gated recurrent units over one sequence.
 
@@ -138,15 +140,18 @@ _recur_fused.defvjp(_fused_forward, _fused_backward)
 
 
 class GRULayer(nnx.Module):
-    """One layer of gated recurrent units; weights named as in `gru`."""
+    """One layer of gated recurrent units; weights and `backward` as in `gru`."""
 
-    def __init__(self, in_features: int, hidden: int, *, rngs: nnx.Rngs):
+    def __init__(
+        self, in_features: int, hidden: int, *, rngs: nnx.Rngs, backward: Backward = "fused"
+    ):
         bound = hidden**-0.5
 
         def uniform(*shape: int) -> nnx.Param:
             return nnx.Param(jax.random.uniform(rngs.params(), shape, minval=-bound, maxval=bound))
 
         self.hidden = hidden
+        self.backward: Backward = backward
         self.w_ih = uniform(in_features, 3 * hidden)
         self.w_hh = uniform(hidden, 3 * hidden)
         self.b_ih = uniform(3 * hidden)
@@ -155,7 +160,8 @@ class GRULayer(nnx.Module):
     def __call__(self, inputs: jax.Array) -> jax.Array:
         """Returns the hidden states (time, hidden) from a zero state; `inputs` (time, features)."""
         weights = {name: getattr(self, name)[...] for name in ("w_ih", "w_hh", "b_ih", "b_hh")}
-        return gru(weights, inputs, jnp.zeros_like(inputs, shape=(self.hidden,)))
+        initial = jnp.zeros_like(inputs, shape=(self.hidden,))
+        return gru(weights, inputs, initial, backward=self.backward)
 
 
 class GRU(nnx.Module):
@@ -166,13 +172,23 @@ class GRU(nnx.Module):
       hidden: units of every layer.
       rngs: stream `params` draws all weights from U(-1/sqrt(hidden), 1/sqrt(hidden)), as PyTorch.
       layers: number of layers, named `layer_0`, `layer_1`, ... from the inputs upwards.
+      backward: derivative of the recurrence, as in `gru`.
     """
 
-    def __init__(self, in_features: int, hidden: int, *, rngs: nnx.Rngs, layers: int = 1):
+    def __init__(
+        self,
+        in_features: int,
+        hidden: int,
+        *,
+        rngs: nnx.Rngs,
+        layers: int = 1,
+        backward: Backward = "fused",
+    ):
         self.layers = layers
         for layer in range(layers):
             width = in_features if layer == 0 else hidden
-            setattr(self, f"layer_{layer}", GRULayer(width, hidden, rngs=rngs))
+            own = GRULayer(width, hidden, rngs=rngs, backward=backward)
+            setattr(self, f"layer_{layer}", own)
 
     def __call__(self, inputs: jax.Array) -> jax.Array:
         """Returns the top layer's states (time, hidden) for `inputs` (time, in_features)."""

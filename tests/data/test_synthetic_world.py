@@ -77,6 +77,7 @@ def test_the_truth_balances_carbon_to_the_last_digit(small):
 
 
 def test_true_parameters_lie_inside_their_bounds_and_differ_where_declared(small):
+    assert set(truth.SPREAD) <= set(quantities(Params))
     for name, quantity in quantities(Params).items():
         values = small[f"true_{name}"].values
         low, high = quantity.bounds

@@ -18,9 +18,6 @@ CONFIG = SyntheticConfig(sites=3, years=2, spin_up_years=0)
 TOLERANCE = 5e-3
 """g C m-2 d-1, mm d-1: single precision, two years of feedbacks and another order of sums."""
 
-DAYS = 240
-"""Long enough for a crop to fill its grain."""
-
 # Three sites in batches of two: the second batch is filled up.
 simulate = functools.partial(simulate_sites, site_batch=2)
 predict = jax.jit(ProcessModel().predict)
@@ -111,32 +108,27 @@ def test_carbon_balances_and_respiration_is_positive_on_every_day(sites, key):
     np.testing.assert_allclose(fluxes["Reco"], fluxes["Ra"] + fluxes["Rh"], atol=1e-5)
 
 
-@pytest.fixture(scope="module")
-def spun(sites):
-    """Gradient of a mean flux by the offsets, and the fluxes, of a site with a spin-up."""
-    model = ProcessModel(spin_up_cycles=1, spin_up_days=120)
-    site = first_days(sites.one("IL-01"), DAYS)
+@pytest.mark.slow
+def test_most_parameters_have_leverage_and_all_a_finite_gradient(sites, key):
+    model, site = ProcessModel(segment=73), first_days(sites.one("IL-01"), 240)
 
     def mean_flux(weights):
         fluxes = model.predict(weights, site)
-        return jnp.mean(fluxes["NEE"]) + 0.1 * jnp.mean(fluxes["ET"]), fluxes
+        return jnp.mean(fluxes["NEE"]) + 0.1 * jnp.mean(fluxes["ET"])
 
-    weights = model.init(jax.random.key(0))
-    # One compilation serves both tests: that of the gradient takes most of their time.
-    return jax.jit(jax.grad(mean_flux, has_aux=True))(weights)
-
-
-def test_most_parameters_have_leverage_and_all_a_finite_gradient(spun):
-    values = np.array([float(leaf) for leaf in spun[0]["process"].values()])
+    gradient = jax.jit(jax.grad(mean_flux))(model.init(key))["process"]
+    values = np.array([float(leaf) for leaf in gradient.values()])
     assert np.isfinite(values).all()
     assert (values != 0).mean() > 0.8
 
 
-def test_spin_up_starts_from_a_soil_that_has_seen_the_climate(spun, sites, key):
-    respired = np.asarray(spun[1]["Rh"])
-    fresh = np.asarray(predict(ProcessModel().init(key), on_devices(sites.one("IL-01")))["Rh"])
+def test_spin_up_starts_from_a_soil_that_has_seen_the_climate(sites, key):
+    spun = ProcessModel(spin_up_cycles=1, spin_up_days=365)
+    site, weights = on_devices(sites.one("IL-01")), spun.init(key)
+    respired = np.asarray(jax.jit(spun.predict)(weights, site)["Rh"])
+    fresh = np.asarray(predict(weights, site)["Rh"])
     assert np.isfinite(respired).all()
-    assert np.abs(respired - fresh[:DAYS])[:90].mean() > 0.01
+    assert np.abs(respired - fresh)[:90].mean() > 0.01
 
 
 def test_the_model_is_described_as_json():
