@@ -1,9 +1,8 @@
-"""What a step of calibrating a site costs: mapping modes, a Python loop, and the plain backward pass.
+"""What a step of calibrating a site costs: mapping modes, a Python loop, the plain backward pass.
 
 `python benchmarks/calibration.py` prints milliseconds a site-step, all measured in one run.
 """
 
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -45,6 +44,8 @@ class BenchmarkConfig:
     """Days of a window, warm-up included."""
     hidden: int = 32
     """Width of the recurrent layers."""
+    cores: int = 2
+    """CPU devices; the mode "all devices" uses them all."""
     repeats: int = 5
     """Runs of each compiled function; the median counts."""
 
@@ -131,7 +132,8 @@ def measure(config: BenchmarkConfig, sites: int) -> list[dict[str, Any]]:
         function = jax.jit(map_sites(chosen.round, mesh, batch, shared=1))
         seconds = seconds_a_round(function, (weights, fits, units), config.repeats)
         rows.append({"sites": sites, "mode": name, "ms a site-step": 1e3 * seconds / STEPS / held})
-    loop = lambda *arguments: in_a_loop(jax.jit(descent.round), *arguments)
+    one = jax.jit(descent.round)
+    loop = lambda *arguments: in_a_loop(one, *arguments)
     single = [row(fits, i) for i in range(held)], [row(units, i) for i in range(held)]
     seconds = seconds_a_round(loop, (weights, *single), config.repeats)
     rows.append(
@@ -142,7 +144,7 @@ def measure(config: BenchmarkConfig, sites: int) -> list[dict[str, Any]]:
 
 def main(config: BenchmarkConfig) -> None:
     """Measures, prints and writes the table, then the ratios that matter."""
-    use_cpu_cores(os.cpu_count() or 1)
+    use_cpu_cores(config.cores)
     rows = [row for sites in config.sites for row in measure(config, sites)]
     report("calibration", rows)
     cost = {(row["sites"], row["mode"]): row["ms a site-step"] for row in rows}

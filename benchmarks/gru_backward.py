@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from timing import measure, report
 
-from kgml_jax.nets.recurrent import gru
+from kgml_jax.nets.recurrent import Backward, gru
 
 DAYS = 460
 
@@ -30,7 +30,7 @@ def _row(batch: int, hidden: int) -> dict[str, float]:
     }
     inputs = jax.random.normal(input_key, (batch, DAYS, hidden))
 
-    def loss(backward: str, weights: dict, inputs: jax.Array) -> jax.Array:
+    def loss(backward: Backward, weights: dict, inputs: jax.Array) -> jax.Array:
         one = lambda series: gru(weights, series, jnp.zeros(hidden), backward=backward)
         return jnp.mean(jax.vmap(one)(inputs) ** 2)
 

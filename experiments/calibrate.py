@@ -1,8 +1,7 @@
 """Calibrates every site at once; run as `python experiments/calibrate.py --from runs/pretrain`."""
 
-import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,9 +18,9 @@ import xarray as xr
 
 from kgml_jax.adaptation import PRESETS, Adaptation, Weights, trained_share
 from kgml_jax.data.splits import Split
-from kgml_jax.evaluation import physics
+from kgml_jax.evaluation import physics, scores
 from kgml_jax.objectives.compose import Total
-from kgml_jax.sites import TRAIN, VALIDATION, Sites
+from kgml_jax.sites import TEST, TRAIN, VALIDATION, Sites
 from kgml_jax.training import checkpoint
 from kgml_jax.training.fit import Settings
 from kgml_jax.training.predict import predict_sites
@@ -44,7 +43,9 @@ class CalibrateConfig:
     """Other sites than those of the pretraining run."""
     metadata: Path | None = None
     """CSV of site metadata for `--data`."""
-    split: inputs.SplitChoice = field(default_factory=inputs.SplitChoice)
+    split: Annotated[inputs.SplitChoice, command_line.FLAT] = field(
+        default_factory=inputs.SplitChoice
+    )
     """Used with `--data`; without, the split of the pretraining run is kept."""
     strategy: tuple[str, ...] = ("bias", "ftbsc", "site-only")
     """Any of bias, affine, head, low-rank, full, full-l2sp, ftbsc, site-only, group-only."""
@@ -52,7 +53,7 @@ class CalibrateConfig:
     """Seed of batches, dropout and fresh weights."""
     steps: int = 120
     """Most gradient steps a site takes; strategies from scratch take up to twice as many."""
-    batch: int = 4
+    batch: int = 2
     """Site-years of a site a step looks at; 0 takes all."""
     patience: int = 6
     """Validations without improvement after which a site stops."""
@@ -72,6 +73,7 @@ class Arm:
 
     fluxes: dict[str, np.ndarray]
     validation: np.ndarray
+    accepted: np.ndarray
     healthy: np.ndarray
     steps: np.ndarray
     trained_share: float
@@ -80,18 +82,33 @@ class Arm:
 
 def data_and_split(
     config: CalibrateConfig, base: stored.Pretrained
-) -> tuple[Sites, Split, inputs.Data]:
-    """Returns the sites to calibrate and their split, with no test day the pretrained model saw."""
+) -> tuple[inputs.Loaded, Split, inputs.Data]:
+    """Returns the sites to calibrate and their split, with no test day the pretrained model saw.
+
+    On the data of the pretraining run its split is kept, but sites it left out are divided anew.
+
+    Raises:
+      ValueError: an option has no meaning here.
+    """
+    if config.data is None and config.metadata is not None:
+        raise ValueError("--metadata has no meaning without --data")
     choice = base.data
     if config.data is not None:
-        choice = inputs.Data(data=config.data, metadata=config.metadata)
-    sites, _ = inputs.load(choice)
-    if config.data is None and base.split.kind in ("last_years", "blocked"):
-        base.split.assert_covers(sites)
-        return sites, base.split, choice
-    split = inputs.make_split(config.split, sites)
-    stored.assert_unseen(base.split, split, sites)
-    return sites, split, choice
+        choice = replace(choice, data=config.data, metadata=config.metadata)
+    loaded = inputs.load(choice)
+    left_out = base.split.kind.startswith("leave")
+    if config.data is None and not left_out:
+        if config.split != inputs.SplitChoice():
+            raise ValueError("the split of the pretraining run is kept; --split needs --data")
+        base.split.assert_covers(loaded.sites)
+        return loaded, base.split, choice
+    if config.data is None:
+        tested = (base.split.roles(loaded.sites) == TEST).any(axis=1)
+        held_out = [int(row) for row in np.flatnonzero(tested)]
+        loaded = replace(loaded, sites=loaded.sites.take(held_out))
+    split = inputs.make_split(config.split, loaded.sites)
+    stored.assert_unseen(base.split, split, loaded.sites)
+    return loaded, split, choice
 
 
 def members(strategy: Strategy, sites: Sites) -> list[list[int]]:
@@ -148,6 +165,7 @@ def zero_shot(task: Task) -> Arm:
     return Arm(
         fluxes=predict_sites(task.base.model, task.base.weights, task.sites),
         validation=task.validate(task.base.weights, PRESETS[REFERENCE], {}),
+        accepted=none > 0,
         healthy=none == 0,
         steps=none,
         trained_share=0.0,
@@ -183,12 +201,15 @@ def run_arm(name: str, task: Task, reference: Arm) -> Arm:
     fluxes = predict_sites(base.model, weights, sites, strategy.adaptation, spread.phi)
     if not strategy.scratch:
         fluxes = stored.keep_where_unmoved(fluxes, reference.fluxes, spread.best_step > 0)
-    by_group = strategy.unit == "group"
+    validation, accepted = spread.best_error, spread.accepted
+    if strategy.unit == "group":
+        validation = task.validate(weights, strategy.adaptation, spread.phi)
+    if strategy.scratch:
+        accepted = validation < reference.validation
     return Arm(
         fluxes=fluxes,
-        validation=task.validate(weights, strategy.adaptation, spread.phi)
-        if by_group
-        else spread.best_error,
+        validation=validation,
+        accepted=accepted,
         healthy=spread.healthy,
         steps=spread.steps,
         trained_share=trained_share(strategy.adaptation, weights),
@@ -204,6 +225,7 @@ def save(
         "strategy": name,
         "units": [[task.sites.names[row] for row in unit] for unit in rows],
         "moved": (outcome.best_step > 0).tolist(),
+        "pretrained": task.base.fingerprint,
     }
     saved = {"phi": outcome.phi}
     if STRATEGIES[name].scratch:
@@ -217,11 +239,10 @@ def collect(
     """Scores all arms on the test days and adds acceptance, health and effort per site."""
     predictions = {name: arm.fluxes for name, arm in arms.items()}
     results = reporting.score_all(predictions, sites, days, base.model.scaling)
-    reference = arms[REFERENCE].validation
     per_site = {
         "validation_error": ([arm.validation for arm in arms.values()], "1", "validation error"),
         "accepted": (
-            [arm.validation < reference for arm in arms.values()],
+            [arm.accepted for arm in arms.values()],
             "1",
             "better than the pretrained model on the validation days",
         ),
@@ -245,7 +266,7 @@ def summarise(name: str, arm: Arm, results: xr.Dataset) -> dict[str, Any]:
     mse = own["standardised_mse"]
     return {
         "median_mse": float(mse.median()),
-        "median_rmse": float(np.sqrt(mse).median()),
+        "median_rmse": float((mse**0.5).median()),
         "median_r2": float(own["r2"].mean("variable").median()),
         "sites_accepted": int(own["accepted"].sum()),
         "sites_harmed_on_test": int(own["harmed"].sum()),
@@ -260,19 +281,23 @@ def summarise(name: str, arm: Arm, results: xr.Dataset) -> dict[str, Any]:
 
 def main(config: CalibrateConfig) -> None:
     """Calibrates, scores the held-out days against the pretrained model, and writes the run."""
+    config = replace(config, from_run=config.from_run.resolve())
     unknown = sorted(set(config.strategy) - set(STRATEGIES))
     if unknown:
         raise ValueError(f"no strategy {', '.join(unknown)}; there are {', '.join(STRATEGIES)}")
     base = stored.load(config.from_run)
-    sites, split, choice = data_and_split(config, base)
+    loaded, split, choice = data_and_split(config, base)
+    sites = loaded.sites
     roles = split.roles(sites)
-    run_directory.create(config.run, config, config.overwrite)
-    run_directory.write_json(config.run / "split.json", json.loads(split.to_json()))
+    run_directory.create(config.run, config, config.overwrite, source=config.from_run)
+    reporting.write_inputs(config.run, choice, replace(loaded, world=None), split)
     names = (REFERENCE, *(name for name in config.strategy if name != REFERENCE))
     reporting.print_strategies(names, base.weights)
     rows = [[row] for row in range(len(sites))]
     own = make_units(sites, roles, rows, base.header["warmup_days"], TRAIN, VALIDATION)
-    objective = pretrain.make_objective(base.model.scaling, base.header["balance_weight"])
+    objective = pretrain.make_objective(
+        base.model.scaling, base.header["balance_weight"], base.header["weighting"]
+    )
     task = Task(config, base, objective, sites, roles, own)
     arms = {REFERENCE: zero_shot(task)}
     for name in names[1:]:
@@ -292,8 +317,8 @@ def main(config: CalibrateConfig) -> None:
     }
     run_directory.write_json(config.run / "summary.json", summary)
     predictions = {name: arm.fluxes for name, arm in arms.items()}
+    reporting.write_dataset(config.run / "groups.nc", scores.by_group(predictions, sites, days))
     reporting.draw(config.run / "figures", sites, split, predictions, results, days)
-    reporting.draw_learning(config.run / "figures", config.run)
     reporting.finish_calibration(config.run, summary, results)
 
 

@@ -8,8 +8,12 @@ from typing import NoReturn, TypeVar
 import tyro
 
 from kgml_jax.backend import use_cpu_cores
+from kgml_jax.training.run import DivergedError
 
 Config = TypeVar("Config")
+
+FLAT = tyro.conf.arg(name="")
+"""Marks a nested config whose options carry no prefix."""
 
 
 def run(main: Callable[[Config], int | None], config_type: type[Config]) -> NoReturn:
@@ -23,15 +27,21 @@ def run(main: Callable[[Config], int | None], config_type: type[Config]) -> NoRe
       config_type: a dataclass; its fields are the options, their docstrings the help.
     """
     config = tyro.cli(config_type)
-    use_cpu_cores(os.cpu_count() or 1)
+    use_cpu_cores(usable_cores())
     try:
         status = main(config)
-    except (ValueError, FileNotFoundError, KeyError) as error:
+    except (ValueError, OSError, KeyError, ImportError, DivergedError) as error:
         if getattr(config, "debug", False):
             raise
         print(f"error: {message(error)}", file=sys.stderr)
         status = 2
     sys.exit(status or 0)
+
+
+def usable_cores() -> int:
+    """Returns how many cores this process may use, which in a container are not all there are."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def message(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """Predicts and scores with a finished run; see `python experiments/evaluate.py --help`."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +16,8 @@ import tyro
 import xarray as xr
 
 from kgml_jax.data.splits import Split
-from kgml_jax.evaluation import references
+from kgml_jax.evaluation import references, scores
+from kgml_jax.models.process import ProcessModel
 from kgml_jax.sites import TEST, VARIABLES, Sites
 from kgml_jax.training import checkpoint
 from kgml_jax.training.predict import predict_sites
@@ -77,6 +78,11 @@ def calibrated(
     predictions = {"zero-shot": zero_shot}
     for folder in sorted((run / "checkpoint").glob("*")):
         header = checkpoint.read_header(folder, "calibrated")
+        if header["pretrained"] != base.fingerprint:
+            source = pretraining_run(run)
+            raise ValueError(
+                f"{folder} was calibrated from other weights than {source} holds; calibrate again"
+            )
         unit_of = {name: unit for unit, names in enumerate(header["units"]) for name in names}
         known = [row for row, name in enumerate(sites.names) if name in unit_of]
         if known:
@@ -116,13 +122,20 @@ def _placed(base: np.ndarray, rows: list[int], values: np.ndarray) -> np.ndarray
 
 
 def reference_arms(sites: Sites, split: Split) -> dict[str, dict[str, np.ndarray]]:
-    """Returns what a sceptic asks for, fitted on all days but the test days."""
+    """Returns what a sceptic asks for, fitted on all days but the test days.
+
+    The process model with its prior parameters joins them where crops and seasons are known.
+    """
     free = (split.roles(sites) != TEST) & np.asarray(sites.site.valid)
-    return {
+    arms = {
         "climatology": references.day_of_year_climatology(sites, free),
         "boosting-pooled": references.boosting_pooled(sites, free),
         "boosting-per-site": references.boosting_per_site(sites, free),
     }
+    if np.asarray(sites.site.forcing.occupied).any(axis=1).all():
+        process = ProcessModel(spin_up_cycles=2)
+        arms["process-prior"] = predict_sites(process, process.init(jax.random.key(0)), sites)
+    return arms
 
 
 def as_dataset(
@@ -151,15 +164,13 @@ def as_dataset(
 def main(config: EvaluateConfig) -> None:
     """Predicts, scores, and writes datasets, figures and the table."""
     base = stored.load(pretraining_run(config.from_run))
-    choice = base.data
+    choice = inputs.data_from_json(run_directory.read_json(config.from_run / "data.json"))
     described = run_directory.read_json(config.from_run / "config.json")
     if config.data is not None:
-        choice = inputs.Data(data=config.data, metadata=config.metadata)
-    elif isinstance(described.get("data"), str):
-        choice = inputs.Data(data=Path(described["data"]))
-    sites, _ = inputs.load(choice)
+        choice = replace(choice, data=config.data, metadata=config.metadata)
+    sites = inputs.load(choice).sites
     days, split = scored_days(config.from_run, base.split, sites)
-    run_directory.create(config.run, config, config.overwrite)
+    run_directory.create(config.run, config, config.overwrite, source=config.from_run)
     is_calibration = "from_run" in described
     if is_calibration:
         predictions = calibrated(config.from_run, base, sites)
@@ -169,8 +180,8 @@ def main(config: EvaluateConfig) -> None:
         predictions |= reference_arms(sites, split)
     results = reporting.score_all(predictions, sites, days, base.model.scaling)
     reporting.write_dataset(config.run / "evaluation.nc", results)
+    reporting.write_dataset(config.run / "groups.nc", scores.by_group(predictions, sites, days))
     reporting.write_dataset(config.run / "predictions.nc", as_dataset(predictions, sites, days))
-    reporting.draw(config.run / "figures", sites, split, predictions, results, days)
     summary = {
         "sites": len(sites),
         "split": split.kind,
@@ -180,6 +191,8 @@ def main(config: EvaluateConfig) -> None:
         },
     }
     run_directory.write_json(config.run / "summary.json", summary)
+    (config.run / "tables.md").write_text(reporting.markdown(results))
+    reporting.draw(config.run / "figures", sites, split, predictions, results, days)
     reporting.print_medians(results)
     reporting.say(
         f"Scored {len(predictions)} ways of predicting {len(sites)} sites on {days.sum()} days the "

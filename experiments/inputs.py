@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal, assert_never
 
 import numpy as np
 import xarray as xr
@@ -9,6 +10,7 @@ import xarray as xr
 from kgml_jax.data import splits
 from kgml_jax.data.assemble import assemble
 from kgml_jax.data.read import ReadOptions, read
+from kgml_jax.data.schema import DataError, Note
 from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
 from kgml_jax.models.process import simulate_sites
 from kgml_jax.sites import TEST, Sites
@@ -24,6 +26,14 @@ class Data:
     """CSV of site metadata (site, lat, lon, elev, igbp); default: `sites.csv` beside the data."""
     qc_threshold: float = 0.75
     """Smallest share of a day (0-1) measured or well filled for it to be scored."""
+    max_gap: int = 7
+    """Longest gap in the forcing, in days, that is interpolated."""
+    max_copy: int = 60
+    """Longest gap in the forcing, in days, that is copied from the nearest year."""
+    partition: Literal["NT", "DT"] = "NT"
+    """FLUXNET's partitioning of Reco and GPP: night-time or daytime."""
+    prescribe_gpp: bool = False
+    """Give the tower's or simulated GPP to the model; legacy inputs switch it on."""
     synthetic_sites: int = 30
     """Number of synthetic sites, in the ratio IL:IA:IN = 22:41:27."""
     synthetic_years: int = 8
@@ -36,52 +46,97 @@ class Data:
 class SplitChoice:
     """How days are divided into training, validation and test."""
 
-    kind: str = "last-years"
-    """last-years, blocked, leave-site-out or leave-group-out."""
+    split: Literal["last-years", "blocked", "leave-site-out", "leave-group-out"] = "last-years"
+    """How the days of each site, or the sites, are divided."""
     test_years: int = 2
-    """Years at the end of each record that are only ever scored."""
+    """Years at the end of each record that are only ever scored (last-years)."""
     validation_years: int = 1
     """Years before those that stop training and decide acceptance."""
     leave_out: tuple[str, ...] = ()
     """Names of the sites or groups left out by the last two kinds."""
 
 
-def load(config: Data) -> tuple[Sites, xr.Dataset | None]:
-    """Reads or generates the sites; the second value is the synthetic truth, if there is one."""
-    if config.data is None:
-        world = generate(
-            SyntheticConfig(
-                sites=config.synthetic_sites,
-                years=config.synthetic_years,
-                seed=config.synthetic_seed,
-            ),
-            simulate_sites,
-        )
-        return assemble(per_site(world)), world
-    options = ReadOptions(qc_threshold=config.qc_threshold)
-    return assemble(read(config.data, config.metadata, options)), None
+@dataclass(frozen=True)
+class Loaded:
+    """Sites ready for training, with what was done to them on the way in."""
+
+    sites: Sites
+    notes: tuple[Note, ...] = ()
+    world: xr.Dataset | None = None
+    """The synthetic data set with its truth, if the sites are synthetic."""
+
+
+def load(config: Data) -> Loaded:
+    """Reads or generates the sites.
+
+    Raises:
+      DataError: the data cannot be used, or GPP is to be prescribed and a site has none.
+    """
+    loaded = _synthetic(config) if config.data is None else _read(config)
+    given = np.asarray(loaded.sites.site.forcing.prescribed_gpp).any(axis=1)
+    if config.prescribe_gpp and not given.all():
+        absent = [loaded.sites.names[row] for row in np.flatnonzero(~given)]
+        raise DataError("no GPP to prescribe", site=", ".join(absent), variable="prescribed_gpp")
+    return loaded
+
+
+def _synthetic(config: Data) -> Loaded:
+    world = generate(
+        SyntheticConfig(
+            sites=config.synthetic_sites,
+            years=config.synthetic_years,
+            seed=config.synthetic_seed,
+        ),
+        simulate_sites,
+    )
+    if config.prescribe_gpp:
+        # The simulated GPP, as KGML-ag's synthetic pretraining data give it.
+        world["prescribed_gpp"] = world["GPP_truth"]
+    return Loaded(sites=assemble(per_site(world)), world=world)
+
+
+def _read(config: Data) -> Loaded:
+    options = ReadOptions(
+        qc_threshold=config.qc_threshold,
+        max_gap=config.max_gap,
+        max_copy=config.max_copy,
+        partition=config.partition,
+        prescribe_gpp=config.prescribe_gpp,
+    )
+    reading = read(config.data or "", config.metadata, options)
+    return Loaded(sites=assemble(reading), notes=reading.notes)
+
+
+def data_from_json(described: dict[str, Any]) -> Data:
+    """Returns the choice of data that a run's `data.json` holds."""
+    paths = {
+        name: None if described[name] is None else Path(described[name])
+        for name in ("data", "metadata")
+    }
+    return Data(**{**described, **paths})
 
 
 def make_split(choice: SplitChoice, sites: Sites) -> splits.Split:
     """Divides the days of `sites` as chosen.
 
     Raises:
-      ValueError: the kind is unknown, or a name to leave out does not exist.
+      ValueError: names to leave out are given to a split that leaves nothing out.
+      DataError: a name to leave out does not exist.
     """
-    match choice.kind:
+    if choice.leave_out and not choice.split.startswith("leave"):
+        raise ValueError(f"--leave-out has no meaning with --split {choice.split}")
+    validation = choice.validation_years
+    match choice.split:
         case "last-years":
-            split = splits.last_years(sites, choice.test_years, choice.validation_years)
+            split = splits.last_years(sites, choice.test_years, validation)
         case "blocked":
             split = splits.blocked(sites)
         case "leave-site-out":
-            split = splits.leave_sites_out(sites, choice.leave_out)
+            split = splits.leave_sites_out(sites, choice.leave_out, validation=validation)
         case "leave-group-out":
-            split = splits.leave_groups_out(sites, choice.leave_out)
+            split = splits.leave_groups_out(sites, choice.leave_out, validation)
         case other:
-            raise ValueError(
-                f"split kind {other!r} is unknown; there are last-years, blocked, leave-site-out, "
-                "leave-group-out"
-            )
+            assert_never(other)
     split.assert_disjoint()
     split.assert_covers(sites)
     return split

@@ -2,9 +2,9 @@
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import command_line
 import inputs
@@ -14,7 +14,7 @@ import reporting
 import run_directory
 
 from kgml_jax.data.splits import leaky_inputs
-from kgml_jax.models.features import DEFAULT_INPUTS, LEGACY_INPUTS, Scaling, fit_scaling
+from kgml_jax.models.features import INPUT_SETS, Scaling, fit_scaling
 from kgml_jax.models.protocol import model_to_json
 from kgml_jax.models.recurrent import RecurrentModel
 from kgml_jax.objectives.compose import Term, Total
@@ -34,12 +34,14 @@ class PretrainConfig:
 
     run: Path = Path("runs/pretrain")
     """Folder for everything this run writes."""
-    data: inputs.Data = field(default_factory=inputs.Data)
-    split: inputs.SplitChoice = field(default_factory=inputs.SplitChoice)
+    data: Annotated[inputs.Data, command_line.FLAT] = field(default_factory=inputs.Data)
+    split: Annotated[inputs.SplitChoice, command_line.FLAT] = field(
+        default_factory=inputs.SplitChoice
+    )
     seed: int = 0
     """Seed of the weights, batches and dropout."""
-    inputs: Literal["default", "legacy"] = "default"
-    """legacy adds GPP as an input, as KGML-ag does; tower GPP leaks NEE and Reco."""
+    inputs: Literal["default", "dynamic", "legacy"] = "default"
+    """dynamic: without place and soil; legacy: with GPP, as KGML-ag (tower GPP leaks NEE)."""
     hidden: int = 32
     """Width of every recurrent layer."""
     basis_layers: int = 2
@@ -64,6 +66,8 @@ class PretrainConfig:
     """Steps between validations."""
     patience: int = 20
     """Validations without improvement before training stops."""
+    weighting: Literal["equal", "inverse-variance"] = "equal"
+    """Weight of a day within its target: equal, or 1/sigma^2 of its observation."""
     balance_weight: float = 1.0
     """Weight of the mass-balance term (g C m-2 d-1 beyond 1 % of respiration)."""
     overwrite: bool = False
@@ -72,9 +76,12 @@ class PretrainConfig:
     """Show tracebacks."""
 
 
-def make_objective(scaling: Scaling, balance_weight: float) -> Total:
+def make_objective(scaling: Scaling, balance_weight: float, weighting: str) -> Total:
     """Returns masked standardised error, mass balance and non-negativity."""
-    error = MaskedError(scales=tuple((scale.name, scale.sd) for scale in scaling.targets))
+    error = MaskedError(
+        scales=tuple((scale.name, scale.sd) for scale in scaling.targets),
+        inverse_variance=weighting == "inverse-variance",
+    )
     return Total(
         terms=(
             Term("error", error),
@@ -87,12 +94,17 @@ def make_objective(scaling: Scaling, balance_weight: float) -> Total:
 def make_model(config: PretrainConfig, sites: Sites, roles: np.ndarray) -> RecurrentModel:
     """Returns the network with its standardisation fitted on the training days."""
     legacy = config.inputs == "legacy"
-    names = LEGACY_INPUTS if legacy else DEFAULT_INPUTS
+    names = INPUT_SETS[config.inputs]
     warning = leaky_inputs(names, tuple(sites.site.targets))
     if warning:
         reporting.warn(warning)
+    scaling = fit_scaling(names, sites, roles)
+    if legacy:
+        # What is given is neither learnt nor scored.
+        targets = tuple(scale for scale in scaling.targets if scale.name != "GPP")
+        scaling = replace(scaling, targets=targets)
     return RecurrentModel(
-        scaling=fit_scaling(names, sites, roles),
+        scaling=scaling,
         hidden=config.hidden,
         basis_layers=config.basis_layers,
         rh_layers=config.rh_layers,
@@ -104,17 +116,18 @@ def make_model(config: PretrainConfig, sites: Sites, roles: np.ndarray) -> Recur
 
 def main(config: PretrainConfig) -> None:
     """Trains, scores the held-out days, and writes the run directory."""
-    sites, truth = inputs.load(config.data)
+    if config.inputs == "legacy":
+        config = replace(config, data=replace(config.data, prescribe_gpp=True))
+    loaded = inputs.load(config.data)
+    sites = loaded.sites
     split = inputs.make_split(config.split, sites)
     roles = split.roles(sites)
     model = make_model(config, sites, roles)
-    objective = make_objective(model.scaling, config.balance_weight)
+    objective = make_objective(model.scaling, config.balance_weight, config.weighting)
     folder = run_directory.create(config.run, config, config.overwrite)
-    run_directory.write_json(folder / "split.json", json.loads(split.to_json()))
-    if truth is not None:
-        reporting.write_dataset(folder / "synthetic_world.nc", truth)
+    reporting.write_inputs(folder, config.data, loaded, split)
 
-    everyone = [list(np.flatnonzero((roles == TRAIN).any(axis=1)))]
+    everyone = [[int(row) for row in np.flatnonzero((roles == TRAIN).any(axis=1))]]
     units = make_units(sites, roles, everyone, config.warmup_days, TRAIN, VALIDATION)
     unit = jax.tree.map(lambda leaf: leaf[0], units)
     init_key, fit_key = jax.random.split(jax.random.key(config.seed))
@@ -139,6 +152,7 @@ def main(config: PretrainConfig) -> None:
         "model": model_to_json(model),
         "split": json.loads(split.to_json()),
         "balance_weight": config.balance_weight,
+        "weighting": config.weighting,
         "warmup_days": config.warmup_days,
     }
     checkpoint.save(folder / "checkpoint", "pretrained", weights, run_directory.plain(header))

@@ -31,6 +31,11 @@ class Pretrained:
     data: inputs.Data
     header: dict[str, Any]
 
+    @property
+    def fingerprint(self) -> str:
+        """Tells this model and these weights from any others."""
+        return run_directory.fingerprint(self.weights, self.header["model"])
+
 
 def load(run: Path) -> Pretrained:
     """Reads a pretraining run.
@@ -39,25 +44,15 @@ def load(run: Path) -> Pretrained:
       ValueError: the folder is no finished pretraining run, or of another schema.
     """
     header = checkpoint.read_header(run / "checkpoint", "pretrained")
-    config = run_directory.read_json(run / "config.json")
     model = model_from_json(MODELS, header["model"])
     template = jax.eval_shape(model.init, jax.random.key(0))
     return Pretrained(
         model=model,
         weights=checkpoint.restore(run / "checkpoint", template),
         split=Split.from_json(json.dumps(header["split"])),
-        data=data_from_json(config["data"]),
+        data=inputs.data_from_json(run_directory.read_json(run / "data.json")),
         header=header,
     )
-
-
-def data_from_json(described: dict[str, Any]) -> inputs.Data:
-    """Returns the data choice that a run's `config.json` holds."""
-    paths = {
-        name: None if described[name] is None else Path(described[name])
-        for name in ("data", "metadata")
-    }
-    return inputs.Data(**{**described, **paths})
 
 
 def keep_where_unmoved(

@@ -1,5 +1,7 @@
 """What programs show and write: progress, tables, figures, datasets, closing words."""
 
+import importlib.util
+import json
 import sys
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +12,7 @@ import rich.progress
 import rich.table
 import run_directory
 import xarray as xr
-from inputs import test_days
+from inputs import Data, Loaded, test_days
 from rich.console import Console
 
 from kgml_jax.adaptation import Weights, trained_share
@@ -100,14 +102,26 @@ def write_dataset(path: Path, dataset: xr.Dataset) -> None:
         dataset.to_netcdf(path, engine="h5netcdf")
 
 
+def write_inputs(folder: Path, data: Data, loaded: Loaded, split: Split) -> None:
+    """Writes what a run was made from: choice of data, split, notes of the reader, and truth."""
+    run_directory.write_json(folder / "data.json", data)
+    run_directory.write_json(folder / "split.json", json.loads(split.to_json()))
+    run_directory.write_json(folder / "data_notes.json", loaded.notes)
+    for note in loaded.notes:
+        if note.kind == "warning":
+            warn(f"{note.site} {note.variable}: {note.message}")
+    if loaded.world is not None:
+        write_dataset(folder / "synthetic_world.nc", loaded.world)
+
+
 def score_all(
     predictions: Predictions, sites: Sites, days: np.ndarray, scaling: Scaling
 ) -> xr.Dataset:
     """Scores strategies per site and variable, with physics and the standardised error."""
     result = scores.score(predictions, sites, days)
     sd = {scale.name: scale.sd for scale in scaling.targets}
-    known = [name for name in result["variable"].values if name in sd]
-    result["standardised_mse"] = scores.standardised_mse(result.sel(variable=known), sd)
+    result = result.sel(variable=[name for name in result["variable"].values if name in sd])
+    result["standardised_mse"] = scores.standardised_mse(result, sd)
     return result.merge(physics.balance(predictions, sites, days), compat="override")
 
 
@@ -173,6 +187,20 @@ def finish_calibration(folder: Path, summary: dict[str, Any], results: xr.Datase
     )
 
 
+def markdown(results: xr.Dataset) -> str:
+    """Returns the medians over sites, then R2 of every site, as Markdown tables."""
+    medians = tables.markdown(tables.score_grid(scores.summary(_metrics_only(results))))
+    sites = [str(name) for name in results["site"].values]
+    lines = [f"| variable | strategy | {' | '.join(sites)} |", "|---" * (len(sites) + 2) + "|"]
+    for variable in results["variable"].values:
+        for strategy in results["strategy"].values:
+            values = results["r2"].sel(variable=variable, strategy=strategy).values
+            rmse = results["rmse"].sel(variable=variable, strategy=strategy).values
+            cells = [f"{a:.2f} ({b:.2f})" for a, b in zip(values, rmse, strict=True)]
+            lines.append(f"| {variable} | {strategy} | {' | '.join(cells)} |")
+    return f"{medians}\n\nR2 (RMSE) by site\n\n" + "\n".join(lines) + "\n"
+
+
 def print_medians(results: xr.Dataset) -> None:
     """Prints the table of medians over sites."""
     OUT.print(tables.terminal(tables.score_grid(scores.summary(_metrics_only(results)))))
@@ -191,7 +219,13 @@ def draw(
     results: xr.Dataset,
     days: np.ndarray,
 ) -> None:
-    """Draws time series of telling sites, scatter plots, and gains over the pretrained model."""
+    """Draws time series of telling sites, scatter plots, gains, and learning curves if logged.
+
+    Without matplotlib it only says so: the numbers are written already.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        warn("no figures: matplotlib is not installed (pip install -e '.[plot]')")
+        return
     roles = split.roles(sites)
     for name in telling_sites(results):
         for variable in (HEADLINE_VARIABLE, "Reco"):
@@ -204,6 +238,7 @@ def draw(
     for strategy in others:
         path = folder / f"gain_{strategy}.png"
         figures.gain_per_site(path, results["standardised_mse"], reference, strategy)
+    draw_learning(folder, folder.parent)
 
 
 def telling_sites(results: xr.Dataset) -> list[str]:
@@ -238,13 +273,13 @@ def finish_pretraining(
         run_directory.write_json(folder / "summary.json", summary)
         return
     results = score_all(predictions, sites, days, scaling)
-    draw(folder / "figures", sites, split, predictions, results, days)
-    draw_learning(folder / "figures", folder)
     write_dataset(folder / "sites.nc", results)
+    write_dataset(folder / "groups.nc", scores.by_group(predictions, sites, days))
     summary["median_mse"] = float(results["standardised_mse"].median())
     summary["balance_residual"] = float(results["balance_residual"].mean())
     summary["variables"] = variable_summaries(results, "pretrained")
     run_directory.write_json(folder / "summary.json", summary)
+    draw(folder / "figures", sites, split, predictions, results, days)
     print_medians(results)
     say(
         f"Pretrained one network on {summary['sites']} sites in {summary['steps']} steps "

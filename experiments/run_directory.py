@@ -1,6 +1,7 @@
 """Run directories: one folder holds all a program writes, and nothing is written outside it."""
 
 import dataclasses
+import hashlib
 import json
 import platform
 import shutil
@@ -14,12 +15,23 @@ import numpy as np
 PACKAGES = ("kgml_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
 
 
-def create(folder: Path, config: Any, overwrite: bool) -> Path:
+def create(folder: Path, config: Any, overwrite: bool, source: Path | None = None) -> Path:
     """Makes the folder and writes `config.json` and `versions.json` into it.
 
+    Args:
+      folder: the run directory.
+      config: the program's configuration.
+      overwrite: replace an earlier run in `folder`.
+      source: run this one reads from, which must not lie in `folder`, nor `folder` in it.
+
     Raises:
-      ValueError: the folder is in use and `overwrite` is False, or it is no run directory.
+      ValueError: the folder is in use and `overwrite` is False, it is no run directory, or it
+        overlaps with `source`.
     """
+    if source is not None:
+        own, other = folder.resolve(), source.resolve()
+        if own.is_relative_to(other) or other.is_relative_to(own):
+            raise ValueError(f"--run {folder} overlaps with --from {source}; choose another --run")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         if not overwrite:
             raise ValueError(f"{folder} exists already; choose another --run or add --overwrite")
@@ -71,6 +83,15 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text())
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is not valid JSON: {error}") from error
+
+
+def fingerprint(*values: Any) -> str:
+    """Returns a short hash of arrays and JSON values: equal for equal content."""
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(values):
+        array = np.asarray(leaf)
+        digest.update(str(leaf).encode() if array.dtype.kind in "OUS" else array.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def append_metrics(folder: Path, row: dict[str, Any]) -> None:

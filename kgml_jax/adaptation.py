@@ -100,7 +100,7 @@ def flatten(weights: Weights, prefix: str = "") -> dict[str, Field]:
     leaves: dict[str, Field] = {}
     for name, value in weights.items():
         path = f"{prefix}{name}"
-        leaves |= flatten(value, f"{path}/") if isinstance(value, Mapping) else {path: value}
+        leaves |= flatten(value, f"{path}/") if isinstance(value, dict) else {path: value}
     return leaves
 
 

@@ -1,13 +1,14 @@
 """What must hold of JAX before anything is computed."""
 
+from importlib.metadata import version
+
 import jax
-import jaxlib
 
 WRONG_ON_CPU = "0.10.2"
 """Release of jaxlib whose CPU results are silently wrong (jax issue 39103)."""
 
 
-def refuse_wrong_jaxlib(release: str = jaxlib.__version__) -> None:
+def refuse_wrong_jaxlib(release: str = version("jaxlib")) -> None:
     """Refuses to work with a jaxlib whose CPU results are wrong.
 
     Raises:

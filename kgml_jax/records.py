@@ -5,14 +5,15 @@ The same record class serves one day `()`, one series `(time,)` and many sites `
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, TypeAlias, TypeVar, dataclass_transform
 
 import chex
 import jax
 import jax.numpy as jnp
 
-Field = jax.Array
-"""One named quantity: any shape, floating unless its record says otherwise."""
+Field: TypeAlias = Any
+"""One named quantity of any shape: a JAX array in a computation, a NumPy array at the door, a
+`jax.ShapeDtypeStruct` where only shapes matter. Floating unless its record says otherwise."""
 
 CANONICAL_UNITS = frozenset(
     {

@@ -4,7 +4,7 @@ import pytest
 
 from kgml_jax.training.mapping import site_mesh
 
-SMALL = tpu_compile.CompileConfig(sites=4, windows=2, days=40, hidden=8, site_batch=2)
+SMALL = tpu_compile.CompileConfig(sites=4, windows=2, days=40, hidden=8, layers=1, site_batch=2)
 
 
 @pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])

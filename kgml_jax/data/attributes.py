@@ -36,7 +36,7 @@ def load(path: Path | None, near: Path) -> pd.DataFrame:
     if "site" not in table:
         raise DataError("no column 'site'", file=path, found=", ".join(table.columns))
     if table["site"].duplicated().any():
-        twice = table["site"][table["site"].duplicated()].iloc[0]
+        twice = table.loc[table["site"].duplicated(), "site"].to_numpy()[0]
         raise DataError("more than one row for a site", file=path, site=str(twice))
     return table.rename(columns=_ALIASES).set_index("site")
 
@@ -77,8 +77,9 @@ def _defaults(site: str, missing: list[str]) -> list[Note]:
 
 def _group(row: pd.Series, dataset: xr.Dataset) -> str:
     for name in ("group", "igbp"):
-        if isinstance(row.get(name), str) and row[name].strip():
-            return row[name].strip()
+        given = row.get(name)
+        if isinstance(given, str) and given.strip():
+            return given.strip()
     return dataset.attrs["site"][:2] if dataset.attrs.get("network") == "FLUXNET" else "all"
 
 

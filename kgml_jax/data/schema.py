@@ -34,7 +34,6 @@ NEUTRAL_FORCING: dict[str, float] = {
 }
 """Optional forcing and what a day without it means; `co2` follows the global mean instead."""
 
-OPTIONAL_FORCING = ("co2", *NEUTRAL_FORCING)
 
 FORCING: dict[str, Quantity] = {
     name: quantity for name, quantity in quantities(Forcing).items() if name != "day_of_year"

@@ -50,10 +50,6 @@ def score_grid(summary: xr.Dataset, metrics: Sequence[str] = HEADLINE) -> Grid:
     return Grid(_title(summary, metrics[0]), header, tuple(rows), text_columns=2)
 
 
-def _heading(name: str, better: str) -> str:
-    return f"{name.replace('_', ' ')}, {DIRECTIONS[better]}"
-
-
 def _title(summary: xr.Dataset, metric: str) -> str:
     method = summary[metric].attrs["cell_methods"].removeprefix("site: ")
     of_unit: dict[str, list[str]] = {}

@@ -6,6 +6,7 @@ A `Scaling` is fitted once, on training days, and travels with the model; no sit
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -31,14 +32,6 @@ class Scaling:
 
     inputs: tuple[Scale, ...]
     targets: tuple[Scale, ...]
-
-    def target_sd(self, name: str) -> float:
-        """Returns the training standard deviation of a target.
-
-        Raises:
-          KeyError: the target was not observed in training.
-        """
-        return {scale.name: scale.sd for scale in self.targets}[name]
 
 
 def _season_angle(site: Site) -> Field:
@@ -76,19 +69,17 @@ SOIL = (
     "wilting_point",
     "saturated_conductivity",
 )
-DEFAULT_INPUTS = (
-    *WEATHER,
-    "season_sine",
-    "season_cosine",
-    *MANAGEMENT,
-    "latitude",
-    "mean_annual_temperature",
-    *SOIL,
-)
-"""Weather, season, management, soil: nothing that was computed from a carbon flux."""
+DYNAMIC_INPUTS = (*WEATHER, "season_sine", "season_cosine", *MANAGEMENT)
+"""Weather, season and management: what changes from day to day."""
+
+DEFAULT_INPUTS = (*DYNAMIC_INPUTS, "latitude", "mean_annual_temperature", *SOIL)
+"""The dynamic inputs and what is known of the place; nothing computed from a carbon flux."""
 
 LEGACY_INPUTS = (*DEFAULT_INPUTS, "prescribed_gpp")
 """KGML-ag's choice, GPP as an input; tower GPP there leaks NEE + Reco into the inputs."""
+
+INPUT_SETS = {"default": DEFAULT_INPUTS, "dynamic": DYNAMIC_INPUTS, "legacy": LEGACY_INPUTS}
+"""Choices of inputs by name."""
 
 
 def features(names: Sequence[str], site: Site) -> Field:
@@ -149,10 +140,7 @@ def _column(name: str, site: Site, days: np.ndarray) -> np.ndarray:
         per_site = np.asarray(getattr(site.attributes, name))
         return np.broadcast_to(per_site[:, None], days.shape)[days]
     if name in _DERIVED:
-        with_axis = site.replace(  # type: ignore[attr-defined]
-            attributes=site.attributes.replace(latitude=site.attributes.latitude[:, None])
-        )
-        return np.asarray(_DERIVED[name](with_axis))[days]
+        return np.asarray(jax.vmap(_DERIVED[name])(site))[days]
     return np.asarray(_feature(name, site))[days]
 
 

@@ -1,6 +1,6 @@
 """The only place that maps over sites: over devices by shards, on each device by batches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -10,7 +10,7 @@ from jax.sharding import AxisType, Mesh, PartitionSpec
 SITE_AXIS = "site"
 
 
-def site_mesh(devices: list[jax.Device] | None = None) -> Mesh:
+def site_mesh(devices: Sequence[Any] | None = None) -> Mesh:
     """Returns a one-dimensional mesh over `devices`, by default all local ones."""
     devices = devices or jax.local_devices()
     # Automatic axes: explicit ones, the default of make_mesh, break jit(vmap(grad(scan))).

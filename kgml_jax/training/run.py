@@ -1,12 +1,12 @@
 """The Python loop around the compiled rounds of a descent; it alone decides when to stop."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from kgml_jax.adaptation import Adaptation, Weights
 from kgml_jax.models.protocol import Model
@@ -70,10 +70,10 @@ def pretrain(
     Raises:
       DivergedError: the loss was not finite before validation ever improved.
     """
-    mesh = site_mesh()
-    even = settings.batch % mesh.size == 0 and 0 < settings.batch < unit.training.valid.shape[0]
-    sharding = NamedSharding(mesh, PartitionSpec(SITE_AXIS)) if even else None
-    descent = Descent(model, objective, Direct(), settings, batch_sharding=sharding)
+    held = unit.training.valid.shape[0]
+    mesh = _mesh_dividing(settings.batch if 0 < settings.batch < held else held)
+    by_window = NamedSharding(mesh, PartitionSpec(SITE_AXIS))
+    descent = Descent(model, objective, Direct(), settings, batch_sharding=by_window)
     everywhere = NamedSharding(mesh, PartitionSpec())
     weights, unit, key = jax.device_put((weights, unit, key), everywhere)
     fit = jax.jit(descent.init)(weights, unit, key)
@@ -100,7 +100,7 @@ def calibrate(
     *,
     start_counts: bool = True,
     site_batch: int = 1,
-    devices: list[jax.Device] | None = None,
+    devices: Sequence[Any] | None = None,
     on_round: OnRound = lambda report: None,
 ) -> Calibration:
     """Fits every unit its own `phi` in one compiled program.
@@ -167,6 +167,13 @@ def validation_errors(
     padded = pad_sites((phi, units), mesh.size)
     errors = jax.jit(map_sites(descent.validation_error, mesh, site_batch, 1))(weights, *padded)
     return np.asarray(errors)[: len(units.identity)]
+
+
+def _mesh_dividing(batch: int) -> Mesh:
+    # As many devices as share the batch evenly: more would each compute all of it.
+    devices = jax.local_devices()
+    count = max(n for n in range(1, len(devices) + 1) if batch % n == 0)
+    return site_mesh(devices[:count])
 
 
 def _outcome(fit: Fit) -> Calibration:

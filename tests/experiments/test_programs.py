@@ -117,7 +117,7 @@ def test_sites_the_pretrained_model_saw_are_not_scored_on_those_days(pretrained_
     keep = [n for n in first_years if not re.search("_truth$|^true_", str(n))]
     first_years[keep].to_netcdf(path)
     config = CalibrateConfig(from_run=pretrained_run, run=tmp_path / "run", data=path)
-    with pytest.raises(ValueError, match="saw test days.*IA-01"):
+    with pytest.raises(ValueError, match=r"saw test days.*IA-01"):
         calibrate.main(config)
     assert not (tmp_path / "run").exists()
 
@@ -129,7 +129,7 @@ def test_an_unknown_strategy_is_named(pretrained_run, tmp_path):
 
 
 def test_a_wrong_path_is_one_message_and_status_2():
-    for name, option in (("pretrain.py", "--data.data"), ("calibrate.py", "--from")):
+    for name, option in (("pretrain.py", "--data"), ("calibrate.py", "--from")):
         result = program(name, option, "nowhere")
         assert result.returncode == 2
         assert result.stderr.startswith("error: ")
