@@ -20,7 +20,7 @@ from kgml_jax.adaptation import PRESETS, Adaptation, Weights, trained_share
 from kgml_jax.data.splits import Split
 from kgml_jax.evaluation import physics, scores
 from kgml_jax.objectives.compose import Total
-from kgml_jax.sites import TEST, TRAIN, VALIDATION, Sites
+from kgml_jax.sites import TRAIN, VALIDATION, Sites
 from kgml_jax.training import checkpoint
 from kgml_jax.training.fit import Settings
 from kgml_jax.training.predict import predict_sites
@@ -85,7 +85,7 @@ def data_and_split(
 ) -> tuple[inputs.Loaded, Split, inputs.Data]:
     """Returns the sites to calibrate and their split, with no test day the pretrained model saw.
 
-    On the data of the pretraining run its split is kept, but sites it left out are divided anew.
+    On the data of the pretraining run its split is kept, but sites it never saw are divided anew.
 
     Raises:
       ValueError: an option has no meaning here.
@@ -96,19 +96,29 @@ def data_and_split(
     if config.data is not None:
         choice = replace(choice, data=config.data, metadata=config.metadata)
     loaded = inputs.load(choice)
-    left_out = base.split.kind.startswith("leave")
-    if config.data is None and not left_out:
-        if config.split != inputs.SplitChoice():
-            raise ValueError("the split of the pretraining run is kept; --split needs --data")
-        base.split.assert_covers(loaded.sites)
-        return loaded, base.split, choice
-    if config.data is None:
-        tested = (base.split.roles(loaded.sites) == TEST).any(axis=1)
-        held_out = [int(row) for row in np.flatnonzero(tested)]
+    if config.data is not None:
+        split = inputs.make_split(config.split, loaded.sites)
+        stored.assert_unseen(base.split, split, loaded.sites)
+        return loaded, split, choice
+    base.split.assert_covers(loaded.sites)
+    unseen = ~seen_in_pretraining(base, loaded.sites)
+    if not unseen.any() and config.split != inputs.SplitChoice():
+        raise ValueError("the split of the pretraining run is kept; --split needs --data")
+    split = inputs.divide_unseen(base.split, config.split, loaded.sites)
+    if base.split.kind.startswith("leave"):
+        # The sites it was trained on have no test days in such a split.
+        held_out = [int(row) for row in np.flatnonzero(unseen)]
         loaded = replace(loaded, sites=loaded.sites.take(held_out))
-    split = inputs.make_split(config.split, loaded.sites)
-    stored.assert_unseen(base.split, split, loaded.sites)
     return loaded, split, choice
+
+
+def seen_in_pretraining(base: stored.Pretrained, sites: Sites) -> np.ndarray:
+    """Returns which sites the pretraining learnt from, bool (site,)."""
+    known = [name in base.split.intervals for name in sites.names]
+    roles = base.split.roles(sites.take([int(row) for row in np.flatnonzero(known)]))
+    seen = np.zeros(len(sites), bool)
+    seen[known] = ((roles == TRAIN) | (roles == VALIDATION)).any(axis=1)
+    return seen
 
 
 def members(strategy: Strategy, sites: Sites) -> list[list[int]]:
@@ -257,6 +267,9 @@ def collect(
     results["harmed"] = (error > error.sel(strategy=REFERENCE)).astype(float)
     text = "worse than the pretrained model on the test days"
     results["harmed"].attrs = {"units": "1", "long_name": text}
+    seen = seen_in_pretraining(base, sites).astype(float)
+    text = "the pretrained model was trained on this site"
+    results["known"] = ("site", seen, {"units": "1", "long_name": text})
     return results
 
 
@@ -266,6 +279,8 @@ def summarise(name: str, arm: Arm, results: xr.Dataset) -> dict[str, Any]:
     mse = own["standardised_mse"]
     return {
         "median_mse": float(mse.median()),
+        "median_mse_known_sites": float(mse[own["known"] == 1].median()),
+        "median_mse_new_sites": float(mse[own["known"] == 0].median()),
         "median_rmse": float((mse**0.5).median()),
         "median_r2": float(own["r2"].mean("variable").median()),
         "sites_accepted": int(own["accepted"].sum()),

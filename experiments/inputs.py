@@ -1,6 +1,6 @@
 """Where programs get their sites and split from: files at a path, or the embedded default."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, assert_never
 
@@ -13,7 +13,7 @@ from kgml_jax.data.read import ReadOptions, read
 from kgml_jax.data.schema import DataError, Note
 from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
 from kgml_jax.models.process import simulate_sites
-from kgml_jax.sites import TEST, Sites
+from kgml_jax.sites import TEST, TRAIN, VALIDATION, Sites
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ class SplitChoice:
     """Years before those that stop training and decide acceptance."""
     leave_out: tuple[str, ...] = ()
     """Names of the sites or groups left out by the last two kinds."""
+    new_sites: int | None = None
+    """Sites pretraining never sees (last-years). None: a third of the synthetic, none of yours."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,40 @@ def make_split(choice: SplitChoice, sites: Sites) -> splits.Split:
             assert_never(other)
     split.assert_disjoint()
     split.assert_covers(sites)
+    return split
+
+
+def hide_new_sites(split: splits.Split, sites: Sites, count: int) -> splits.Split:
+    """Returns the split with `count` whole sites held out, chosen by the CRC-32 of their names.
+
+    Raises:
+      ValueError: no site would be left to train on.
+    """
+    if not 0 <= count < len(sites):
+        raise ValueError(f"--new-sites {count} of {len(sites)} sites; expected fewer")
+    dates = np.asarray(sites.site.calendar.date).astype("datetime64[D]").astype(str)
+    last = np.asarray(sites.site.valid).sum(axis=1) - 1
+    hidden = np.argsort(np.asarray(sites.site.identity), kind="stable")[:count]
+    whole = {sites.names[row]: ((dates[row, 0], dates[row, last[row]], "test"),) for row in hidden}
+    options = {**split.options, "new_sites": sorted(whole)}
+    return replace(split, intervals=split.intervals | whole, options=options)
+
+
+def divide_unseen(before: splits.Split, choice: SplitChoice, sites: Sites) -> splits.Split:
+    """Keeps the split of sites a pretraining saw and divides the others anew.
+
+    Args:
+      before: split of the pretraining, which holds all of `sites`.
+      choice: how sites it did not see are divided.
+      sites: sites to calibrate.
+    """
+    roles = before.roles(sites)
+    seen = ((roles == TRAIN) | (roles == VALIDATION)).any(axis=1)
+    if seen.all():
+        return before
+    fresh = make_split(choice, sites.take([int(row) for row in np.flatnonzero(~seen)]))
+    split = replace(before, intervals=before.intervals | fresh.intervals)
+    split.assert_disjoint()
     return split
 
 

@@ -121,6 +121,10 @@ def main(config: PretrainConfig) -> None:
     loaded = inputs.load(config.data)
     sites = loaded.sites
     split = inputs.make_split(config.split, sites)
+    if config.split.split == "last-years":
+        unseen = config.split.new_sites
+        default = len(sites) // 3 if config.data.data is None else 0
+        split = inputs.hide_new_sites(split, sites, default if unseen is None else unseen)
     roles = split.roles(sites)
     model = make_model(config, sites, roles)
     objective = make_objective(model.scaling, config.balance_weight, config.weighting)
@@ -159,6 +163,7 @@ def main(config: PretrainConfig) -> None:
     predictions = {"pretrained": predict_sites(model, weights, sites)}
     summary: dict[str, Any] = {
         "sites": len(sites),
+        "sites_trained_on": len(everyone[0]),
         "split": split.kind,
         "steps": int(fit.step),
         "best_step": int(fit.best_step),

@@ -164,14 +164,15 @@ def comparisons(results: xr.Dataset, reference: str) -> list[dict[str, Any]]:
 def finish_calibration(folder: Path, summary: dict[str, Any], results: xr.Dataset) -> None:
     """Prints the tables and says in plain words what came out."""
     print_medians(results)
-    table = rich.table.Table(
-        "strategy", "mse", "r2", "accepted", "harmed", "not finite", "balance residual", "s"
-    )
+    kinds = ("mse", "mse, known sites", "mse, new sites", "r2")
+    counts = ("accepted", "harmed", "not finite", "balance residual", "s")
+    table = rich.table.Table("strategy", *kinds, *counts)
     for name, row in summary["strategies"].items():
         counts = [
             row[key] for key in ("sites_accepted", "sites_harmed_on_test", "sites_not_finite")
         ]
-        cells = [f"{row['median_mse']:.3f}", f"{row['median_r2']:.3f}", *map(str, counts)]
+        medians = ("median_mse", "median_mse_known_sites", "median_mse_new_sites", "median_r2")
+        cells = [*(f"{row[key]:.3f}" for key in medians), *map(str, counts)]
         table.add_row(name, *cells, f"{row['balance_residual']:.2e}", f"{row['seconds']:.0f}")
     OUT.print(table)
     for pair in summary["comparisons"]:
@@ -282,8 +283,9 @@ def finish_pretraining(
     draw(folder / "figures", sites, split, predictions, results, days)
     print_medians(results)
     say(
-        f"Pretrained one network on {summary['sites']} sites in {summary['steps']} steps "
-        f"({summary['seconds']:.0f} s); the table scores the held-out days.\n"
+        f"Pretrained one network on {summary['sites_trained_on']} of {summary['sites']} sites in "
+        f"{summary['steps']} steps "
+        f"({summary['seconds']:.0f} s); the table scores the days it never saw.\n"
         f"Everything is in {folder}. Next, calibrate every site:\n"
         f"  python experiments/calibrate.py --from {folder}"
     )

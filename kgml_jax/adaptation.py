@@ -151,7 +151,7 @@ PRESETS: dict[str, Adaptation] = {
     "low-rank": Adaptation(rules=(("gru_*/w_*", LowRank(rank=4)),)),
     "full": Adaptation(rules=(("*", Dense()),)),
     "full-l2sp": Adaptation(rules=(("*", Dense(ridge=1e-3)),)),
-    "ftbsc": Adaptation(rules=(("calibration/*", Dense(ridge=1e-3)), ("*", Dense(ridge=1e-3)))),
+    "ftbsc": Adaptation(rules=(("calibration/*", Dense(ridge=1e-2)), ("*", Dense(ridge=1e-2)))),
     "process": Adaptation(rules=(("process/*", Dense(ridge=1e-2)),)),
 }
 """Published strategies by name; `site-only` and `group-only` start from scratch and use `full`."""

@@ -61,7 +61,7 @@ def test_the_whole_of_ftbsc_moves_and_is_held(weights):
     assert set(phi) == set(flatten(weights))
     moved = jax.tree.map(lambda leaf: leaf + 0.5, phi)
     squares = sum(0.25 * leaf.size for leaf in jax.tree.leaves(weights))
-    np.testing.assert_allclose(adaptation.penalty(moved), 1e-3 * squares, rtol=1e-6)  # float32
+    np.testing.assert_allclose(adaptation.penalty(moved), 1e-2 * squares, rtol=1e-6)  # float32
 
 
 def test_a_low_rank_phi_moves_a_matrix_by_that_rank_and_has_a_gradient_at_zero(weights):
