@@ -120,7 +120,9 @@ def score_all(
     """Scores strategies per site and variable, with physics and the standardised error."""
     result = scores.score(predictions, sites, days)
     sd = {scale.name: scale.sd for scale in scaling.targets}
-    result = result.sel(variable=[name for name in result["variable"].values if name in sd])
+    # What the model does not predict, or is given, is not compared.
+    learnt = set(next(iter(predictions.values()))) & set(sd)
+    result = result.sel(variable=[name for name in result["variable"].values if name in learnt])
     result["standardised_mse"] = scores.standardised_mse(result, sd)
     return result.merge(physics.balance(predictions, sites, days), compat="override")
 

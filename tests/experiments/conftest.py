@@ -1,10 +1,29 @@
+import sys
+
 import calibrate
+import command_line
 import inputs
 import pretrain
 import pytest
 
 WORLD = inputs.Data(synthetic_sites=3, synthetic_years=4)
 SMALL = {"steps": 6, "validate_every": 3}
+
+
+@pytest.fixture
+def run_program(monkeypatch, capsys):
+    """Runs a program as its command line would and returns (status, stdout, stderr)."""
+
+    def run(module, config_type, *arguments):
+        # The devices of this process are set already.
+        monkeypatch.setattr(command_line, "use_cpu_cores", lambda count: None)
+        monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            command_line.run(module.main, config_type)
+        output = capsys.readouterr()
+        return stop.value.code, output.out, output.err
+
+    return run
 
 
 def pretrain_config(folder, **changes):
@@ -23,7 +42,7 @@ def pretrained_run(tmp_path_factory):
 @pytest.fixture(scope="session")
 def calibrated_run(pretrained_run):
     folder = pretrained_run.parent / "calibrate"
-    strategies = ("bias", "ftbsc", "group-only")
+    strategies = ("ftbsc", "group-only")
     config = calibrate.CalibrateConfig(
         from_run=pretrained_run, run=folder, strategy=strategies, **SMALL
     )

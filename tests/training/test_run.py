@@ -1,4 +1,7 @@
+from dataclasses import dataclass
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import toys
@@ -112,6 +115,48 @@ def test_a_site_that_is_not_finite_leaves_all_others_bit_identical(sites, key, s
     for index in (0, 2, 3):
         for a, b in zip(row(sick, index), row(well, index), strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+@dataclass(frozen=True)
+class FiniteLossBadGradient(toys.ToyModel):
+    """Adds the square root of zero to NEE: 0, with a slope that is not a number."""
+
+    def predict(self, weights, site, key=None):
+        fluxes = super().predict(weights, site, key)
+        bias = weights["to_flux"]["bias"][0]
+        return {**fluxes, "NEE": fluxes["NEE"] + jnp.sqrt((bias - bias) ** 2)}
+
+
+def test_a_finite_loss_with_a_gradient_that_is_not_freezes_the_site_too(sites, key):
+    model = FiniteLossBadGradient()
+    weights = model.init(jax.random.key(5))
+    outcome = calibrate(
+        model, toys.OBJECTIVE, weights, units_of(sites), PRESETS["full"], SETTINGS, key
+    )
+    assert np.isfinite(outcome.start_error).all()
+    assert not outcome.healthy.any()
+    assert (outcome.steps == 0).all()
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(outcome.phi))
+
+
+def test_a_unit_takes_no_step_beyond_its_limit(sites, key):
+    settings = Settings(steps=15, learning_rate=0.01, validate_every=10, dropout=False)
+    assert (fit(sites, key, settings=settings).steps == 15).all()
+
+
+def test_the_company_of_longer_sites_changes_nothing(x64, key):
+    sites = toys.sites(years=5)
+    roles = toys.roles(sites)
+    roles[0, np.asarray(sites.site.calendar.year_index)[0] == 0] = 0
+    members = [[0], [1], [2], [3]]
+    settings = Settings(steps=20, batch=2, learning_rate=0.05, dropout=False)
+    together = make_units(sites, roles, members, 30, TRAIN, VALIDATION)
+    alone = make_units(sites.take([0]), roles[[0]], [[0]], 30, TRAIN, VALIDATION)
+    assert together.training_count.tolist() == [2, 3, 3, 3]
+    mapped = fit(sites, key, units=together, settings=settings)
+    single = fit(sites, key, units=alone, settings=settings)
+    for a, b in zip(row(mapped, 0), row(single, 0), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-8)  # float64 rounding
 
 
 def test_permuting_sites_permutes_results(sites, key):
