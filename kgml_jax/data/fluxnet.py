@@ -102,6 +102,9 @@ def _piece(name: str, data: bytes, options: ReadOptions) -> Piece:
     if "TIMESTAMP" not in table:
         raise DataError("the column is missing", file=name, site=site, variable="TIMESTAMP")
     days = tables.dates(table["TIMESTAMP"], name, site)
+    if not data.endswith(b"\n"):
+        # The last number may have lost digits: -9999 cut to -9 looks like a measurement.
+        raise DataError("the file is cut off", file=name, site=site, found="an unfinished line")
     _check_end(name, site, days)
     columns = {
         column: tables.numbers(table[column], name, site, column)

@@ -98,6 +98,12 @@ def test_a_file_cut_within_a_line_is_refused(tower, write_tower):
     refused(path, path.name, "US-Aa1", "cut off")
 
 
+def test_a_file_cut_within_its_last_number_is_refused(tower, write_tower):
+    path = write_tower(tower())
+    path.write_bytes(path.read_bytes()[:-3])
+    refused(path, path.name, "US-Aa1", "cut off")
+
+
 def test_a_file_cut_at_the_end_of_a_line_is_refused(tower, write_tower):
     refused(
         write_tower(tower().iloc[:400], years="2001-2002"), "cut off", "2002-02-04", "2002-12-31"
