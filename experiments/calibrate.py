@@ -322,19 +322,20 @@ def main(config: CalibrateConfig) -> None:
     drift = physics.drift({name: arm.fluxes for name, arm in arms.items()}, REFERENCE, sites, days)
     reporting.write_dataset(config.run / "sites.nc", results)
     reporting.write_dataset(config.run / "drift.nc", drift)
+    pairs = reporting.comparisons(results, REFERENCE)
     summary = {
         "sites": len(sites),
         "data": run_directory.plain(choice),
         "split": split.kind,
         "headline": reporting.HEADLINE,
         "strategies": {name: summarise(name, arm, results) for name, arm in arms.items()},
-        "comparisons": reporting.comparisons(results, REFERENCE),
+        "comparisons": pairs,
     }
     run_directory.write_json(config.run / "summary.json", summary)
     predictions = {name: arm.fluxes for name, arm in arms.items()}
     reporting.write_dataset(config.run / "groups.nc", scores.by_group(predictions, sites, days))
     reporting.draw(config.run / "figures", sites, split, predictions, results, days)
-    reporting.finish_calibration(config.run, summary, results)
+    reporting.finish_calibration(config.run, summary, results, pairs)
 
 
 if __name__ == "__main__":

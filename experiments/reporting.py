@@ -152,7 +152,7 @@ def print_strategies(names: tuple[str, ...], weights: Weights) -> None:
     OUT.print(table)
 
 
-def comparisons(results: xr.Dataset, reference: str) -> list[dict[str, Any]]:
+def comparisons(results: xr.Dataset, reference: str) -> list[statistics.Comparison]:
     """Compares every strategy with the reference, and FTBSC with training from scratch, by site."""
     values = results["standardised_mse"]
     names = [str(name) for name in values["strategy"].values]
@@ -160,10 +160,15 @@ def comparisons(results: xr.Dataset, reference: str) -> list[dict[str, Any]]:
     for scratch in ("site-only", "group-only"):
         if scratch in names and "ftbsc" in names:
             pairs += statistics.compare(values, scratch, ["ftbsc"])
-    return [run_directory.plain(pair) for pair in pairs]
+    return pairs
 
 
-def finish_calibration(folder: Path, summary: dict[str, Any], results: xr.Dataset) -> None:
+def finish_calibration(
+    folder: Path,
+    summary: dict[str, Any],
+    results: xr.Dataset,
+    pairs: list[statistics.Comparison],
+) -> None:
     """Prints the tables and says in plain words what came out."""
     print_medians(results)
     kinds = ("mse", "mse, known sites", "mse, new sites", "r2")
@@ -177,12 +182,8 @@ def finish_calibration(folder: Path, summary: dict[str, Any], results: xr.Datase
         cells = [*(f"{row[key]:.3f}" for key in medians), *map(str, counts)]
         table.add_row(name, *cells, f"{row['balance_residual']:.2e}", f"{row['seconds']:.0f}")
     OUT.print(table)
-    for pair in summary["comparisons"]:
-        say(
-            f"{pair['candidate']} against {pair['reference']}: better at {pair['wins']} of "
-            f"{pair['n_sites']} sites, worse at {pair['losses']}, "
-            f"Wilcoxon p = {pair['p_value']:.2g}"
-        )
+    if pairs:
+        OUT.print(tables.terminal(tables.comparison_grid(pairs)))
     say(
         f"Calibrated {summary['sites']} sites. {HEADLINE}.\n"
         f"Everything is in {folder}. Next, predict and score with it:\n"

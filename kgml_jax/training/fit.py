@@ -71,8 +71,6 @@ class Settings:
       validate_every: steps between validations.
       patience: validations without improvement after which a unit stops.
       rate_patience: validations without improvement after which a unit's rate is halved; 0 never.
-      average: share kept at each step of a running mean of the parameters, which then is what is
-        validated and returned (Polyak and Juditsky 1992); 0 uses the parameters themselves.
       dropout: whether the model's dropout is active in training.
     """
 
@@ -86,7 +84,6 @@ class Settings:
     validate_every: int = 10
     patience: int = 10
     rate_patience: int = 0
-    average: float = 0.0
     dropout: bool = True
 
 
@@ -95,7 +92,6 @@ class Fit:
     """State of one unit's descent; everything needed to go on."""
 
     parameters: Any
-    average: Any
     optimiser: Any
     key: jax.Array
     step: Field
@@ -139,7 +135,6 @@ class Descent:
         unset = jnp.full_like(start, jnp.inf)
         return Fit(
             parameters=phi,
-            average=phi,
             optimiser=self._optimiser().init(phi),
             key=jax.random.fold_in(key, unit.identity),
             step=jnp.zeros((), jnp.int32),
@@ -193,12 +188,9 @@ class Descent:
         updates, optimiser = self._optimiser().update(gradient, fit.optimiser, fit.parameters)
         factor = -fit.rate * self._schedule(fit.step)
         moved = jax.tree.map(lambda p, u: p + factor * u, fit.parameters, updates)
-        share = self.settings.average
-        average = jax.tree.map(lambda a, p: share * a + (1 - share) * p, fit.average, moved)
         keep = lambda new, old: jax.tree.map(lambda n, o: jnp.where(go, n, o), new, old)
         return fit.replace(  # type: ignore[attr-defined]
             parameters=keep(moved, fit.parameters),
-            average=keep(average, fit.average),
             optimiser=keep(optimiser, fit.optimiser),
             key=key,
             step=fit.step + go,
@@ -208,7 +200,7 @@ class Descent:
 
     def _validated(self, weights: Weights, fit: Fit, unit: Unit) -> Fit:
         settings = self.settings
-        error = self.validation_error(weights, fit.average, unit)
+        error = self.validation_error(weights, fit.parameters, unit)
         healthy = fit.healthy & jnp.isfinite(error)
         better = healthy & (error < fit.best_error)
         stale = jnp.where(better, 0, fit.stale + 1)
@@ -216,7 +208,7 @@ class Descent:
         halve = ~better & tired
         return fit.replace(  # type: ignore[attr-defined]
             rate=jnp.where(halve, 0.5 * fit.rate, fit.rate),
-            best=jax.tree.map(lambda n, o: jnp.where(better, n, o), fit.average, fit.best),
+            best=jax.tree.map(lambda n, o: jnp.where(better, n, o), fit.parameters, fit.best),
             best_error=jnp.where(better, error, fit.best_error),
             best_step=jnp.where(better, fit.step, fit.best_step),
             validation_error=error,
