@@ -7,6 +7,16 @@ import pytest
 jax.config.update("jax_num_cpu_devices", 2)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def fresh_traces():
+    """Forgets what other modules traced.
+
+    JAX keeps a NumPy constant of a function as it was converted first: after a test in float32, the
+    same function in float64 would meet a float32 constant (jax 0.10.1, 0.12.0.1).
+    """
+    jax.clear_caches()
+
+
 @pytest.fixture
 def x64():
     with jax.enable_x64(True):
