@@ -19,8 +19,6 @@ from kgml_jax.process.drivers import Attributes
 from kgml_jax.process.ecosystem import Params
 
 DAYS = 3 * 365
-# Emitters of fused loops cost most of the compile time of this large step, and pay off only later.
-COMPILER = {"xla_cpu_use_fusion_emitters": False}
 RANDOM = 8
 CORN, SOYBEAN, FALLOW, COLD = range(RANDOM, RANDOM + 4)
 
@@ -60,7 +58,7 @@ def worlds():
 
 def simulated(double):
     with jax.enable_x64(double):
-        end, outputs = jax.jit(jax.vmap(simulate), compiler_options=COMPILER)(*worlds())
+        end, outputs = jax.jit(jax.vmap(simulate))(*worlds())
         return jax.tree.map(np.asarray, (end, outputs))
 
 
@@ -166,7 +164,7 @@ def loss(forcing, params, attributes):
 
 
 def test_gradients_are_finite_and_agree_with_finite_differences(x64):
-    slope = jax.jit(jax.value_and_grad(loss, argnums=1), compiler_options=COMPILER)
+    slope = jax.jit(jax.value_and_grad(loss, argnums=1))
     forcing = jax.tree.map(lambda leaf: leaf[:300], corn_soy_forcing(1))
     generator = np.random.default_rng(0)
     # A relative step in every parameter (grain onset, which is 0, moves absolutely).
@@ -184,9 +182,7 @@ def test_gradients_are_finite_and_agree_with_finite_differences(x64):
 def test_gradients_are_finite_under_adversarial_forcing(x64):
     params, attributes, forcing = worlds()
     slope = jax.grad(loss, argnums=(0, 1, 2), allow_int=True)
-    by_forcing, *rest = jax.jit(jax.vmap(slope), compiler_options=COMPILER)(
-        forcing, params, attributes
-    )
+    by_forcing, *rest = jax.jit(jax.vmap(slope))(forcing, params, attributes)
     by_forcing = dataclasses.replace(by_forcing, crop=jnp.zeros(()))  # an index has no gradient
     for leaf in jax.tree.leaves((by_forcing, rest)):
         assert np.all(np.isfinite(leaf))
@@ -209,13 +205,13 @@ def test_soil_carbon_is_not_oversensitive_to_any_parameter(x64):
     zero = jax.tree.map(jnp.zeros_like, Params())
     one_by_one = stacked([dataclasses.replace(zero, **{name: jnp.ones(())}) for name in names])
     along = jax.vmap(lambda tangent: jax.jvp(stock, (zero,), (tangent,)), out_axes=(None, 0))
-    carbon, sensitivity = jax.jit(along, compiler_options=COMPILER)(one_by_one)
+    carbon, sensitivity = jax.jit(along)(one_by_one)
     worst = np.max(np.abs(sensitivity) / carbon, axis=1)
     assert worst.max() < 0.3, names[int(np.argmax(worst))]
 
 
 def test_mapped_sites_equal_looped_sites(exact, x64):
-    alone = jax.jit(simulate, compiler_options=COMPILER)
+    alone = jax.jit(simulate)
     sites = worlds()
     for site in (0, CORN):
         looped = alone(*jax.tree.map(lambda leaf, site=site: leaf[site], sites))[0]
