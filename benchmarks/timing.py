@@ -23,6 +23,8 @@ class Timing:
     compile_s: float
     median_s: float
     p90_s: float
+    temporary_mb: float
+    """Memory of a device beyond arguments and results, as the compiler plans it."""
 
 
 def measure(function: Callable[..., Any], *args: Any, repeats: int = 20) -> Timing:
@@ -37,7 +39,9 @@ def measure(function: Callable[..., Any], *args: Any, repeats: int = 20) -> Timi
         jax.block_until_ready(compiled(*args))
         seconds.append(time.perf_counter() - start)
     p90_s = statistics.quantiles(seconds, n=10, method="inclusive")[-1]
-    return Timing(compile_s, statistics.median(seconds), p90_s)
+    planned = compiled.memory_analysis()
+    temporary_mb = planned.temp_size_in_bytes / 1e6 if planned is not None else float("nan")
+    return Timing(compile_s, statistics.median(seconds), p90_s, temporary_mb)
 
 
 def report(name: str, rows: Sequence[Mapping[str, Any]]) -> Path:

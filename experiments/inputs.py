@@ -12,8 +12,11 @@ from kgml_jax.data.assemble import assemble
 from kgml_jax.data.read import ReadOptions, read
 from kgml_jax.data.schema import DataError, Note
 from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
+from kgml_jax.data.synthetic.truth import Twist
 from kgml_jax.models.process import simulate_sites
 from kgml_jax.sites import TEST, TRAIN, VALIDATION, Sites
+
+PATHS = ("data", "metadata", "synthetic_stations")
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,10 @@ class Data:
     """Years of each synthetic site."""
     synthetic_seed: int = 0
     """Seed of the synthetic world."""
+    synthetic_stations: Path | None = None
+    """Table of CLIGEN stations whose climates the synthetic sites take. None: state climates."""
+    synthetic_twist: Twist | None = None
+    """What respiration at the synthetic sites does that the process model does not know."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,8 @@ def _synthetic(config: Data) -> Loaded:
             sites=config.synthetic_sites,
             years=config.synthetic_years,
             seed=config.synthetic_seed,
+            stations=config.synthetic_stations,
+            twist=config.synthetic_twist,
         ),
         simulate_sites,
     )
@@ -111,11 +120,8 @@ def _read(config: Data) -> Loaded:
 
 def data_from_json(described: dict[str, Any]) -> Data:
     """Returns the choice of data that a run's `data.json` holds."""
-    paths = {
-        name: None if described[name] is None else Path(described[name])
-        for name in ("data", "metadata")
-    }
-    return Data(**{**described, **paths})
+    names = [name for name in PATHS if described.get(name) is not None]
+    return Data(**{**described, **{name: Path(described[name]) for name in names}})
 
 
 def make_split(choice: SplitChoice, sites: Sites) -> splits.Split:

@@ -62,6 +62,9 @@ def _management(day: np.ndarray, crop: np.ndarray, planting: float, harvest: flo
         "planting": (day == planting) * 1.0,
         "harvest": (day == harvest) * 1.0,
         "tillage": (day == harvest + 14) * 1.0,
+        "residue_removal": np.zeros(len(day)),
+        "fertiliser_ammonium": (day == planting) * (crop != 1) * 15.0,
+        "fertiliser_nitrate": (day == planting) * (crop != 1) * 2.5,
         "prescribed_gpp": np.zeros(len(day)),
         "day_of_year": day,
     }
@@ -70,7 +73,8 @@ def _management(day: np.ndarray, crop: np.ndarray, planting: float, harvest: flo
 def random_forcing(seed: int, days: int) -> Forcing:
     """Adversarial weather: -40 to 45 degC, storms of 300 mm, droughts, calm, gales, dry air.
 
-    Crops alternate with years of an unknown one; one harvest in four is forgotten.
+    Crops alternate with years of an unknown one; one harvest in four is forgotten, some years two
+    years go without rain, some without nitrogen, some have several events on one day.
     """
     generator = np.random.default_rng(seed)
     number = np.arange(days)
@@ -78,10 +82,13 @@ def random_forcing(seed: int, days: int) -> Forcing:
     slow = np.repeat(generator.normal(0.0, 6.0, days // 10 + 1), 10)[:days]
     mean = 8.0 - 20.0 * np.cos(2 * np.pi * (day - 20) / 365) + slow
     mean = np.clip(mean + generator.normal(0.0, 5.0, days), -38.0, 40.0)
+    mean = np.where(generator.random(days) < 0.01, generator.choice([-40.0, 45.0], days), mean)
     half = generator.uniform(0.0, 10.0, days)
     rain = np.where(generator.random(days) < 0.3, generator.gamma(0.6, 12.0, days), 0.0)
     rain = np.where(generator.random(days) < 0.01, 300.0, rain)
     rain = np.where(np.repeat(generator.random(days // 90 + 1), 90)[:days] < 0.25, 0.0, rain)
+    if generator.random() < 0.3:
+        rain = np.where(year % 4 < 2, 0.0, rain)
     weather = {
         "shortwave_radiation": generator.uniform(0.0, 32.0, days),
         "air_temperature_mean": mean,
@@ -93,10 +100,19 @@ def random_forcing(seed: int, days: int) -> Forcing:
         "co2": generator.uniform(280.0, 1000.0, days),
         "irrigation": np.where(generator.random(days) < 0.02, 50.0, 0.0),
     }
-    rows = generator.integers(-1, 2, year.max() + 1)
+    years = year.max() + 1
+    rows = generator.integers(-1, 3, years)
     management = _management(day, rows[year], 120, 285)
-    kept = generator.random(year.max() + 1)[year] > 0.25
-    management["harvest"] = management["harvest"] * kept
+    chance = lambda share: generator.random(years)[year] < share
+    management["harvest"] = management["harvest"] * ~chance(0.25)
+    management["residue_removal"] = generator.uniform(0.0, 1.0, years)[year]
+    for name in ("fertiliser_ammonium", "fertiliser_nitrate"):
+        management[name] = management[name] * np.where(chance(0.3), 0.0, 2.0)
+    # Everything on one day: planted again, harvested, tilled and fertilised; and half a planting.
+    double = (day == 200) & chance(0.3)
+    for name in ("planting", "harvest", "tillage"):
+        management[name] = np.where(double, 1.0, management[name])
+    management["planting"] = np.where((day == 121) & chance(0.3), 0.5, management["planting"])
     return _forcing(weather | management)
 
 

@@ -15,14 +15,21 @@ from kgml_jax.sites import VARIABLES, Calendar, Site, Sites
 LEAST_UNCERTAINTY = 0.1
 """Smallest standard error of a daily flux: a stated 0 would make one day weigh without limit."""
 
-_PULSES = ("planting", "harvest", "tillage")
+_PULSES = (
+    "planting",
+    "harvest",
+    "tillage",
+    "residue_removal",
+    "fertiliser_ammonium",
+    "fertiliser_nitrate",
+)
 
 
 def assemble(source: Reading | Sequence[xr.Dataset]) -> Sites:
     """Stacks sites into float32 arrays with a leading site axis.
 
     Records are left-aligned and padded at the end to the longest: the forcing of the last day
-    repeats (without planting, harvest or tillage), the calendar goes on, `valid` and every mask are
+    repeats (without management pulses), the calendar goes on, `valid` and every mask are
     False. Optional forcing that a site lacks is neutral. A target is there if any site has it.
     Where a target does not count its value is 0 and its uncertainty 1.
 

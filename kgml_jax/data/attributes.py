@@ -1,4 +1,4 @@
-"""Site metadata: a table with one row a site, and the defaults where it is silent."""
+"""Site metadata: a table with one row a site; estimates and defaults where it is silent."""
 
 from pathlib import Path
 
@@ -7,11 +7,18 @@ import pandas as pd
 import xarray as xr
 
 from kgml_jax.data import tables
-from kgml_jax.data.schema import ATTRIBUTES, DataError, Note
+from kgml_jax.data.schema import ATTRIBUTES, DataError, Note, listed
+from kgml_jax.process import pedotransfer
 
 FILE_NAME = "sites.csv"
 
 _ALIASES = {"lat": "latitude", "elev": "elevation"}
+
+_ESTIMATED = {
+    "field_capacity": "field_capacity",
+    "wilting_point": "wilting_point",
+    "saturated_conductivity": "conductivity",
+}
 
 
 def load(path: Path | None, near: Path) -> pd.DataFrame:
@@ -42,25 +49,76 @@ def load(path: Path | None, near: Path) -> pd.DataFrame:
 
 
 def attach(dataset: xr.Dataset, table: pd.DataFrame) -> tuple[xr.Dataset, list[Note]]:
-    """Adds attributes and group to a site's data set: its own, else the table's, else defaults.
+    """Adds attributes and group to a site's data set.
 
-    The group is the data set's own, else the column `group`, else `igbp`, else the two letters of
-    the country in a FLUXNET name, else `"all"`.
+    An attribute is the data set's own, else the table's, else (how the soil holds and passes water)
+    estimated from texture if sand and clay are given, else the default. The group is the data set's
+    own, else the column `group`, else `igbp`, else the two letters of the country in a FLUXNET
+    name, else `"all"`.
+
+    Raises:
+      DataError: an attribute lies outside its bounds, or sand and clay are more than the soil.
     """
     site = dataset.attrs["site"]
     row = table.loc[site] if site in table.index else pd.Series(dtype=object)
-    values, missing = {}, []
-    for name, quantity in ATTRIBUTES.items():
-        if name in dataset and np.isfinite(dataset[name].item()):
-            continue
-        value = _number(row.get(name))
-        if value is None and name != "mean_annual_temperature":
-            missing.append(name)
-            value = quantity.default
-        if value is not None and name != "mean_annual_temperature":
-            values[name] = ((), value, {"units": quantity.units})
+    given = _given(dataset, row)
+    _check(site, given)
+    estimated = {name: value for name, value in _estimates(given).items() if name not in given}
+    known = given | estimated
+    missing = [name for name in ATTRIBUTES if name not in known]
+    # The door computes the mean annual temperature from the record, unless the record states it.
+    missing = [name for name in missing if name != "mean_annual_temperature"]
+    values = known | {name: ATTRIBUTES[name].default for name in missing}
     group = dataset.attrs.get("group") or _group(row, dataset)
-    return dataset.assign(values).assign_attrs(group=group), _defaults(site, missing)
+    added = {
+        name: ((), value, {"units": ATTRIBUTES[name].units})
+        for name, value in values.items()
+        if not _has(dataset, name) and name != "mean_annual_temperature"
+    }
+    notes = _estimated(site, list(estimated)) + _defaults(site, missing)
+    return dataset.assign(added).assign_attrs(group=group), notes
+
+
+def _has(dataset: xr.Dataset, name: str) -> bool:
+    return name in dataset and bool(np.isfinite(dataset[name].item()))
+
+
+def _given(dataset: xr.Dataset, row: pd.Series) -> dict[str, float]:
+    given = {name: _number(row.get(name)) for name in ATTRIBUTES}
+    given |= {name: dataset[name].item() for name in ATTRIBUTES if _has(dataset, name)}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _check(site: str, given: dict[str, float]) -> None:
+    for name, value in given.items():
+        low, high = ATTRIBUTES[name].bounds or (-np.inf, np.inf)
+        if not low <= value <= high:
+            expected = f"{low:g} to {high:g} {ATTRIBUTES[name].units}"
+            problem = "is not a possible value"
+            raise DataError(problem, site=site, variable=name, found=value, expected=expected)
+    texture = given.get("sand", 0.0) + given.get("clay", 0.0)
+    if texture > 1.0 + 1e-6:
+        expected = "fractions of the mineral soil, together at most 1"
+        raise DataError("sand and clay", site=site, found=texture, expected=expected)
+
+
+def _estimates(given: dict[str, float]) -> dict[str, float]:
+    if not {"sand", "clay"} <= set(given):
+        return {}
+    carbon = given.get("soil_organic_carbon", ATTRIBUTES["soil_organic_carbon"].default)
+    soil = pedotransfer.from_carbon(given["sand"], given["clay"], carbon)
+    bounds = {name: ATTRIBUTES[name].bounds or (0.0, np.inf) for name in _ESTIMATED}
+    return {
+        name: float(np.clip(getattr(soil, source), *bounds[name]))
+        for name, source in _ESTIMATED.items()
+    }
+
+
+def _estimated(site: str, names: list[str]) -> list[Note]:
+    if not names:
+        return []
+    message = f"not given; estimated from texture (Saxton and Rawls 2006): {listed(names)}"
+    return [Note(site, "soil", "estimated", len(names), message)]
 
 
 def _defaults(site: str, missing: list[str]) -> list[Note]:

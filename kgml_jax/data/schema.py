@@ -30,6 +30,9 @@ NEUTRAL_FORCING: dict[str, float] = {
     "planting": 0.0,
     "harvest": 0.0,
     "tillage": 0.0,
+    "residue_removal": 0.0,
+    "fertiliser_ammonium": 0.0,
+    "fertiliser_nitrate": 0.0,
     "prescribed_gpp": 0.0,
 }
 """Optional forcing and what a day without it means; `co2` follows the global mean instead."""

@@ -37,6 +37,7 @@ _WATER_FLUX = {
 
 FACTORS: dict[str, dict[str, float]] = {
     "g C m-2 d-1": _CARBON_FLUX,
+    "g N m-2 d-1": {"g N m-2": 1.0, "kg N ha-1 d-1": 0.1, "kg N ha-1": 0.1},
     "mm d-1": _WATER_FLUX,
     "MJ m-2 d-1": {
         "MJ m-2": 1.0,

@@ -1,18 +1,20 @@
 """The process model by itself: the uncalibrated baseline, and what generates synthetic truth."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import AxisType, Mesh, PartitionSpec
 
 from kgml_jax import bijections, integrate
 from kgml_jax.adaptation import Weights
 from kgml_jax.process import ecosystem
 from kgml_jax.process.drivers import Attributes, Forcing
-from kgml_jax.process.ecosystem import Fluxes, Params
+from kgml_jax.process.ecosystem import Fluxes, Params, Source
 from kgml_jax.records import Field, quantities
 from kgml_jax.sites import Site
 
@@ -29,6 +31,8 @@ NAMES = {
 GRAIN = "grain_carbon"
 """Carbon exported with grain, g C m-2 d-1: beside the variables, what `simulate_sites` returns."""
 
+Arrays = Mapping[str, np.ndarray]
+
 
 @dataclass(frozen=True)
 class ProcessModel:
@@ -39,11 +43,13 @@ class ProcessModel:
         the site's attributes alone. No gradient flows through them.
       spin_up_days: length of a pass; the default is a whole corn-soybean rotation.
       segment: days that the backward pass recomputes together; see `integrate.rollout`.
+      gpp: where photosynthesis comes from: simulated, or prescribed by the forcing.
     """
 
     spin_up_cycles: int = 0
     spin_up_days: int = 730
     segment: int | None = None
+    gpp: Source = "simulated"
 
     def init(self, key: jax.Array) -> Weights:
         """Returns the priors: zero offsets, whatever the key."""
@@ -61,20 +67,129 @@ class ProcessModel:
           key: not used.
         """
         params = bijections.constrain_offsets(Params, weights["process"])  # type: ignore[arg-type]
-        state = ecosystem.initial_state(params, site.attributes)
-        step = lambda state, day: ecosystem.step(params, site.attributes, state, day)
+        return self.run(params, site.attributes, site.forcing, _named)
+
+    def run(
+        self,
+        params: Params,
+        attributes: Attributes,
+        forcing: Forcing,
+        report: Callable[[Fluxes], Any],
+    ) -> Any:
+        """Simulates one site.
+
+        Args:
+          params: in physical units, `()` leaves.
+          attributes: `()` leaves.
+          forcing: (time,) leaves.
+          report: what to keep of a day, a pytree.
+
+        Returns:
+          What `report` keeps, with leaves (time, ...).
+        """
+
+        def step(state: ecosystem.State, day: Forcing) -> tuple[ecosystem.State, Any]:
+            state, fluxes = ecosystem.step(params, attributes, state, day, self.gpp)
+            return state, report(fluxes)
+
+        state = ecosystem.initial_state(params, attributes)
         if self.spin_up_cycles:
-            first = jax.tree.map(lambda leaf: leaf[: self.spin_up_days], site.forcing)
+            first = jax.tree.map(lambda leaf: leaf[: self.spin_up_days], forcing)
             state = integrate.spin_up(step, state, first, self.spin_up_cycles)
-        _, fluxes = integrate.rollout(step, state, site.forcing, self.segment)
-        return _named(fluxes)
+        return integrate.rollout(step, state, forcing, self.segment)[1]
+
+
+FROM_ATTRIBUTES = ProcessModel()
+"""Starts at the state that a site's attributes imply."""
+
+
+@functools.partial(jax.jit, static_argnames=("outputs", "model"))
+def simulate(
+    params: Params,
+    attributes: Attributes,
+    forcing: Forcing,
+    outputs: tuple[str, ...],
+    model: ProcessModel = FROM_ATTRIBUTES,
+) -> dict[str, Field]:
+    """Runs the process model at some sites at once, an equal share of them on each device.
+
+    Args:
+      params: in physical units, (site,) leaves; the number of devices divides that of the sites.
+      attributes: (site,) leaves.
+      forcing: (site, time) leaves.
+      outputs: fields of `Fluxes` to return.
+      model: spin-up, and where photosynthesis comes from.
+
+    Returns:
+      The outputs by name, each of shape (site, time, ...).
+    """
+    report = lambda day: {name: getattr(day, name) for name in outputs}
+    one = lambda params, attributes, forcing: model.run(params, attributes, forcing, report)
+    mesh = Mesh(np.array(jax.local_devices()), ("site",), axis_types=(AxisType.Auto,))
+    by_site = PartitionSpec("site")
+    mapped = jax.shard_map(
+        jax.vmap(one), mesh=mesh, in_specs=by_site, out_specs=by_site, check_vma=False
+    )
+    return mapped(params, attributes, forcing)
+
+
+def simulate_batches(
+    parameters: Arrays,
+    attributes: Arrays,
+    forcing: Arrays,
+    outputs: Sequence[str],
+    site_batch: int = 64,
+    model: ProcessModel = FROM_ATTRIBUTES,
+) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
+    """Runs the process model at many sites, some at a time, on all devices.
+
+    All batches have one shape, the last being filled up, so that any number of sites takes one
+    compilation for a length of the record. Beside the arguments, memory holds one batch.
+
+    Args:
+      parameters: fields of `Params` in physical units, each of shape (site,).
+      attributes: fields of `Attributes`, each of shape (site,).
+      forcing: all fields of `Forcing`, each of shape (site, time).
+      outputs: fields of `Fluxes` to return.
+      site_batch: sites simulated at once; rounded up to a multiple of the devices.
+      model: spin-up, and where photosynthesis comes from.
+
+    Returns:
+      An iterator of rows of the sites, and their outputs by name, each of shape (site, time, ...).
+
+    Raises:
+      ValueError: an output has no such name.
+    """
+    if unknown := sorted(set(outputs) - set(quantities(Fluxes))):
+        raise ValueError(
+            f"no output {', '.join(unknown)}; there are {', '.join(quantities(Fluxes))}"
+        )
+    size = site_batch + -site_batch % jax.local_device_count()
+    return _batches((parameters, attributes, forcing), tuple(outputs), size, model)
+
+
+def _batches(
+    arrays: tuple[Arrays, Arrays, Arrays], outputs: tuple[str, ...], size: int, model: ProcessModel
+) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
+    count = len(next(iter(arrays[0].values())))
+    for start in range(0, count, size):
+        rows = np.minimum(np.arange(start, start + size), count - 1)
+        batch = (
+            as_record(record, some, rows)
+            for record, some in zip((Params, Attributes, Forcing), arrays, strict=True)
+        )
+        found = simulate(*batch, outputs=outputs, model=model)
+        kept = slice(start, min(start + size, count))
+        length = kept.stop - kept.start
+        yield kept, {name: np.asarray(found[name])[:length] for name in outputs}
 
 
 def simulate_sites(
-    parameters: Mapping[str, np.ndarray],
-    attributes: Mapping[str, np.ndarray],
-    forcing: Mapping[str, np.ndarray],
-    site_batch: int = 32,
+    parameters: Arrays,
+    attributes: Arrays,
+    forcing: Arrays,
+    site_batch: int = 64,
+    outputs: Sequence[str] = (),
 ) -> dict[str, np.ndarray]:
     """Runs the process model at many sites, from the state their attributes imply.
 
@@ -82,46 +197,27 @@ def simulate_sites(
       parameters: fields of `Params` in physical units, each of shape (site,).
       attributes: fields of `Attributes`, each of shape (site,).
       forcing: all fields of `Forcing`, each of shape (site, time).
-      site_batch: sites simulated at once; bounds memory.
+      site_batch: sites simulated at once.
+      outputs: fields of `Fluxes` to return beside the variables.
 
     Returns:
-      Daily fluxes by name, and `grain_carbon`, each of shape (site, time).
+      Daily fluxes by the names of `NAMES`, `grain_carbon` (exported with grain), and the outputs,
+      each of shape (site, time, ...).
     """
-    records = (
-        _as_record(Params, parameters),
-        _as_record(Attributes, attributes),
-        _as_record(Forcing, forcing),
-    )
-    count = len(next(iter(parameters.values())))
-    size = min(site_batch, count)
-    parts = []
-    for start in range(0, count, size):
-        # The last batch is filled up with the last site, so that all have one compiled shape.
-        rows = np.minimum(np.arange(start, start + size), count - 1)
-        batch = jax.tree.map(lambda leaf, rows=rows: leaf[rows], records)
-        parts.append(jax.tree.map(np.asarray, _simulate_batch(*batch)))
-    return {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
-
-
-@jax.jit
-def _simulate_batch(params: Params, attributes: Attributes, forcing: Forcing) -> dict[str, Field]:
-    return jax.vmap(_simulate)(params, attributes, forcing)
-
-
-def _simulate(params: Params, attributes: Attributes, forcing: Forcing) -> dict[str, Field]:
-    def day(state: Any, drivers: Forcing) -> tuple[Any, dict[str, Field]]:
-        state, fluxes = ecosystem.step(params, attributes, state, drivers)
-        return state, _named(fluxes) | {GRAIN: fluxes.grain_carbon_harvested}
-
-    _, fluxes = jax.lax.scan(day, ecosystem.initial_state(params, attributes), forcing)
-    return fluxes
+    names = {name: name for name in outputs} | NAMES | {GRAIN: "grain_carbon_harvested"}
+    size = min(site_batch, len(next(iter(parameters.values()))))
+    asked = tuple(dict.fromkeys(names.values()))
+    batches = simulate_batches(parameters, attributes, forcing, asked, size)
+    parts = [values for _, values in batches]
+    return {name: np.concatenate([part[field] for part in parts]) for name, field in names.items()}
 
 
 def _named(fluxes: Fluxes) -> dict[str, Field]:
     return {name: getattr(fluxes, field) for name, field in NAMES.items()}
 
 
-def _as_record(cls: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+def as_record(cls: Any, arrays: Arrays, rows: np.ndarray) -> Any:
+    """Returns the named arrays, at some `rows` of their first axis, as a record of class `cls`."""
     real, whole = np.dtype(jnp.result_type(float)), np.dtype(jnp.result_type(int))
     as_stored = lambda v: v.astype(whole if np.issubdtype(v.dtype, np.integer) else real)
-    return cls(**{name: as_stored(np.asarray(arrays[name])) for name in quantities(cls)})
+    return cls(**{name: as_stored(np.asarray(arrays[name])[rows]) for name in quantities(cls)})

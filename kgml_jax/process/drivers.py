@@ -33,7 +33,8 @@ class Forcing:
     )
     irrigation: Field = var(units="mm d-1", bounds=(0.0, 200.0), doc="Irrigation water.")
     crop: Field = var(
-        units="1", doc="Row of the crop table (int): 0 corn, 1 soybean; -1 where it is not known."
+        units="1",
+        doc="Row of the crop table (int): 0 corn, 1 soybean, 2 winter wheat; -1 where not known.",
     )
     occupied: Field = var(
         units="1", bounds=(0.0, 1.0), doc="1 from planting to harvest; 0 while fallow or unknown."
@@ -46,6 +47,19 @@ class Forcing:
     )
     tillage: Field = var(
         units="1", bounds=(0.0, 1.0), doc="Tillage pulse; 1 mixes the plough layer completely."
+    )
+    residue_removal: Field = var(
+        units="1",
+        bounds=(0.0, 1.0),
+        doc="Share of the above-ground residue taken from the field at this day's harvest.",
+    )
+    fertiliser_ammonium: Field = var(
+        units="g N m-2 d-1",
+        bounds=(0.0, 60.0),
+        doc="Ammonium nitrogen applied (urea and anhydrous ammonia count as ammonium).",
+    )
+    fertiliser_nitrate: Field = var(
+        units="g N m-2 d-1", bounds=(0.0, 60.0), doc="Nitrate nitrogen applied."
     )
     prescribed_gpp: Field = var(
         units="g C m-2 d-1",

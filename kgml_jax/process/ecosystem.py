@@ -1,14 +1,14 @@
-"""The coupled ecosystem of one site: state, daily step, fluxes and budget.
+"""The coupled ecosystem of one site: one day of carbon, nitrogen, water and heat.
 
 Order of a day: planting, development, soil temperature, potential photosynthesis, snow and
-interception, transpiration, soil evaporation, infiltration and drainage, photosynthesis, plant
-carbon, litter, harvest, tillage, decomposition. What a day brings in is not decomposed before the
-next operator, and each operator conserves on its own. Nitrogen does not limit anything yet.
+interception, transpiration, soil evaporation, infiltration and drainage, fertiliser, photosynthesis
+and growth with nitrogen uptake, harvest, litter, tillage, decomposition, nitrification,
+denitrification and leaching. Each operator conserves on its own.
 """
 
 import dataclasses
+from typing import Literal, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from kgml_jax.process import (
@@ -16,46 +16,148 @@ from kgml_jax.process import (
     evapotranspiration,
     events,
     layers,
+    mineral_nitrogen,
+    organic_matter,
     phenology,
     photosynthesis,
     plant,
     radiation,
-    soil_carbon,
+    reporting,
     soil_temperature,
     soil_water,
 )
 from kgml_jax.process.crops import Crop
 from kgml_jax.process.drivers import Attributes, Forcing
-from kgml_jax.process.evapotranspiration import Uptake
+from kgml_jax.process.mineral_nitrogen import MineralNitrogen
 from kgml_jax.process.parameters import Params as Params
-from kgml_jax.process.photosynthesis import Canopy
-from kgml_jax.process.plant import Plant
-from kgml_jax.process.soil_carbon import SoilCarbon
+from kgml_jax.process.plant import Plant, PlantFluxes
+from kgml_jax.process.radiation import Atmosphere
+from kgml_jax.process.reporting import SoilDay, WaterDay
+from kgml_jax.process.reporting import imbalance as imbalance
+from kgml_jax.process.smooth import sat01
 from kgml_jax.process.soil_water import Hydraulics, Water
 from kgml_jax.process.state import Fluxes as Fluxes
 from kgml_jax.process.state import State as State
 from kgml_jax.process.state import initial_state as initial_state
-from kgml_jax.records import Field, record, var
+from kgml_jax.records import Field
+
+SNOW_INSULATION = 0.02  # mm-1; of water in snow, decline of heat exchange with the air
+SNOW_SHELTER = 0.05  # mm-1; of water in snow, plants under it are as cold as the soil surface
+RESIDUE_POROSITY = 0.5  # m3 m-3; air among residue: always well aerated
+
+Source = Literal["simulated", "prescribed"]
+"""Where gross photosynthesis comes from: the canopy, or `Forcing.prescribed_gpp`."""
 
 
-@record
-class Imbalance:
-    """What a day's budgets leave unexplained; rounding only."""
+def step(
+    params: Params,
+    attributes: Attributes,
+    state: State,
+    forcing: Forcing,
+    gpp: Source = "simulated",
+) -> tuple[State, Fluxes]:
+    """Advances one site by one day.
 
-    carbon: Field = var(units="g C m-2", doc="Change of carbon less its net input")
-    water: Field = var(units="mm", doc="Change of water less its net input")
+    Args:
+      params: parameters of the site, `()` leaves.
+      attributes: attributes of the site, `()` leaves.
+      state: state at the start of the day.
+      forcing: weather and management of the day, `()` leaves. An unknown crop (-1) is bare ground.
+      gpp: whether the model simulates photosynthesis or takes `forcing.prescribed_gpp`, as
+        KGML-ag does; the canopy then opens as far as that uptake needs.
+
+    Returns:
+      The state at the end of the day, and the day's fluxes.
+    """
+    air = radiation.atmosphere(attributes, forcing)
+    crop, occupied, state, seed = _begin(params, state, forcing, air)
+    surface = _surface_day(params, attributes, crop, occupied, state, forcing, air, gpp)
+    plants, grown, mineral, photosynthesised = _plant_day(
+        params, crop, occupied, state, forcing, surface, gpp
+    )
+    plants, harvested = events.harvest(crop, plants, forcing.harvest, forcing.residue_removal)
+    after, below = _soil_day(
+        params, attributes, crop, state, forcing, surface, mineral, (grown, harvested)
+    )
+    after = dataclasses.replace(after, plant=plants)
+    parts = reporting.Parts(
+        photosynthesis=photosynthesised,
+        seed=seed,
+        leaf_area=surface.leaf_area,
+        nitrogen_factor=surface.nitrogen_factor,
+        heat=surface.heat,
+        harvest=harvested,
+        plant=grown,
+        water=surface.moved,
+        soil=below,
+    )
+    return after, reporting.fluxes(crop, forcing, after, parts)
 
 
-@record
-class WaterDay:
-    """Water that moved in a day, mm d-1."""
+class _Surface(NamedTuple):
+    # What sun, air and rain did to canopy and soil.
+    hydraulic: Hydraulics
+    water: Water
+    moved: WaterDay
+    temperature: Field
+    heat: Field
+    root_shares: Field
+    leaf_area: Field
+    nitrogen_factor: Field
+    potential_photosynthesis: Field
 
-    interception: Field = var(units="mm d-1", doc="Evaporated from wet leaves")
-    soil_evaporation: Field = var(units="mm d-1", doc="Evaporated from the soil")
-    runoff: Field = var(units="mm d-1", doc="Left over the surface")
-    drainage: Field = var(units="mm d-1", doc="Left below 1.2 m")
-    melt: Field = var(units="mm d-1", doc="Snow melt")
-    uptake: Uptake
+
+def _begin(
+    params: Params, state: State, forcing: Forcing, air: Atmosphere
+) -> tuple[Crop, Field, State, Field]:
+    # Planting and development: crop, whether it stands, state with it, and the seed.
+    known = (forcing.crop >= 0).astype(state.tillage_memory.dtype)
+    occupied, crop = known * forcing.occupied, crops.lookup(forcing.crop)
+    sown, started, seed = events.plant(crop, state.plant, state.phenology, known * forcing.planting)
+    hours = radiation.daylight_hours(air.sun)
+    developed = phenology.step(params, crop, started, forcing.air_temperature_mean, hours, occupied)
+    return crop, occupied, dataclasses.replace(state, plant=sown, phenology=developed), seed
+
+
+def _surface_day(
+    params: Params,
+    attributes: Attributes,
+    crop: Crop,
+    occupied: Field,
+    state: State,
+    forcing: Forcing,
+    air: Atmosphere,
+    gpp: Source,
+) -> _Surface:
+    hydraulic = soil_water.hydraulics(params, attributes)
+    specific = crop.specific_leaf_area * params.specific_leaf_area_multiplier
+    leaf_area = occupied * specific * state.plant.leaf[layers.CARBON]
+    temperature, heat = _heat_day(params, attributes, hydraulic, state, forcing, leaf_area)
+    factor = plant.leaf_nitrogen_factor(crop, state.plant)
+    if gpp == "prescribed":
+        canopy = photosynthesis.prescribed(params, crop, forcing, air, leaf_area)
+    else:
+        capacity = factor * plant.storage_factor(state.plant)
+        canopy = photosynthesis.step(params, crop, forcing, air, leaf_area, capacity)
+    cover = (leaf_area, _residue(state), state.water.snow)
+    demand = evapotranspiration.demand(params, forcing, air, canopy, cover)
+    shares = evapotranspiration.root_shares(state.phenology.root_depth)
+    water, moved = _water_day(params, hydraulic, state, forcing, demand, leaf_area, shares)
+    return _Surface(
+        hydraulic=hydraulic,
+        water=water,
+        moved=moved,
+        temperature=temperature,
+        heat=heat,
+        root_shares=shares,
+        leaf_area=leaf_area,
+        nitrogen_factor=factor,
+        potential_photosynthesis=canopy.potential_photosynthesis,
+    )
+
+
+def _residue(state: State) -> Field:
+    return organic_matter.total(state.organic)[layers.CARBON, 0]
 
 
 def _heat_day(
@@ -65,16 +167,17 @@ def _heat_day(
     state: State,
     forcing: Forcing,
     leaf_area: Field,
-) -> Field:
+) -> tuple[Field, Field]:
+    # Temperature of the soil layers; heat in at the top and out at the bottom.
     wet = soil_water.content(state.water.soil)
     surface = soil_temperature.surface_temperature(
         forcing.air_temperature_mean,
         forcing.air_temperature_max,
         forcing.shortwave_radiation,
         leaf_area,
-        soil_carbon.total(state.carbon)[0],
+        _residue(state),
     )
-    temperature, _, _ = soil_temperature.diffuse(
+    temperature, into, out = soil_temperature.diffuse(
         state.soil_temperature,
         surface,
         attributes.mean_annual_temperature,
@@ -82,9 +185,9 @@ def _heat_day(
             wet / hydraulic.saturation, params.soil_heat_conductivity_multiplier
         ),
         soil_temperature.heat_capacity(attributes.bulk_density, wet),
-        jnp.exp(-0.02 * state.water.snow),
+        jnp.exp(-SNOW_INSULATION * state.water.snow),
     )
-    return temperature
+    return temperature, jnp.stack([into, out])
 
 
 def _water_day(
@@ -94,12 +197,13 @@ def _water_day(
     forcing: Forcing,
     demand: evapotranspiration.Demand,
     leaf_area: Field,
+    shares: Field,
 ) -> tuple[Water, WaterDay]:
     pack, rain, melt = soil_water.snow(
         params, state.water.snow, forcing.precipitation, forcing.air_temperature_mean
     )
-    wetted = evapotranspiration.interception(leaf_area, rain, demand.transpiration)
-    shares = evapotranspiration.root_shares(state.phenology.root_depth)
+    pack, sublimated = evapotranspiration.sublimate(pack, demand.sublimation)
+    wetted, demand = evapotranspiration.interception(leaf_area, rain, demand)
     soil, uptake = evapotranspiration.transpire(
         params, hydraulic, state.water.soil, shares, demand.transpiration
     )
@@ -107,54 +211,68 @@ def _water_day(
         params, hydraulic, soil, demand.soil_evaporation
     )
     arriving = (rain - wetted) + melt + forcing.irrigation
-    soil, runoff, drainage = soil_water.step(params, hydraulic, soil, arriving)
+    soil, runoff, drainage, outflow = soil_water.step(params, hydraulic, soil, arriving)
     return Water(soil=soil, snow=pack), WaterDay(
         interception=wetted,
+        sublimation=sublimated,
         soil_evaporation=evaporated,
         runoff=runoff,
         drainage=drainage,
         melt=melt,
+        outflow=outflow,
         uptake=uptake,
-    )
-
-
-def _soil_climate(
-    hydraulic: Hydraulics, water: Water, temperature: Field, air_temperature: Field
-) -> soil_carbon.Climate:
-    relative = soil_water.relative(water.soil, hydraulic)
-    air = hydraulic.saturation - soil_water.content(water.soil)
-    # Residue lies between air and soil, as moist as the layer below it and well aerated.
-    residue = 0.5 * (air_temperature + temperature[0])
-    return soil_carbon.climate(
-        jnp.concatenate([residue[None], temperature]),
-        jnp.concatenate([relative[:1], relative]),
-        jnp.concatenate([jnp.full_like(air[:1], 0.5), air]),
     )
 
 
 def _plant_day(
     params: Params,
     crop: Crop,
+    occupied: Field,
     state: State,
     forcing: Forcing,
-    canopy: Canopy,
-    supply_ratio: Field,
-    leaf_area: Field,
-    occupied: Field,
-) -> tuple[Plant, plant.PlantFluxes, Field]:
-    stress = supply_ratio**params.water_stress_sensitivity
-    photosynthesised = canopy.potential_photosynthesis * stress
+    surface: _Surface,
+    gpp: Source,
+) -> tuple[Plant, PlantFluxes, MineralNitrogen, Field]:
+    mineral = events.fertilise(
+        state.mineral, forcing.fertiliser_ammonium, forcing.fertiliser_nitrate
+    )
+    active = phenology.emerged(state.phenology, occupied)
+    moist = sat01(soil_water.relative(surface.water.soil, surface.hydraulic))
+    supply = mineral_nitrogen.uptake_supply(
+        params, mineral, surface.root_shares, moist, surface.temperature
+    )
+    ratio = surface.moved.uptake.supply_ratio
+    stress = ratio**params.water_stress_sensitivity
+    simulated = surface.potential_photosynthesis * stress
+    photosynthesised = simulated if gpp == "simulated" else forcing.prescribed_gpp
+    sheltered = 1.0 - jnp.exp(-SNOW_SHELTER * state.water.snow)
+    lowest = forcing.air_temperature_min
     day = plant.Environment(
         photosynthesis=photosynthesised,
         temperature=forcing.air_temperature_mean,
-        lowest_temperature=forcing.air_temperature_min,
-        supply_ratio=supply_ratio,
-        leaf_area=leaf_area,
-        active=phenology.emerged(state.phenology, occupied),
+        lowest_temperature=lowest + sheltered * (surface.temperature[0] - lowest),
+        supply_ratio=ratio,
+        leaf_area=surface.leaf_area,
+        active=active,
         occupied=occupied,
+        nitrogen_supply=active * jnp.sum(supply),
     )
-    after, fluxes = plant.step(params, crop, state.plant, state.phenology, day)
-    return after, fluxes, photosynthesised
+    after, grown = plant.step(params, crop, state.plant, state.phenology, day)
+    mineral = mineral_nitrogen.take(mineral, supply, grown.nitrogen_uptake)
+    return after, grown, mineral, photosynthesised
+
+
+def _climate(surface: _Surface, air_temperature: Field) -> organic_matter.Climate:
+    temperature = surface.temperature
+    relative = soil_water.relative(surface.water.soil, surface.hydraulic)
+    air = surface.hydraulic.saturation - soil_water.content(surface.water.soil)
+    # Residue lies between air and soil, as moist as the layer below it.
+    residue = 0.5 * (air_temperature + temperature[0])
+    return organic_matter.climate(
+        jnp.concatenate([residue[None], temperature]),
+        jnp.concatenate([relative[:1], relative]),
+        jnp.concatenate([jnp.full_like(air[:1], RESIDUE_POROSITY), air]),
+    )
 
 
 def _soil_day(
@@ -163,145 +281,45 @@ def _soil_day(
     crop: Crop,
     state: State,
     forcing: Forcing,
-    climate: soil_carbon.Climate,
-    grown: plant.PlantFluxes,
-    harvested: events.Harvest,
-) -> tuple[SoilCarbon, Field, Field]:
-    shares = evapotranspiration.root_shares(state.phenology.root_depth)
-    surface = grown.litterfall + harvested.shoot_residue
-    below = shares * (grown.root_litter + harvested.root_residue)
-    carbon = soil_carbon.add_litter(
-        state.carbon,
-        jnp.concatenate([surface[None], below]),
-        jnp.concatenate([jnp.zeros_like(surface)[None], shares * grown.exudation]),
-        soil_carbon.metabolic_fraction(crop.litter_lignin_to_nitrogen),
+    surface: _Surface,
+    mineral: MineralNitrogen,
+    from_plants: tuple[PlantFluxes, events.Harvest],
+) -> tuple[State, SoilDay]:
+    grown, harvested = from_plants
+    shares = surface.root_shares
+    above = grown.litterfall + harvested.shoot_residue
+    below = shares * (grown.root_litter + harvested.root_residue)[:, None]
+    litter = jnp.concatenate([above[:, None], below], axis=1)
+    exuded = jnp.concatenate([jnp.zeros_like(shares[:1]), shares * grown.exudation])
+    organic = organic_matter.add_litter(state.organic, litter, exuded, crop.litter_lignin)
+    organic, memory = events.till(organic, state.tillage_memory, forcing.tillage)
+    organic, decomposed = organic_matter.step(
+        params,
+        attributes.clay,
+        memory,
+        organic,
+        _climate(surface, forcing.air_temperature_mean),
+        mineral_nitrogen.immobilisable(mineral),
     )
-    carbon, memory = events.till(carbon, state.tillage_memory, forcing.tillage)
-    carbon, respired = soil_carbon.step(params, attributes.clay, memory, carbon, climate)
-    return carbon, memory, jnp.sum(respired)
-
-
-def step(
-    params: Params, attributes: Attributes, state: State, forcing: Forcing
-) -> tuple[State, Fluxes]:
-    """Advances one site by one day.
-
-    Args:
-      params: parameters of the site, `()` leaves.
-      attributes: attributes of the site, `()` leaves.
-      state: state at the start of the day.
-      forcing: weather and management of the day, `()` leaves. An unknown crop (-1) is bare ground.
-
-    Returns:
-      The state at the end of the day, and the day's fluxes.
-    """
-    known = (forcing.crop >= 0).astype(state.tillage_memory.dtype)
-    occupied, crop = known * forcing.occupied, crops.lookup(forcing.crop)
-    sown, started, seed = events.plant(crop, state.plant, state.phenology, known * forcing.planting)
-    developed = phenology.step(params, crop, started, forcing.air_temperature_mean, occupied)
-    state = dataclasses.replace(state, plant=sown, phenology=developed)
-    hydraulic = soil_water.hydraulics(params, attributes)
-    specific = crop.specific_leaf_area * params.specific_leaf_area_multiplier
-    leaf_area = occupied * specific * state.plant.leaf
-    temperature = _heat_day(params, attributes, hydraulic, state, forcing, leaf_area)
-    air = radiation.atmosphere(attributes, forcing)
-    canopy = photosynthesis.step(params, crop, forcing, air, leaf_area)
-    cover = (leaf_area, soil_carbon.total(state.carbon)[0], state.water.snow)
-    demand = evapotranspiration.demand(params, forcing, air, canopy, cover)
-    water, wet = _water_day(params, hydraulic, state, forcing, demand, leaf_area)
-    ratio = wet.uptake.supply_ratio
-    standing, grown, photosynthesised = _plant_day(
-        params, crop, state, forcing, canopy, ratio, leaf_area, occupied
+    mineral = mineral_nitrogen.exchange(mineral, decomposed.mineralised, decomposed.immobilised)
+    deposited = mineral_nitrogen.deposition(forcing.precipitation)
+    mineral = dataclasses.replace(mineral, nitrate=mineral.nitrate.at[0].add(deposited))
+    mineral, lost = mineral_nitrogen.step(
+        params,
+        attributes,
+        surface.hydraulic,
+        mineral,
+        surface.water.soil,
+        surface.temperature,
+        decomposed.respiration[1:],
+        surface.moved.outflow,
     )
-    standing, harvested = events.harvest(crop, standing, forcing.harvest)
-    climate = _soil_climate(hydraulic, water, temperature, forcing.air_temperature_mean)
-    carbon, memory, respired = _soil_day(
-        params, attributes, crop, state, forcing, climate, grown, harvested
-    )
-    after = State(
-        plant=standing,
-        phenology=developed,
-        carbon=carbon,
-        water=water,
-        soil_temperature=temperature,
+    after = dataclasses.replace(
+        state,
+        organic=organic,
+        mineral=mineral,
+        water=surface.water,
+        soil_temperature=surface.temperature,
         tillage_memory=memory,
     )
-    exchange = _carbon_fluxes(photosynthesised, grown, respired, seed, harvested)
-    return after, Fluxes(
-        **exchange,
-        **_water_fluxes(wet),
-        **_diagnostics(after),
-        leaf_area_index=leaf_area,
-        water_supply_ratio=ratio,
-    )
-
-
-def _carbon_fluxes(
-    photosynthesised: Field,
-    grown: plant.PlantFluxes,
-    heterotrophic: Field,
-    seed: Field,
-    harvested: events.Harvest,
-) -> dict[str, Field]:
-    autotrophic = grown.maintenance_respiration + grown.growth_respiration
-    return {
-        "gross_primary_productivity": photosynthesised,
-        "autotrophic_respiration": autotrophic,
-        "maintenance_respiration": grown.maintenance_respiration,
-        "growth_respiration": grown.growth_respiration,
-        "heterotrophic_respiration": heterotrophic,
-        "ecosystem_respiration": autotrophic + heterotrophic,
-        "net_ecosystem_exchange": autotrophic + heterotrophic - photosynthesised,
-        "seed_carbon": seed,
-        "harvested_carbon": harvested.grain,
-        "grain_carbon_harvested": harvested.grain,
-        "residue_carbon": harvested.shoot_residue + harvested.root_residue,
-        "litter_carbon": grown.litterfall + grown.root_litter,
-        "exudation": grown.exudation,
-    }
-
-
-def _water_fluxes(day: WaterDay) -> dict[str, Field]:
-    transpired = day.uptake.transpiration
-    return {
-        "evapotranspiration": transpired + day.soil_evaporation + day.interception,
-        "transpiration": transpired,
-        "soil_evaporation": day.soil_evaporation,
-        "interception_evaporation": day.interception,
-        "runoff": day.runoff,
-        "drainage": day.drainage,
-        "snow_melt": day.melt,
-    }
-
-
-def _diagnostics(state: State) -> dict[str, Field]:
-    depth = layers.MILLIMETRES[: layers.TOPSOIL].sum()
-    return {
-        "development_stage": state.phenology.development_stage,
-        "plant_carbon": jax.tree.reduce(jnp.add, state.plant),
-        "grain_carbon": state.plant.grain,
-        "surface_residue": soil_carbon.total(state.carbon)[0],
-        "soil_organic_carbon": soil_carbon.topsoil(state.carbon),
-        "soil_water": jnp.sum(state.water.soil),
-        "soil_water_content": jnp.sum(state.water.soil[: layers.TOPSOIL]) / depth,
-        "snow": state.water.snow,
-        "soil_temperature": state.soil_temperature[1],
-    }
-
-
-def _change(before: object, after: object) -> Field:
-    # Pool by pool, then summed: totals of 1e4 g C m-2 would drown a day's fluxes in float32.
-    deltas = jax.tree.map(lambda old, new: jnp.sum(new - old), before, after)
-    return jax.tree.reduce(jnp.add, deltas)
-
-
-def imbalance(before: State, after: State, forcing: Forcing, fluxes: Fluxes) -> Imbalance:
-    """Returns what one day's carbon and water budgets leave unexplained."""
-    carbon = fluxes.seed_carbon - fluxes.net_ecosystem_exchange - fluxes.harvested_carbon
-    water = forcing.precipitation + forcing.irrigation
-    water = water - fluxes.evapotranspiration - fluxes.runoff - fluxes.drainage
-    pools = lambda state: (state.plant, state.carbon)
-    return Imbalance(
-        carbon=_change(pools(before), pools(after)) - carbon,
-        water=_change(before.water, after.water) - water,
-    )
+    return after, SoilDay(decomposition=decomposed, losses=lost, deposition=deposited)

@@ -1,4 +1,8 @@
-"""Planting, harvest and tillage as pulses that move mass and state where it goes."""
+"""Planting, harvest, tillage and fertiliser as pulses that move mass and state where it goes.
+
+A pulse of 1 is an event on one day. `spread` gives pulses over several days that together are one
+event, so that its date has a gradient.
+"""
 
 import dataclasses
 
@@ -8,23 +12,27 @@ import numpy as np
 
 from kgml_jax.process import layers
 from kgml_jax.process.crops import Crop
+from kgml_jax.process.mineral_nitrogen import MineralNitrogen
+from kgml_jax.process.organic_matter import OrganicMatter
 from kgml_jax.process.phenology import Phenology
 from kgml_jax.process.plant import Plant
-from kgml_jax.process.soil_carbon import SoilCarbon
 from kgml_jax.records import Field, record, var
 
-INCORPORATED = 0.85  # share of surface residue that a full tillage turns under
-MEMORY = float(np.exp(-1.0 / 20.0))  # of tillage, from one day to the next
+INCORPORATED = 0.85  # 1; share of surface residue that a full tillage turns under
+MEMORY = float(np.exp(-1.0 / 20.0))  # 1; of tillage, from one day to the next
+SHALLOW = 0.3  # 1; share of fertiliser in the uppermost layer, the rest in the second
+# 1; shares of the ploughed layers in what is turned under
 PLOUGH_SHARES = layers.THICKNESS[: layers.PLOUGHED] / layers.THICKNESS[: layers.PLOUGHED].sum()
 
 
 @record
 class Harvest:
-    """Where the crop's carbon goes on a harvest day."""
+    """Where the crop's carbon and nitrogen go on a harvest day, each of shape (2,)."""
 
-    grain: Field = var(units="g C m-2 d-1", doc="Grain that leaves the field")
-    shoot_residue: Field = var(units="g C m-2 d-1", doc="Above-ground residue left on the surface")
-    root_residue: Field = var(units="g C m-2 d-1", doc="Roots left in the soil")
+    grain: Field = var(units="g m-2 d-1", doc="Grain that leaves the field")
+    removed: Field = var(units="g m-2 d-1", doc="Above-ground residue that leaves the field")
+    shoot_residue: Field = var(units="g m-2 d-1", doc="Above-ground residue left on the surface")
+    root_residue: Field = var(units="g m-2 d-1", doc="Roots left in the soil")
 
 
 def plant(
@@ -33,35 +41,81 @@ def plant(
     """Sows the seed and starts development anew, by a `pulse` of 0 to 1.
 
     Returns:
-      The plant with the seed in its non-structural pool, its phenology, and the seed's carbon.
+      The plant with the seed in its non-structural pool, its phenology, and the seed, (2,).
     """
-    seed = pulse * crop.seed_carbon
+    carbon = pulse * crop.seed_carbon
+    seed = jnp.stack([carbon, carbon * crop.grain_nitrogen])
     restart = jax.tree.map(lambda progress: progress * (1.0 - pulse), phenology)
     return dataclasses.replace(plant, nonstructural=plant.nonstructural + seed), restart, seed
 
 
-def harvest(crop: Crop, plant: Plant, pulse: Field) -> tuple[Plant, Harvest]:
-    """Takes the grain and leaves the rest as residue, for a `pulse` of the standing crop."""
+def harvest(crop: Crop, plant: Plant, pulse: Field, removal: Field) -> tuple[Plant, Harvest]:
+    """Takes the grain and leaves the rest as residue, for a `pulse` of the standing crop.
+
+    Of the residue above ground the share `removal` leaves the field as well.
+    """
     taken = jax.tree.map(lambda pool: pulse * pool, plant)
     grain = crop.harvest_efficiency * taken.grain
     shoot = taken.nonstructural + taken.leaf + taken.stem + taken.standing_dead
+    shoot = shoot + (taken.grain - grain)
+    removed = removal * shoot
     left = jax.tree.map(jnp.subtract, plant, taken)
     return left, Harvest(
-        grain=grain, shoot_residue=shoot + (taken.grain - grain), root_residue=taken.root
+        grain=grain, removed=removed, shoot_residue=shoot - removed, root_residue=taken.root
     )
 
 
 def _mix(pool: Field, pulse: Field) -> Field:
-    # Residue goes under by thickness; the ploughed layers move towards one concentration.
-    buried = INCORPORATED * pulse * pool[0]
-    ploughed = pool[1 : 1 + layers.PLOUGHED]
-    even = jnp.sum(ploughed) * PLOUGH_SHARES
+    # Residue goes under by thickness; the ploughed layers move towards one concentration. (2, 6)
+    buried = INCORPORATED * pulse * pool[:, :1]
+    ploughed = pool[:, 1 : 1 + layers.PLOUGHED]
+    even = jnp.sum(ploughed, axis=1, keepdims=True) * PLOUGH_SHARES
     mixed = ploughed + pulse * (even - ploughed) + buried * PLOUGH_SHARES
-    return pool.at[0].add(-buried).at[1 : 1 + layers.PLOUGHED].set(mixed)
+    return jnp.concatenate([pool[:, :1] - buried, mixed, pool[:, 1 + layers.PLOUGHED :]], axis=1)
 
 
-def till(carbon: SoilCarbon, memory: Field, pulse: Field) -> tuple[SoilCarbon, Field]:
+def till(matter: OrganicMatter, memory: Field, pulse: Field) -> tuple[OrganicMatter, Field]:
     """Buries residue and mixes the plough layer by a `pulse` of 0 to 1; updates its memory."""
-    names = [field.name for field in dataclasses.fields(carbon)]
-    mixed = SoilCarbon(**{name: _mix(getattr(carbon, name), pulse) for name in names})
+    mixed = jax.tree.map(lambda pool: _mix(pool, pulse), matter)
     return mixed, memory * MEMORY + pulse
+
+
+def fertilise(mineral: MineralNitrogen, ammonium: Field, nitrate: Field) -> MineralNitrogen:
+    """Adds fertiliser nitrogen (g N m-2) to the two uppermost soil layers."""
+
+    def placed(pool: Field, amount: Field) -> Field:
+        shallow = SHALLOW * amount
+        upper = pool[:2] + jnp.stack([shallow, amount - shallow])
+        return jnp.concatenate([upper, pool[2:]])
+
+    return MineralNitrogen(
+        ammonium=placed(mineral.ammonium, ammonium), nitrate=placed(mineral.nitrate, nitrate)
+    )
+
+
+def spread(day: Field, centre: Field, width: Field | float) -> Field:
+    """Pulses over the days `day` (time,) that sum to 1, centred on the day `centre`.
+
+    The bell of `width` days (standard deviation; 1.5 spans about a week) is differentiable in
+    `centre`; days and centre count from the same start, without return to 1 in a new year.
+    """
+    return jax.nn.softmax(-0.5 * ((day - centre) / width) ** 2)
+
+
+def successive(pulses: Field) -> Field:
+    """Fractions of what stands each day that take the shares `pulses` (time,) of the whole.
+
+    Harvest by these fractions takes all of the crop, whereas the shares themselves, each taken of
+    what the day before left, would leave a third of it.
+    """
+    remaining = jnp.cumsum(pulses[::-1])[::-1]
+    return pulses / (remaining + 1e-30)
+
+
+def season(planting: Field, harvest: Field) -> Field:
+    """Occupation of the field (time,) from planting and harvest `pulses` that each sum to 1.
+
+    The day of harvest belongs to the season; each harvest needs its planting within the series.
+    """
+    sown, reaped = jnp.cumsum(planting), jnp.cumsum(harvest)
+    return jnp.clip(sown - (reaped - harvest), 0.0, 1.0)

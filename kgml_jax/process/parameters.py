@@ -53,7 +53,7 @@ class Params:
         doc="Conversion of non-structural carbon to tissue at 25 degC (k_grow; prior tuned).",
     )
     maintenance_respiration_rate: Field = param(
-        0.011,
+        0.0135,
         units="g C gN-1 h-1",
         bounds=(0.006, 0.018),
         transform="log",
@@ -90,6 +90,26 @@ class Params:
         units="1",
         bounds=(-0.12, 0.12),
         doc="Shifts the development stage at which grain filling starts (grain_on; WOFOST).",
+    )
+    nitrogen_mobilisation_rate: Field = param(
+        0.02,
+        units="d-1",
+        bounds=(0.01, 0.10),
+        transform="log",
+        doc="Nitrogen that filling grain draws from leaves, stem and roots (k_mob; prior tuned).",
+    )
+    nitrogen_uptake_rate: Field = param(
+        0.20,
+        units="d-1",
+        bounds=(0.02, 0.4),
+        transform="log",
+        doc="Uptake of ammonium from well-rooted moist soil at 25 degC (k_up; prior tuned).",
+    )
+    nitrogen_fixation_fraction: Field = param(
+        0.75,
+        units="1",
+        bounds=(0.4, 0.95),
+        doc="Share of its nitrogen demand that a legume can fix (fix_max; prior tuned).",
     )
     senescence_multiplier: Field = param(
         1.0,
@@ -160,11 +180,11 @@ class Params:
         doc="Scales the thermal conductivity of the soil (lam_m).",
     )
     metabolic_decay_rate: Field = param(
-        0.12,
+        0.06,
         units="d-1",
         bounds=(0.03, 0.4),
         transform="log",
-        doc="Hydrolysis of metabolic litter at 25 degC (k_met; CENTURY 8-18.5 per year).",
+        doc="Hydrolysis of metabolic litter at 25 degC (k_met; CENTURY 0.02-0.05 d-1).",
     )
     structural_decay_rate: Field = param(
         0.020,
@@ -174,21 +194,21 @@ class Params:
         doc="Hydrolysis of structural litter at 25 degC (k_str; CENTURY 2-4.9 per year).",
     )
     particulate_decay_rate: Field = param(
-        0.0022,
+        0.003,
         units="d-1",
         bounds=(0.0005, 0.008),
         transform="log",
         doc="Hydrolysis of particulate organic matter at 25 degC (k_pom; CENTURY, RothC).",
     )
     mineral_associated_decay_rate: Field = param(
-        1.5e-4,
+        2.6e-4,
         units="d-1",
         bounds=(2e-5, 6e-4),
         transform="log",
         doc="Hydrolysis of mineral-associated matter at 25 degC (k_maom; RothC HUM or slower).",
     )
     carbon_use_efficiency: Field = param(
-        0.50,
+        0.42,
         units="1",
         bounds=(0.30, 0.65),
         doc="Microbial growth per carbon taken up (cue; EcoSIM 0.60, MIMICS 0.25-0.75).",
@@ -208,7 +228,7 @@ class Params:
         doc="Microbial maintenance respiration at 25 degC (k_mm; order of EcoSIM).",
     )
     necromass_stabilised_fraction: Field = param(
-        0.45,
+        0.35,
         units="1",
         bounds=(0.2, 0.7),
         doc="Dead microbial carbon that becomes mineral-associated (f_maom; MIMICS).",
@@ -240,6 +260,27 @@ class Params:
         transform="log",
         doc="Added relative decomposition just after tillage (till_eff; DayCent 1.6-2.7).",
     )
+    nitrification_rate: Field = param(
+        0.15,
+        units="d-1",
+        bounds=(0.05, 0.4),
+        transform="log",
+        doc="Nitrification of ammonium at the optimum (k_nit; DayCent).",
+    )
+    denitrification_multiplier: Field = param(
+        1.0,
+        units="1",
+        bounds=(0.1, 5.0),
+        transform="log",
+        doc="Scales potential denitrification (den_m; DayCent, Del Grosso et al. 2000).",
+    )
+    nitrification_n2o_fraction: Field = param(
+        0.004,
+        units="1",
+        bounds=(0.0005, 0.02),
+        transform="log",
+        doc="Nitrified nitrogen lost as nitrous oxide (f_n2o; DayCent 0.02, prior tuned).",
+    )
     initial_carbon_multiplier: Field = param(
         1.0,
         units="1",
@@ -259,3 +300,26 @@ class Params:
         bounds=(0.5, 1.1),
         doc="Soil water at the start, relative to field capacity (w0).",
     )
+
+
+DEFAULT_SUBSET: tuple[str, ...] = (
+    "vcmax_multiplier",
+    "stomatal_slope_multiplier",
+    "specific_leaf_area_multiplier",
+    "vegetative_duration_multiplier",
+    "reproductive_duration_multiplier",
+    "maintenance_respiration_rate",
+    "water_stress_sensitivity",
+    "grain_onset_shift",
+    "curve_number",
+    "tile_drainage_rate",
+    "soil_evaporation_exponent",
+    "metabolic_decay_rate",
+    "particulate_decay_rate",
+    "mineral_associated_decay_rate",
+    "carbon_use_efficiency",
+    "microbial_mortality_rate",
+    "necromass_stabilised_fraction",
+    "tillage_effect",
+)
+"""Parameters that fluxes of a tower can tell something about: the default of a site calibration."""

@@ -1,13 +1,19 @@
-"""Development of the crop: emergence, stage and the root front, driven by thermal time."""
+"""Development of the crop: emergence, stage and the root front, driven by thermal time and light.
+
+Where no crop stands, progress falls back to 0, and with it stage and roots: a crop begins anew
+even where its planting is spread over days.
+"""
 
 import jax
 
 from kgml_jax.process.crops import Crop
 from kgml_jax.process.parameters import Params
-from kgml_jax.process.smooth import smin, spos, sstep
+from kgml_jax.process.smooth import sat01, smin, spos, sstep
 from kgml_jax.records import Field, record, var
 
-THERMAL_PLATEAU = 22.0  # degC d d-1, upper plateau of WOFOST DTSMTB
+THERMAL_PLATEAU = 22.0  # degC d d-1; upper plateau of WOFOST DTSMTB
+SHORTEST_DAY = 8.0  # h; sensitive crops do not develop in shorter days (WOFOST wheat DLC)
+LONGEST_DAY = 14.6  # h; longer days bring no faster development (WOFOST wheat DLO 14.0-16.8)
 
 
 @record
@@ -24,28 +30,54 @@ def thermal_time(temperature: Field, base: Field) -> Field:
     return smin(spos(temperature - base), THERMAL_PLATEAU)
 
 
+def photoperiod_factor(crop: Crop, day_length: Field) -> Field:
+    """Rate of development to anthesis at `day_length` (h) over that in long days (WOFOST)."""
+    light = sat01((day_length - SHORTEST_DAY) / (LONGEST_DAY - SHORTEST_DAY))
+    return 1.0 - crop.photoperiod_sensitivity * (1.0 - light)
+
+
+def _sprouted(progress: Field) -> Field:
+    return sstep(progress - 1.0, 0.03)
+
+
 def emerged(phenology: Phenology, occupied: Field) -> Field:
     """1 for an emerged crop, 0 before emergence or without a crop."""
-    return sstep(phenology.emergence_progress - 1.0, 0.03) * occupied
+    return _sprouted(phenology.emergence_progress) * occupied
+
+
+def abandonment(occupied: Field) -> Field:
+    """1 on a field without a crop, 0 on an `occupied` one.
+
+    The power keeps it small while a crop is sown or harvested over several days.
+    """
+    return (1.0 - occupied) ** 3
 
 
 def step(
-    params: Params, crop: Crop, phenology: Phenology, temperature: Field, occupied: Field
+    params: Params,
+    crop: Crop,
+    phenology: Phenology,
+    temperature: Field,
+    day_length: Field,
+    occupied: Field,
 ) -> Phenology:
-    """Advances development by one day at mean air `temperature` (degC)."""
+    """Advances development by one day at mean air `temperature` (degC) and `day_length` (h)."""
     gain = thermal_time(temperature, crop.base_temperature)
-    progress = phenology.emergence_progress + occupied * gain / crop.emergence_time
+    gained = phenology.emergence_progress + occupied * gain / crop.emergence_time
     # Emergence of the day before: a crop that emerges today starts to develop tomorrow.
     active = emerged(phenology, occupied)
     stage = phenology.development_stage
     past_anthesis = sstep(stage - 1.0, 0.02)
-    rate = (1.0 - past_anthesis) / (crop.vegetative_time * params.vegetative_duration_multiplier)
+    vegetative = crop.vegetative_time * params.vegetative_duration_multiplier
+    rate = (1.0 - past_anthesis) * photoperiod_factor(crop, day_length) / vegetative
     rate = rate + past_anthesis / (crop.reproductive_time * params.reproductive_duration_multiplier)
     unripe = jax.nn.sigmoid(-(stage - 2.0) / 0.01)
     limit = crop.rooting_depth * params.rooting_depth_multiplier
     room = jax.nn.sigmoid(-(phenology.root_depth - limit) / 0.02)
+    progress = gained * (1.0 - abandonment(occupied))
+    kept = _sprouted(progress)
     return Phenology(
-        development_stage=stage + active * gain * rate * unripe,
+        development_stage=kept * (stage + active * gain * rate * unripe),
         emergence_progress=progress,
-        root_depth=phenology.root_depth + active * crop.root_extension * room,
+        root_depth=kept * (phenology.root_depth + active * crop.root_extension * room),
     )

@@ -13,21 +13,29 @@ import numpy as np
 from kgml_jax.process.crops import Crop
 from kgml_jax.process.drivers import Forcing
 from kgml_jax.process.parameters import Params
-from kgml_jax.process.radiation import Atmosphere, Sun, saturation_pressure
+from kgml_jax.process.radiation import DAY, WEIGHTS, Atmosphere
 from kgml_jax.process.smooth import smin, spos
 from kgml_jax.process.temperature import FREEZING, GAS_CONSTANT
 from kgml_jax.records import Field, record, var
 
-OXYGEN = 210.0  # mmol mol-1
-PHOTONS = 0.5 * 4.57  # umol PAR per J of global radiation
-CARBON = 12.0e-6  # g C per umol
-NITROGEN_PROFILE = 0.3  # decline of capacity per leaf area
-BEAM_ABSORPTANCE = 0.85
+OXYGEN = 210.0  # mmol mol-1; of the air
+PHOTONS = 0.5 * 4.57  # umol J-1; PAR in global radiation
+CARBON = 12.0e-6  # g umol-1; of carbon
+MOLAR_DENSITY = 41.0  # mol m-3; of the air
+NITROGEN_PROFILE = 0.3  # 1; decline of capacity per leaf area
+BEAM_ABSORPTANCE = 0.85  # 1; of leaves for direct light (EcoSIM)
 # The root of the leaf value: beam light on shaded leaves is then never negative.
-CANOPY_ABSORPTANCE = BEAM_ABSORPTANCE**0.5
-DIFFUSE_EXTINCTION = 0.719
-GAUSS_NODES = np.array([0.1127, 0.5, 0.8873])
-GAUSS_WEIGHTS = np.array([0.2778, 0.4444, 0.2778])
+CANOPY_ABSORPTANCE = BEAM_ABSORPTANCE**0.5  # 1; of canopies (Goudriaan 1977)
+DIFFUSE_EXTINCTION = 0.719  # 1; de Pury and Farquhar (1997)
+GROWTH_TEMPERATURE = 24.0  # degC; of a summer, to which leaves are acclimated
+# Kattge and Knorr (2007): regressions on growth temperature.
+CARBOXYLATION_ENTROPY = 668.39 - 1.07 * GROWTH_TEMPERATURE  # J mol-1 K-1
+TRANSPORT_ENTROPY = 659.70 - 0.75 * GROWTH_TEMPERATURE  # J mol-1 K-1; as above
+TRANSPORT_RATIO = 2.59 - 0.035 * GROWTH_TEMPERATURE  # 1; electron transport per v25, as above
+USUAL_CO2 = 372.0  # umol mol-1; in which leaves have the capacity of their crop
+# In soybean carboxylation was 5 % less at 552 umol mol-1, while electron transport stayed (a small
+# and significant decrease in Bernacchi et al. 2005).
+DOWN_REGULATION = np.log(0.95) / np.log(552.0 / USUAL_CO2)  # 1; of C3 carboxylation per log CO2
 
 
 @record
@@ -35,21 +43,47 @@ class Canopy:
     """What the canopy would do today if water did not limit it."""
 
     potential_photosynthesis: Field = var(units="g C m-2 d-1", doc="Gross photosynthesis")
-    conductance: Field = var(units="m s-1", doc="Daytime mean canopy conductance to vapour")
-    vapour_pressure_deficit: Field = var(units="kPa", doc="Daytime mean deficit")
-    day_length: Field = var(units="1", doc="Sunrise to sunset, seconds")
+    conductance: Field = var(
+        units="m s-1", doc="Of the canopy to vapour, at the instants of `Daylight`, (6,)"
+    )
 
 
-def arrhenius(kelvin: Field, activation: Field | float) -> Field:
+@record
+class Kinetics:
+    """How a leaf uses light and carbon dioxide, in the one form that C3 and C4 share.
+
+    Light drives a transport of rate `smin(capacity * v25, quantum_yield * light)`, which fixes
+    `transfer` carbon each; `carboxylation * v25` is the other limit.
+    """
+
+    capacity: Field = var(units="1", doc="Transport at full light, per unit of v25")
+    quantum_yield: Field = var(units="1", doc="Transport per absorbed photon")
+    transfer: Field = var(units="1", doc="Carbon fixed per transport")
+    carboxylation: Field = var(units="1", doc="Carbon fixed by the enzyme, per unit of v25")
+    light_curvature: Field = var(units="1", doc="Co-limitation of capacity and light")
+    carbon_curvature: Field = var(units="1", doc="Co-limitation of light and enzyme")
+
+
+def arrhenius(kelvin: Field, activation: float) -> Field:
     """Arrhenius response with `activation` energy (J mol-1), 1 at 25 degC."""
     return jnp.exp(activation / GAS_CONSTANT * (1.0 / 298.15 - 1.0 / kelvin))
 
 
 def heat_deactivation(kelvin: Field, entropy: float) -> Field:
-    """High-temperature deactivation, 1 at 25 degC (after Kattge and Knorr 2007)."""
+    """High-temperature deactivation, 1 at 25 degC (Kattge and Knorr 2007)."""
     energy = 200000.0
     reference = 1.0 + np.exp((298.15 * entropy - energy) / (298.15 * GAS_CONSTANT))
     return reference / (1.0 + jnp.exp((kelvin * entropy - energy) / (kelvin * GAS_CONSTANT)))
+
+
+def rubisco_limited(intercellular: Field, compensation: Field, michaelis: Field) -> Field:
+    """Rubisco-limited C3 assimilation per unit of capacity (Ac)."""
+    return (intercellular - compensation) / (intercellular + michaelis)
+
+
+def light_limited(intercellular: Field, compensation: Field) -> Field:
+    """Light-limited C3 assimilation per electron transported (Aj)."""
+    return 0.25 * (intercellular - compensation) / (intercellular + 2.0 * compensation)
 
 
 def compensation_point(kelvin: Field) -> Field:
@@ -64,60 +98,61 @@ def michaelis_constant(kelvin: Field) -> Field:
     return carboxylation * (1.0 + OXYGEN / oxygenation)
 
 
-def rubisco_limited(intercellular: Field, compensation: Field, michaelis: Field, v: Field) -> Field:
-    """Rubisco-limited C3 assimilation at capacity `v`, umol m-2 s-1 (Ac)."""
-    return v * (intercellular - compensation) / (intercellular + michaelis)
-
-
-def light_limited(intercellular: Field, compensation: Field, j: Field) -> Field:
-    """Light-limited C3 assimilation at electron transport `j`, umol m-2 s-1 (Aj)."""
-    return 0.25 * j * (intercellular - compensation) / (intercellular + 2.0 * compensation)
-
-
-def c3_assimilation(v25: Field, light: Field, intercellular: Field, temperature: Field) -> Field:
-    """C3 assimilation before leaf respiration, umol m-2 s-1.
+def c3(temperature: Field, intercellular: Field, ambient: Field) -> Kinetics:
+    """Kinetics of a C3 leaf.
 
     Args:
-      v25: carboxylation capacity at 25 degC, umol m-2 s-1.
-      light: absorbed photons, umol m-2 s-1.
+      temperature: of the leaf, degC.
       intercellular: carbon dioxide inside the leaf, umol mol-1.
-      temperature: leaf temperature, degC.
+      ambient: carbon dioxide in which the leaf has grown, umol mol-1.
     """
     kelvin = temperature + FREEZING
     compensation = compensation_point(kelvin)
+    v = arrhenius(kelvin, 65330.0) * heat_deactivation(kelvin, CARBOXYLATION_ENTROPY)
+    j = arrhenius(kelvin, 43900.0) * heat_deactivation(kelvin, TRANSPORT_ENTROPY)
     # In hot dry air the closed form may fall below the compensation point: uptake then ends at 0.
     inside = compensation + spos(intercellular - compensation)
-    v = v25 * arrhenius(kelvin, 65330.0) * heat_deactivation(kelvin, 650.0)
-    j_max = 1.9 * v25 * arrhenius(kelvin, 43900.0) * heat_deactivation(kelvin, 645.0)
-    j = smin(0.385 * light, j_max, 0.90)
-    return smin(
-        rubisco_limited(inside, compensation, michaelis_constant(kelvin), v),
-        light_limited(inside, compensation, j),
-        0.97,
+    return Kinetics(
+        capacity=TRANSPORT_RATIO * j,
+        quantum_yield=0.385,
+        transfer=light_limited(inside, compensation),
+        carboxylation=(ambient / USUAL_CO2) ** DOWN_REGULATION
+        * v
+        * rubisco_limited(inside, compensation, michaelis_constant(kelvin)),
+        light_curvature=0.90,
+        carbon_curvature=0.97,
     )
 
 
-def c4_assimilation(v25: Field, light: Field, intercellular: Field, temperature: Field) -> Field:
-    """C4 assimilation before leaf respiration, umol m-2 s-1 (Collatz et al. 1992).
-
-    Arguments as those of `c3_assimilation`.
-    """
-    doubling = v25 * 2.0 ** ((temperature - 25.0) / 10.0)
+def c4(temperature: Field, intercellular: Field) -> Kinetics:
+    """Kinetics of a C4 leaf (Collatz et al. 1992); arguments as the first two of `c3`."""
+    doubling = jnp.exp(np.log(2.0) / 10.0 * (temperature - 25.0))
     cold = 1.0 + jnp.exp(0.3 * (13.0 - temperature))
     hot = 1.0 + jnp.exp(0.3 * (temperature - 40.0))
-    bounded = smin(doubling / (cold * hot), 0.06 * light, 0.83)
-    return smin(bounded, 0.018 * doubling * intercellular, 0.93)
+    return Kinetics(
+        capacity=doubling / (cold * hot),
+        quantum_yield=0.06,
+        transfer=1.0,
+        carboxylation=0.018 * doubling * intercellular,
+        light_curvature=0.83,
+        carbon_curvature=0.93,
+    )
 
 
-def _irradiance(sun: Sun, elevation_sine: Field, shortwave: Field) -> Field:
-    # W m-2 at the given sine of sun elevation, Goudriaan's diurnal shape; its integral over the
-    # day (s) has a closed form in the hour angle of sunset.
-    a, b, w = sun.offset, sun.amplitude, sun.sunset
-    first = 2.0 * (a * w + b * jnp.sin(w))
-    second = 2.0 * (a**2 * w + 2.0 * a * b * jnp.sin(w))
-    second = second + b**2 * (w + 0.5 * jnp.sin(2.0 * w))
-    integral = jnp.maximum(first + 0.4 * second, 1e-3) * 86400.0 / (2.0 * jnp.pi)
-    return 1e6 * shortwave * elevation_sine * (1.0 + 0.4 * elevation_sine) / integral
+def assimilation(kinetics: Kinetics, v25: Field, light: Field) -> Field:
+    """Assimilation before leaf respiration, umol m-2 s-1.
+
+    Args:
+      kinetics: of the leaf.
+      v25: carboxylation capacity at 25 degC, umol m-2 s-1.
+      light: absorbed photons, umol m-2 s-1.
+    """
+    transport = smin(
+        kinetics.capacity * v25, kinetics.quantum_yield * light, kinetics.light_curvature
+    )
+    return smin(
+        kinetics.transfer * transport, kinetics.carboxylation * v25, kinetics.carbon_curvature
+    )
 
 
 def diffuse_fraction(clearness: Field) -> Field:
@@ -125,61 +160,110 @@ def diffuse_fraction(clearness: Field) -> Field:
     return 0.23 + 0.77 * jax.nn.sigmoid((0.46 - clearness) / 0.085)
 
 
-def _sun_and_shade(
+def sun_and_shade(
     leaf_area: Field, beam: Field, diffuse: Field, elevation_sine: Field, clumping: Field
-) -> tuple[Field, Field]:
-    # Absorbed photons of (sunlit, shaded) leaves per ground area, and the same split of capacity
-    # per unit capacity at the top; leading axis 2. De Pury and Farquhar (1997), eqs. 20, 22, 26.
+) -> tuple[tuple[Field, Field], tuple[Field, Field]]:
+    """Splits light and capacity between sunlit and shaded leaves.
+
+    De Pury and Farquhar (1997), eqs. 20, 22 and 26.
+
+    Args:
+      leaf_area: leaf area index.
+      beam: direct photons on a horizontal surface, umol m-2 s-1.
+      diffuse: photons of the sky, umol m-2 s-1.
+      elevation_sine: sine of the sun's elevation.
+      clumping: clumping index of the canopy.
+
+    Returns:
+      For sunlit and for shaded leaves: absorbed photons per ground area, and capacity per unit
+      capacity at the top.
+    """
     black = 0.5 * clumping / elevation_sine
-    scattering = CANOPY_ABSORPTANCE * black
-    sky = DIFFUSE_EXTINCTION * clumping
-    full = lambda k: -jnp.expm1(-k * leaf_area)
-    total = CANOPY_ABSORPTANCE * (beam * full(scattering) + diffuse * full(sky))
-    sunlit = BEAM_ABSORPTANCE * beam * full(black)
-    sunlit += CANOPY_ABSORPTANCE * diffuse * full(sky + black) * sky / (sky + black)
-    scattered = CANOPY_ABSORPTANCE * full(scattering + black) * scattering / (scattering + black)
-    sunlit += beam * (scattered - BEAM_ABSORPTANCE * 0.5 * full(2.0 * black))
-    capacity = full(NITROGEN_PROFILE) / NITROGEN_PROFILE
-    capacity_sunlit = full(NITROGEN_PROFILE + black) / (NITROGEN_PROFILE + black)
-    light = jnp.stack([sunlit, jnp.maximum(total - sunlit, 0.0)])
-    return light, jnp.stack([capacity_sunlit, capacity - capacity_sunlit])
+    scattering, sky = CANOPY_ABSORPTANCE * black, DIFFUSE_EXTINCTION * clumping
+    # Share intercepted with each coefficient; of the sum of two coefficients it is `both`.
+    by_black, by_scattering, by_sky, by_nitrogen = (
+        -jnp.expm1(-k * leaf_area) for k in (black, scattering, sky, NITROGEN_PROFILE)
+    )
+    both = lambda a, b: a + b - a * b
+    total = CANOPY_ABSORPTANCE * (beam * by_scattering + diffuse * by_sky)
+    sunlit = BEAM_ABSORPTANCE * beam * by_black
+    sunlit += CANOPY_ABSORPTANCE * diffuse * both(by_sky, by_black) * sky / (sky + black)
+    scattered = CANOPY_ABSORPTANCE * both(by_scattering, by_black) * scattering
+    scattered = scattered / (scattering + black)
+    sunlit += beam * (scattered - BEAM_ABSORPTANCE * 0.5 * both(by_black, by_black))
+    capacity = by_nitrogen / NITROGEN_PROFILE
+    in_sun = both(by_nitrogen, by_black) / (NITROGEN_PROFILE + black)
+    return (sunlit, in_sun), (jnp.maximum(total - sunlit, 0.0), capacity - in_sun)
+
+
+def _opening(params: Params, crop: Crop, atmosphere: Atmosphere) -> Field:
+    # g1 over the root of the deficit: what stomata open per carbon, Medlyn et al. (2011).
+    slope = params.stomatal_slope_multiplier * crop.stomatal_slope
+    return slope / jnp.sqrt(atmosphere.daylight.vapour_pressure_deficit)
+
+
+def _conductance(forcing: Forcing, opening: Field, assimilated: Field, leaf_area: Field) -> Field:
+    stomata = 1.6 * (1.0 + opening) * assimilated / forcing.co2
+    return (stomata + 0.01 * leaf_area) / MOLAR_DENSITY
 
 
 def step(
-    params: Params, crop: Crop, forcing: Forcing, atmosphere: Atmosphere, leaf_area: Field
+    params: Params,
+    crop: Crop,
+    forcing: Forcing,
+    atmosphere: Atmosphere,
+    leaf_area: Field,
+    nitrogen_factor: Field,
 ) -> Canopy:
-    """Returns photosynthesis and conductance of a canopy of `leaf_area` without water stress."""
-    sun = atmosphere.sun
-    angle = sun.sunset * np.concatenate([-GAUSS_NODES, GAUSS_NODES])
-    weight = 0.5 * np.concatenate([GAUSS_WEIGHTS, GAUSS_WEIGHTS])
-    elevation_sine = jnp.maximum(sun.offset + sun.amplitude * jnp.cos(angle), 0.01)
-    half_range = 0.5 * (forcing.air_temperature_max - forcing.air_temperature_min)
-    hour = 12.0 * (1.0 + angle / jnp.pi)
-    temperature = forcing.air_temperature_mean + half_range * jnp.cos(
-        2.0 * jnp.pi * (hour - 14.5) / 24.0
-    )
-    deficit = 0.05 + spos(saturation_pressure(temperature) - atmosphere.vapour_pressure, 20.0)
-    photons = PHOTONS * _irradiance(sun, elevation_sine, forcing.shortwave_radiation)
+    """Returns photosynthesis and conductance of a canopy without water stress.
+
+    Args:
+      params: parameters of the site.
+      crop: traits of the crop.
+      forcing: one day.
+      atmosphere: sun and air of that day.
+      leaf_area: leaf area index.
+      nitrogen_factor: carboxylation capacity over that of leaves with all the nitrogen they want.
+    """
+    daylight = atmosphere.daylight
+    seconds = DAY * daylight.length
+    photons = PHOTONS * 1e6 * forcing.shortwave_radiation / seconds * daylight.intensity
     clearness = forcing.shortwave_radiation / atmosphere.extraterrestrial_radiation
     diffuse = diffuse_fraction(clearness) * photons
-    light, capacity = _sun_and_shade(
-        leaf_area, photons - diffuse, diffuse, elevation_sine, crop.clumping
+    leaves = sun_and_shade(
+        leaf_area, photons - diffuse, diffuse, daylight.elevation_sine, crop.clumping
     )
-    slope = params.stomatal_slope_multiplier * crop.stomatal_slope
-    root = jnp.sqrt(deficit)
-    inside = forcing.co2 * slope / (slope + root)
-    v25 = params.vcmax_multiplier * crop.vcmax * capacity
-    assimilation = jnp.where(
-        crop.c4 > 0.5,
-        c4_assimilation(v25, light, inside, temperature),
-        c3_assimilation(v25, light, inside, temperature),
-    ).sum(axis=0)
-    conductance = 1.6 * (1.0 + slope / root) * assimilation / forcing.co2 + 0.01 * leaf_area
+    opening = _opening(params, crop, atmosphere)
+    inside = forcing.co2 * opening / (1.0 + opening)
+    kinetics = jax.tree.map(
+        lambda four, three: jnp.where(crop.c4 > 0.5, four, three),
+        c4(daylight.temperature, inside),
+        c3(daylight.temperature, inside, forcing.co2),
+    )
+    v25 = params.vcmax_multiplier * crop.vcmax * nitrogen_factor
     frost = 1.0 - 0.9 * jax.nn.sigmoid((-2.0 - forcing.air_temperature_min) / 0.8)
-    day_length = 86400.0 * sun.sunset / jnp.pi
+    assimilated = frost * sum(
+        assimilation(kinetics, v25 * capacity, light) for light, capacity in leaves
+    )
     return Canopy(
-        potential_photosynthesis=CARBON * day_length * frost * jnp.sum(weight * assimilation),
-        conductance=jnp.sum(weight * conductance) / 41.0,
-        vapour_pressure_deficit=jnp.sum(weight * deficit),
-        day_length=day_length,
+        potential_photosynthesis=CARBON * seconds * jnp.sum(WEIGHTS * assimilated),
+        conductance=_conductance(forcing, opening, assimilated, leaf_area),
+    )
+
+
+def prescribed(
+    params: Params, crop: Crop, forcing: Forcing, atmosphere: Atmosphere, leaf_area: Field
+) -> Canopy:
+    """Returns the canopy whose gross photosynthesis is given with the forcing.
+
+    It is spread over the day as light is; less than nothing counts as nothing. Arguments as those
+    of `step`.
+    """
+    given = jnp.maximum(forcing.prescribed_gpp, 0.0)
+    daylight = atmosphere.daylight
+    assimilated = given / (CARBON * DAY * daylight.length) * daylight.intensity
+    opening = _opening(params, crop, atmosphere)
+    return Canopy(
+        potential_photosynthesis=given,
+        conductance=_conductance(forcing, opening, assimilated, leaf_area),
     )

@@ -1,14 +1,24 @@
-"""Sun, air and radiation of one day: FAO-56 (Allen et al. 1998) as pure functions."""
+"""Sun, air and radiation of one day: FAO-56 (Allen et al. 1998) as pure functions.
+
+What happens in leaves within a day is integrated by Gaussian quadrature over the daylight hours:
+three instants between sunrise and noon, mirrored in the afternoon.
+"""
 
 import jax.numpy as jnp
+import numpy as np
 
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.process.smooth import Real, spos
 from kgml_jax.records import Field, record, var
 
-STEFAN_BOLTZMANN = 4.903e-9  # MJ K-4 m-2 d-1
-SOLAR_CONSTANT = 0.0820  # MJ m-2 min-1
-LATENT_HEAT = 2.45  # MJ kg-1
+STEFAN_BOLTZMANN = 4.903e-9  # MJ K-4 m-2 d-1; FAO-56
+SOLAR_CONSTANT = 0.0820  # MJ m-2 min-1; FAO-56
+LATENT_HEAT = 2.45  # MJ kg-1; of vaporisation, FAO-56
+DAY = 86400.0  # s; one day
+_HALF = 0.5 + np.sqrt(0.15) * np.array([1.0, 0.0, -1.0])
+NODES = np.concatenate([-_HALF, _HALF[::-1]])  # 1; hour angles of the instants over that of sunset
+WEIGHTS = np.array([5.0, 8.0, 5.0, 5.0, 8.0, 5.0]) / 36.0  # 1; of the instants in a daytime mean
+WARMEST = 2.5 * 2.0 * np.pi / 24.0  # rad; hour angle of the warmest time of day, half past two
 
 
 @record
@@ -22,14 +32,25 @@ class Sun:
 
 
 @record
+class Daylight:
+    """The daylight hours at six instants from sunrise to sunset, shape (6,) unless stated."""
+
+    elevation_sine: Field = var(units="1", doc="Sine of the sun's elevation")
+    intensity: Field = var(units="1", doc="Global radiation over its daytime mean")
+    temperature: Field = var(units="degC", doc="Air temperature")
+    vapour_pressure_deficit: Field = var(units="kPa", doc="Deficit of the air")
+    length: Field = var(units="d", doc="From sunrise to sunset, ()")
+
+
+@record
 class Atmosphere:
     """What a day's forcing says about sun and air."""
 
     sun: Sun
+    daylight: Daylight
     extraterrestrial_radiation: Field = var(units="MJ m-2 d-1", doc="Radiation above the air (Ra)")
     clear_sky_radiation: Field = var(units="MJ m-2 d-1", doc="Radiation under a clear sky (Rso)")
     vapour_pressure: Field = var(units="kPa", doc="Actual vapour pressure (ea)")
-    vapour_slope: Field = var(units="kPa", doc="Slope of saturation pressure, per degC")
     psychrometric_constant: Field = var(units="kPa", doc="Psychrometric constant, per degC")
 
 
@@ -41,11 +62,12 @@ def sun(latitude: Field, day_of_year: Field) -> Sun:
     year_angle = 2.0 * jnp.pi * day_of_year / 365.0
     declination = 0.409 * jnp.sin(year_angle - 1.39)
     phi = jnp.deg2rad(latitude)
-    horizon = -jnp.tan(phi) * jnp.tan(declination)
+    offset = jnp.sin(phi) * jnp.sin(declination)
+    amplitude = jnp.cos(phi) * jnp.cos(declination)
     return Sun(
-        offset=jnp.sin(phi) * jnp.sin(declination),
-        amplitude=jnp.cos(phi) * jnp.cos(declination),
-        sunset=jnp.arccos(jnp.clip(horizon, -0.999, 0.999)),
+        offset=offset,
+        amplitude=amplitude,
+        sunset=jnp.arccos(jnp.clip(-offset / amplitude, -0.999, 0.999)),
         inverse_distance=1.0 + 0.033 * jnp.cos(year_angle),
     )
 
@@ -107,15 +129,19 @@ def net_longwave(
     return emission * (0.34 - 0.14 * jnp.sqrt(vapour_pressure)) * cloud
 
 
-def net_radiation(forcing: Forcing, atmosphere: Atmosphere, albedo: Real) -> Field:
-    """Net radiation of a surface with `albedo`, MJ m-2 d-1 (eq. 40); can be negative."""
-    longwave = net_longwave(
+def longwave_loss(forcing: Forcing, atmosphere: Atmosphere) -> Field:
+    """Net outgoing longwave radiation of the day, MJ m-2 d-1."""
+    return net_longwave(
         forcing.air_temperature_max,
         forcing.air_temperature_min,
         atmosphere.vapour_pressure,
         forcing.shortwave_radiation / atmosphere.clear_sky_radiation,
     )
-    return (1.0 - albedo) * forcing.shortwave_radiation - longwave
+
+
+def net_radiation(forcing: Forcing, atmosphere: Atmosphere, albedo: Real) -> Field:
+    """Net radiation of a surface with `albedo`, MJ m-2 d-1 (eq. 40); can be negative."""
+    return (1.0 - albedo) * forcing.shortwave_radiation - longwave_loss(forcing, atmosphere)
 
 
 def reference_evapotranspiration(
@@ -135,6 +161,27 @@ def reference_evapotranspiration(
     return (energy + wind) / (slope + gamma * (1.0 + 0.34 * forcing.wind_speed))
 
 
+def daylight(sun: Sun, forcing: Forcing, vapour_pressure: Field) -> Daylight:
+    """Returns the course of light and air between sunrise and sunset.
+
+    Radiation follows the sun's elevation in Goudriaan's form, temperature a cosine between the
+    day's extremes, and `vapour_pressure` (kPa) stays the same all day.
+    """
+    angle = sun.sunset * NODES
+    sine = jnp.maximum(sun.offset + sun.amplitude * jnp.cos(angle), 0.01)
+    shape = sine * (1.0 + 0.4 * sine)
+    half_range = 0.5 * (forcing.air_temperature_max - forcing.air_temperature_min)
+    temperature = forcing.air_temperature_mean + half_range * jnp.cos(angle - WARMEST)
+    deficit = spos(saturation_pressure(temperature) - vapour_pressure, 20.0)
+    return Daylight(
+        elevation_sine=sine,
+        intensity=shape / jnp.sum(WEIGHTS * shape),
+        temperature=temperature,
+        vapour_pressure_deficit=0.05 + deficit,
+        length=sun.sunset / jnp.pi,
+    )
+
+
 def atmosphere(attributes: Attributes, forcing: Forcing) -> Atmosphere:
     """Returns the state of sun and air on a day.
 
@@ -150,9 +197,9 @@ def atmosphere(attributes: Attributes, forcing: Forcing) -> Atmosphere:
     vapour = floor + spos(saturation - forcing.vapour_pressure_deficit - floor, 50.0)
     return Atmosphere(
         sun=course,
+        daylight=daylight(course, forcing, vapour),
         extraterrestrial_radiation=extraterrestrial,
         clear_sky_radiation=clear_sky_radiation(extraterrestrial, attributes.elevation),
         vapour_pressure=vapour,
-        vapour_slope=saturation_slope(forcing.air_temperature_mean),
         psychrometric_constant=psychrometric_constant(atmospheric_pressure(attributes.elevation)),
     )

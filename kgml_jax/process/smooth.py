@@ -8,7 +8,7 @@ from kgml_jax.records import Field
 Real = Field | float
 
 
-def smin(a: Real, b: Real, theta: float = 0.98) -> Field:
+def smin(a: Real, b: Real, theta: Real = 0.98) -> Field:
     """Smooth minimum of two non-negative numbers, never above the smaller one.
 
     The lower root of the non-rectangular hyperbola `theta m^2 - (a + b) m + a b = 0`, in the form

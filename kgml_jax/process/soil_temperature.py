@@ -6,9 +6,9 @@ import numpy as np
 from kgml_jax.process import layers
 from kgml_jax.records import Field
 
-DEEP = 2.4  # m, where the soil keeps the mean annual temperature
-SECONDS = 86400.0
-SPACING = np.diff(np.concatenate([[0.0], layers.CENTRE, [DEEP]]))
+DEEP = 2.4  # m; where the soil keeps the mean annual temperature
+SECONDS = 86400.0  # s; one day
+SPACING = np.diff(np.concatenate([[0.0], layers.CENTRE, [DEEP]]))  # m; between centres
 
 
 def surface_temperature(
@@ -63,9 +63,9 @@ def diffuse(
     conductance = outer / SPACING * SECONDS
     storage = capacity * layers.THICKNESS
     above, below = conductance[:-1], conductance[1:]
-    right = storage * temperature
-    right = right.at[0].add(above[0] * surface).at[-1].add(below[-1] * deep)
-    new = _solve(storage + above + below, below, right)
+    last = layers.SOIL - 1
+    boundary = jnp.pad(above[:1] * surface, (0, last)) + jnp.pad(below[-1:] * deep, (last, 0))
+    new = _solve(storage + above + below, below, storage * temperature + boundary)
     return new, above[0] * (surface - new[0]), below[-1] * (new[-1] - deep)
 
 

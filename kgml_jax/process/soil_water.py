@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from kgml_jax.process import layers
 from kgml_jax.process.drivers import Attributes
 from kgml_jax.process.parameters import Params
+from kgml_jax.process.pedotransfer import Hydraulics as Hydraulics
 from kgml_jax.process.smooth import above, donor, frac, sat01, smin, spos
 from kgml_jax.records import Field, record, var
 
@@ -16,43 +17,6 @@ class Water:
 
     soil: Field = var(units="mm", doc="Liquid water of the soil layers, shape (5,)")
     snow: Field = var(units="mm", doc="Snow, water equivalent")
-
-
-@record
-class Hydraulics:
-    """Water contents that mark the soil's behaviour; the same in every layer."""
-
-    saturation: Field = var(units="m3 m-3", doc="Water content at saturation")
-    field_capacity: Field = var(units="m3 m-3", doc="Water content at -33 kPa")
-    wilting_point: Field = var(units="m3 m-3", doc="Water content at -1500 kPa")
-    conductivity: Field = var(units="mm h-1", doc="Saturated conductivity")
-
-
-def saxton_rawls(sand: Field, clay: Field, organic_matter: Field) -> Hydraulics:
-    """Pedotransfer functions of Saxton and Rawls (2006), their eqs. 1-5 and 16.
-
-    Args:
-      sand: fraction of the mineral soil.
-      clay: fraction of the mineral soil.
-      organic_matter: percent by weight, up to about 8.
-    """
-    s, c, om = sand, clay, organic_matter
-    first = -0.024 * s + 0.487 * c + 0.006 * om
-    first = first + 0.005 * s * om - 0.013 * c * om + 0.068 * s * c + 0.031
-    wilting = 1.14 * first - 0.02
-    first = -0.251 * s + 0.195 * c + 0.011 * om
-    first = first + 0.006 * s * om - 0.027 * c * om + 0.452 * s * c + 0.299
-    capacity = first + 1.283 * first**2 - 0.374 * first - 0.015
-    first = 0.278 * s + 0.034 * c + 0.022 * om
-    first = first - 0.018 * s * om - 0.027 * c * om - 0.584 * s * c + 0.078
-    saturation = capacity + 1.636 * first - 0.107 - 0.097 * s + 0.043
-    slope = jnp.log(1500.0 / 33.0) / jnp.log(capacity / wilting)
-    return Hydraulics(
-        saturation=saturation,
-        field_capacity=capacity,
-        wilting_point=wilting,
-        conductivity=1930.0 * (saturation - capacity) ** (3.0 - 1.0 / slope),
-    )
 
 
 def hydraulics(params: Params, attributes: Attributes) -> Hydraulics:
@@ -107,18 +71,20 @@ def runoff(curve_number: Field, arriving: Field) -> Field:
 def _cascade(
     params: Params, soil: Field, infiltration: Field, hydraulic: Hydraulics
 ) -> tuple[list[Field], Field]:
-    # Each layer passes on what it holds above field capacity, delayed by its travel time.
+    # Each layer passes on what it holds above field capacity, delayed by its travel time. Returns
+    # the water held by each layer, and that leaving each downward (5,).
     capacity = hydraulic.field_capacity * layers.MILLIMETRES
     free = (hydraulic.saturation - hydraulic.field_capacity) * layers.MILLIMETRES
     leaving = frac(1.0 / (free / (24.0 * hydraulic.conductivity) + 0.05))
-    flow, held = infiltration, []
+    flow, held, flows = infiltration, [], []
     for layer in range(layers.SOIL):
         water = soil[layer] + flow
         last = layer == layers.SOIL - 1
         share = frac(params.tile_drainage_rate) if last else leaving[layer]
         flow = share * above(water, capacity[layer])
         held.append(water - flow)
-    return held, flow
+        flows.append(flow)
+    return held, jnp.stack(flows)
 
 
 def _overflow(held: list[Field], hydraulic: Hydraulics) -> tuple[Field, Field]:
@@ -134,18 +100,19 @@ def _overflow(held: list[Field], hydraulic: Hydraulics) -> tuple[Field, Field]:
 
 def step(
     params: Params, hydraulic: Hydraulics, soil: Field, arriving: Field
-) -> tuple[Field, Field, Field]:
+) -> tuple[Field, Field, Field, Field]:
     """Infiltrates the water `arriving` at the surface (mm), and drains the soil by one day.
 
     Returns:
-      The soil water (5,), runoff and drainage below 1.2 m, in mm.
+      The soil water (5,), runoff, drainage below 1.2 m, and what left each layer downward (5,), of
+      which the last is the drainage; in mm.
     """
     upper = layers.THICKNESS[: layers.TOPSOIL]
     wetness = jnp.sum(sat01(relative(soil, hydraulic)[: layers.TOPSOIL]) * upper) / upper.sum()
     surface = runoff(params.curve_number * (0.85 + 0.2 * wetness), arriving)
-    held, drainage = _cascade(params, soil, arriving - surface, hydraulic)
+    held, outflow = _cascade(params, soil, arriving - surface, hydraulic)
     soil, overflow = _overflow(held, hydraulic)
     wet = relative(soil, hydraulic)
     upward = 0.01 * (wet[1:] - wet[:-1]) * jnp.minimum(soil[1:], soil[:-1])
     soil = soil + jnp.pad(upward, (0, 1)) - jnp.pad(upward, (1, 0))
-    return soil, surface + overflow, drainage
+    return soil, surface + overflow, outflow[-1], outflow

@@ -34,3 +34,15 @@ def maintenance_factor(temperature: Field) -> Field:
 def thawed(temperature: Field) -> Field:
     """Share of microbial activity left by frost: 0 in frozen, 1 in thawed soil (degC)."""
     return sstep(temperature + 1.0, 0.7)
+
+
+def nitrification_factor(temperature: Field) -> Field:
+    """Response of nitrification to temperature (degC), 1 at 30 degC (DayCent).
+
+    A generalised Poisson density with its optimum at 35 degC, which DayCent shifts by 35 degC less
+    the mean maximum of the warmest month: about 5 degC in the Midwest.
+    """
+    # From 0 at -10 degC to 1; its smooth positive part keeps the root real and differentiable.
+    scaled = (temperature + 10.0) / 40.0
+    scaled = 0.5 * (scaled + jnp.sqrt(scaled**2 + 1e-8)) + 1e-6
+    return jnp.exp(4.5 * (1.0 - scaled**7) / 7.0) * scaled**4 * jnp.sqrt(scaled)

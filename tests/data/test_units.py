@@ -25,6 +25,7 @@ from kgml_jax.records import CANONICAL_UNITS
         (3.0, "g C m-2 day-1", "g C m-2 d-1", 3.0),
         (3.0, "gC/m2/day", "g C m-2 d-1", 3.0),
         (3.0, "g m-2 d-1", "g C m-2 d-1", 3.0),
+        (180.0, "kg N/ha/day", "g N m-2 d-1", 18.0),
         (1e-4, "kg m-2 s-1", "mm d-1", 8.64),
         (0.005, "m/d", "mm d-1", 5.0),
         (5.0, "mm/day", "mm d-1", 5.0),

@@ -8,7 +8,7 @@ import pytest
 
 from kgml_jax.data.assemble import assemble
 from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
-from kgml_jax.models.process import ProcessModel, simulate_sites
+from kgml_jax.models.process import ProcessModel, simulate_batches, simulate_sites
 from kgml_jax.models.protocol import model_from_json, model_to_json
 from kgml_jax.process import ecosystem
 from kgml_jax.records import quantities
@@ -40,6 +40,15 @@ def on_devices(site):
 def first_days(site, days):
     cut = lambda leaf: leaf[:days] if leaf.ndim else leaf
     return jax.tree.map(cut, on_devices(site))
+
+
+def few_days(sites, count, days=40):
+    """Arguments of `simulate_batches` for some sites at their priors."""
+    priors = {name: np.full(count, q.default) for name, q in quantities(ecosystem.Params).items()}
+    rows = np.arange(count) % len(sites)
+    attributes = {name: leaf[rows] for name, leaf in vars(sites.site.attributes).items()}
+    forcing = {name: leaf[rows, :days] for name, leaf in vars(sites.site.forcing).items()}
+    return priors, attributes, forcing
 
 
 def true_offsets(world, row):
@@ -129,10 +138,67 @@ def test_spin_up_starts_from_a_soil_that_has_seen_the_climate(sites, key):
     fresh = np.asarray(predict(weights, site)["Rh"])
     assert np.isfinite(respired).all()
     assert np.abs(respired - fresh)[:90].mean() > 0.01
+    asked = ("heterotrophic_respiration",)
+    [(_, many)] = simulate_batches(*few_days(sites, 1, days=730), asked, 2, spun)
+    np.testing.assert_allclose(many[asked[0]][0], respired, atol=TOLERANCE)
+
+
+def test_prescribed_photosynthesis_is_what_the_forcing_says(sites, key):
+    site = first_days(sites.one("IL-01"), 240)
+    given = 4.0 * site.forcing.occupied
+    forcing = dataclasses.replace(site.forcing, prescribed_gpp=given)
+    model = ProcessModel(gpp="prescribed")
+    fluxes = jax.jit(model.predict)(model.init(key), dataclasses.replace(site, forcing=forcing))
+    np.testing.assert_array_equal(fluxes["GPP"], given)
+    assert fluxes["Ra"].max() > 0.5
 
 
 def test_the_model_is_described_as_json():
-    model = ProcessModel(spin_up_cycles=2, segment=73)
+    model = ProcessModel(spin_up_cycles=2, segment=73, gpp="prescribed")
     described = model_to_json(model)
     assert model_from_json({"ProcessModel": ProcessModel}, described) == model
     assert dataclasses.replace(model, segment=None) != model
+
+
+FEW = ("net_ecosystem_exchange", "soil_organic_carbon", "layer_temperature")
+
+
+def test_any_number_of_sites_takes_one_trace_and_gives_the_same_numbers(sites, monkeypatch):
+    step, traced = ecosystem.step, []
+
+    def counted(*arguments):
+        traced.append(1)
+        return step(*arguments)
+
+    monkeypatch.setattr(ecosystem, "step", counted)
+    found = {
+        count: list(simulate_batches(*few_days(sites, count), FEW, site_batch=4))
+        for count in (4, 1, 9)
+    }
+    assert len(traced) == 1
+    assert [rows for rows, _ in found[9]] == [slice(0, 4), slice(4, 8), slice(8, 9)]
+    assert [rows for rows, _ in found[1]] == [slice(0, 1)]
+    for name in FEW:
+        parts = [values[name] for _, values in found[9]]
+        # The sites repeat, so the rows of the nine must, whatever batch they fell in.
+        whole = np.concatenate(parts)
+        np.testing.assert_array_equal(whole, whole[np.arange(9) % len(sites)])
+        np.testing.assert_array_equal(found[1][0][1][name], whole[:1])
+
+
+def test_outputs_are_those_asked_for_with_their_layers(sites):
+    [(_, values)] = simulate_batches(*few_days(sites, 3), FEW, site_batch=4)
+    assert tuple(values) == FEW
+    assert values["soil_organic_carbon"].shape == (3, 40)
+    assert values["layer_temperature"].shape == (3, 40, 5)
+    # In winter only the soil breathes.
+    assert (values["net_ecosystem_exchange"] > 0).all()
+
+
+def test_an_unknown_output_is_refused_before_anything_is_simulated(sites):
+    with pytest.raises(ValueError, match=r"no output biomas; there are gross_primary"):
+        simulate_batches(*few_days(sites, 1), ("biomas",))
+
+
+def test_outputs_stand_beside_the_variables_of_the_synthetic_world(world):
+    assert {"soil_water_content_truth", "soil_temperature_truth"} <= set(world)

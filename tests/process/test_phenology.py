@@ -5,11 +5,12 @@ import pytest
 from jax.test_util import check_grads
 from strategies import assert_vmap_equals_loop, random_params
 
-from kgml_jax.process import crops, phenology
+from kgml_jax.process import crops, phenology, radiation
 from kgml_jax.process.parameters import Params
 from kgml_jax.process.phenology import Phenology
 
 pytestmark = pytest.mark.usefixtures("x64")
+WHEAT = 2
 
 
 def at(stage=0.0, progress=0.0, depth=0.0):
@@ -20,10 +21,33 @@ def at(stage=0.0, progress=0.0, depth=0.0):
     )
 
 
-def season(params, temperature, days, row=0):
-    crop = crops.lookup(jnp.asarray(row))
-    advance = lambda state, _: (phenology.step(params, crop, state, temperature, 1.0),) * 2
-    return jax.lax.scan(advance, at(), None, length=days)[1]
+def crop(row=0):
+    return crops.lookup(jnp.asarray(row))
+
+
+def course(temperature, day_length, occupied, row=0, params=None, start=None):
+    def advance(state, day):
+        after = phenology.step(params or Params(), crop(row), state, *day)
+        return after, after
+
+    days = jnp.broadcast_arrays(*map(jnp.asarray, (temperature, day_length, occupied)))
+    return jax.lax.scan(advance, start or at(), tuple(days))[1]
+
+
+def season(temperature, days, row=0, params=None, day_length=15.0):
+    return course(jnp.full(days, temperature), day_length, 1.0, row, params)
+
+
+def calendar(latitude, mean, amplitude, sown, row=WHEAT):
+    # Days of the year of emergence, anthesis and maturity in a sinusoidal climate.
+    day = sown + np.arange(340)
+    sun = radiation.sun(jnp.asarray(latitude), jnp.asarray((day - 1.0) % 365 + 1))
+    temperature = mean - amplitude * np.cos(2 * np.pi * (day - 20) / 365)
+    path = course(temperature, radiation.daylight_hours(sun), 1.0, row)
+    events = (path.emergence_progress > 1.0, path.development_stage > 1.0)
+    events += (path.development_stage > 1.98,)
+    assert all(event.any() for event in events)
+    return [day[np.argmax(event)] % 365 for event in events]
 
 
 def test_thermal_time_is_linear_above_the_base_and_flat_in_heat():
@@ -32,43 +56,97 @@ def test_thermal_time_is_linear_above_the_base_and_flat_in_heat():
     assert gain[2] < gain[3] <= 22.0
 
 
+def test_photoperiod_factor_is_that_of_wofost():
+    factor = phenology.photoperiod_factor(crop(WHEAT), jnp.asarray([7.0, 9.65, 11.3, 12.95, 17.0]))
+    # The smooth clip rounds its ends by about exp(-6 / 0.5) of its width.
+    np.testing.assert_allclose(factor, [0.0, 0.25, 0.5, 0.75, 1.0], atol=2e-5)
+    np.testing.assert_array_equal(phenology.photoperiod_factor(crop(), 8.0), 1.0)
+
+
 def test_warmth_brings_anthesis_after_the_thermal_time_of_the_crop():
-    stage = season(Params(), 20.0, 160).development_stage
+    stage = season(20.0, 160).development_stage
     emergence, anthesis = 70.0 / 12.0, 820.0 / 12.0
     np.testing.assert_allclose(np.argmax(stage > 1.0), emergence + anthesis, atol=4.0)
 
 
+def test_short_days_slow_wheat_but_not_its_ripening():
+    early = [season(15.0, 60, WHEAT, None, hours).development_stage[-1] for hours in (9, 11, 14)]
+    assert 0.0 < early[0] < early[1] < early[2]
+    ripe = [course(jnp.full(9, 15.0), hours, 1.0, WHEAT, None, at(1.2, 9.0)) for hours in (9, 14)]
+    np.testing.assert_allclose(*[path.development_stage[-1] for path in ripe], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("latitude", "climate", "sown", "anthesis", "maturity"),
+    # Central Oklahoma, Ohio and England or northern Germany.
+    [
+        (36.0, (15.0, 12.5), 278, (118, 135), (158, 175)),
+        (41.0, (10.8, 13.2), 275, (138, 152), (180, 195)),
+        (51.0, (9.5, 8.8), 280, (148, 168), (195, 215)),
+    ],
+)
+def test_winter_wheat_keeps_its_calendar(latitude, climate, sown, anthesis, maturity):
+    dates = calendar(latitude, *climate, sown)
+    assert sown + 5 <= dates[0] <= sown + 15
+    assert anthesis[0] <= dates[1] <= anthesis[1]
+    assert maturity[0] <= dates[2] <= maturity[1]
+
+
 def test_development_stops_at_maturity_and_roots_at_their_limit():
-    path = season(Params(), 25.0, 400)
+    path = season(25.0, 400)
     assert 1.98 < path.development_stage[-1] < 2.1
     assert 1.5 <= path.root_depth[-1] < 1.7
     assert np.all(np.diff(path.development_stage) >= 0.0)
 
 
-def test_nothing_develops_without_a_crop_or_in_the_cold():
-    crop = crops.lookup(jnp.asarray(1))
-    bare = phenology.step(Params(), crop, at(0.4, 2.0, 0.3), 20.0, 0.0)
-    np.testing.assert_array_equal(bare.development_stage, 0.4)
-    cold = phenology.step(Params(), crop, at(0.4, 2.0, 0.3), -30.0, 1.0)
-    np.testing.assert_allclose(cold.development_stage, 0.4, atol=1e-9)
+def test_nothing_develops_in_the_cold_and_all_is_forgotten_without_a_crop():
+    for temperature in (-45.0, -10.0):
+        cold = phenology.step(Params(), crop(1), at(0.4, 2.0, 0.3), temperature, 12.0, 1.0)
+        np.testing.assert_allclose(cold.development_stage, 0.4, atol=1e-6)
+    bare = phenology.step(Params(), crop(1), at(1.9, 20.0, 1.2), 20.0, 12.0, 0.0)
+    assert max(jax.tree.leaves(bare)) < 1e-12
+
+
+def test_a_second_season_begins_from_nothing():
+    occupied = jnp.asarray([1.0] * 150 + [0.0] * 30 + [1.0] * 150)
+    stage = course(jnp.full(330, 20.0), 15.0, occupied).development_stage
+    assert stage[149] > 1.9
+    np.testing.assert_allclose(stage[180:], stage[:150], atol=1e-12)
+
+
+def test_a_crop_is_forgotten_only_when_most_of_it_is_gone():
+    found = phenology.abandonment(jnp.asarray([0.0, 0.5, 0.9, 1.0]))
+    np.testing.assert_allclose(found, [1.0, 0.125, 0.001, 0.0])
 
 
 def test_longer_durations_delay_development():
     slow = Params(vegetative_duration_multiplier=jnp.asarray(1.2))
-    assert (
-        season(slow, 20.0, 60).development_stage[-1]
-        < season(Params(), 20.0, 60).development_stage[-1]
-    )
+    late, usual = (season(20.0, 60, params=p).development_stage[-1] for p in (slow, Params()))
+    assert late < usual
 
 
-def test_gradients_agree_with_finite_differences():
-    crop = crops.lookup(jnp.asarray(0))
-    end = lambda params, warmth: phenology.step(params, crop, at(0.97, 1.02, 0.4), warmth, 1.0)
-    check_grads(end, (Params(), jnp.asarray(21.0)), order=1, modes=["rev"])
+@pytest.mark.parametrize("row", [0, WHEAT])
+def test_gradients_agree_with_finite_differences(row):
+    def end(params, warmth, hours, occupied):
+        return phenology.step(params, crop(row), at(0.97, 1.02, 0.4), warmth, hours, occupied)
+
+    inputs = (Params(), jnp.asarray(21.0), jnp.asarray(11.0), jnp.asarray(0.9))
+    check_grads(end, inputs, order=1, modes=["rev"])
+
+
+def test_values_and_gradients_are_finite_everywhere():
+    def total(state, temperature, hours):
+        after = phenology.step(Params(), crop(WHEAT), state, temperature, hours, 1.0)
+        return sum(jax.tree.leaves(after))
+
+    slope = jax.jit(jax.value_and_grad(total, argnums=(0, 1, 2)))
+    for temperature in (-45.0, 0.0, 45.0):
+        for hours in (0.5, 8.0, 23.5):
+            found = slope(at(), jnp.asarray(temperature), jnp.asarray(hours))
+            assert all(np.isfinite(value) for value in jax.tree.leaves(found))
 
 
 def test_vmapped_step_equals_looped():
-    crop = crops.lookup(jnp.asarray(0))
-    sites = [(random_params(i), crop, at(0.3 * i, i), 20.0, 1.0) for i in range(3)]
-    sites = [(p, c, s, jnp.asarray(t), jnp.asarray(o)) for p, c, s, t, o in sites]
+    sites = [(random_params(i), crop(i), at(0.3 * i, i), 20.0, 9.0 + i, 1.0) for i in range(3)]
+    sites = [(p, c, s, *map(jnp.asarray, numbers)) for p, c, s, *numbers in sites]
     assert_vmap_equals_loop(phenology.step, sites)

@@ -48,6 +48,25 @@ def test_heat_budget_closes_and_stays_between_its_boundaries(surface):
     assert np.all(after >= min(surface, 3.0))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_heat_budget_closes_for_any_soil_and_weather(seed):
+    random = np.random.default_rng(seed)
+    temperature = jnp.asarray(random.uniform(-20.0, 30.0, layers.SOIL))
+    follow = jax.jit(soil_temperature.diffuse)
+    for _ in range(50):
+        wetness, density = random.uniform(0.0, 1.0, layers.SOIL), random.uniform(0.8, 1.8)
+        conductivity = soil_temperature.conductivity(wetness, random.uniform(0.5, 2.0))
+        capacity = soil_temperature.heat_capacity(density, 0.5 * wetness)
+        surface, deep = random.uniform(-45.0, 60.0), random.uniform(-20.0, 30.0)
+        after, into, out = follow(
+            temperature, surface, deep, conductivity, capacity, np.exp(-random.exponential(1.0))
+        )
+        stored = jnp.sum(capacity * layers.THICKNESS * (after - temperature))
+        # J m-2 a day; the flows are of the order of 1e7.
+        np.testing.assert_allclose(stored, into - out, rtol=1e-9, atol=1e-6)
+        temperature = after
+
+
 def test_snow_insulates_the_soil():
     before = jnp.asarray(2.0 * ONES)
     open_, _, _ = advance(before, -20.0)

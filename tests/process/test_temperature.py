@@ -21,6 +21,13 @@ def test_maintenance_response_has_its_tabulated_values():
     np.testing.assert_allclose(temperature.maintenance_factor(at), expected, atol=6e-5)
 
 
+def test_nitrification_response_has_its_tabulated_values_five_degrees_lower():
+    # The table is of the density itself, which DayCent shifts.
+    at = jnp.asarray([5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0]) - 5.0
+    expected = [0.0037, 0.0230, 0.0836, 0.2240, 0.4783, 0.8102, 1.0000]
+    np.testing.assert_allclose(temperature.nitrification_factor(at), expected, atol=6e-5)
+
+
 @pytest.mark.parametrize(("low", "expected"), [(10.0, 2.978), (15.0, 2.485), (20.0, 2.239)])
 def test_growth_doubles_to_triples_over_ten_degrees(low, expected):
     ratio = temperature.growth_factor(low + 10.0) / temperature.growth_factor(low)
@@ -29,13 +36,22 @@ def test_growth_doubles_to_triples_over_ten_degrees(low, expected):
 
 def test_responses_stay_bounded_in_extreme_cold_and_heat():
     at = jnp.linspace(-60.0, 60.0, 200)
-    for response in (temperature.growth_factor, temperature.maintenance_factor):
+    for response in (
+        temperature.growth_factor,
+        temperature.maintenance_factor,
+        temperature.nitrification_factor,
+    ):
         assert np.all((response(at) >= 0.0) & (response(at) < 6.0))
     assert temperature.growth_factor(-30.0) * temperature.thawed(-30.0) < 1e-9
+    assert temperature.nitrification_factor(-20.0) < 1e-9
 
 
 def test_gradients_agree_with_finite_differences():
-    response = lambda t: temperature.growth_factor(t) + temperature.maintenance_factor(t)
+    response = lambda t: (
+        temperature.growth_factor(t)
+        + temperature.maintenance_factor(t)
+        + temperature.nitrification_factor(t)
+    )
     for at in (-20.0, 12.0, 35.0):
         check_grads(response, (jnp.asarray(at),), order=1, modes=["rev"])
 

@@ -1,56 +1,10 @@
-"""Climates of three states, statistics of one station in them, and how a site differs.
-
-State values are monthly means of 1981-2010 from a bias-corrected model (NEX-DCP30, state means of
-the USGS National Climate Change Viewer). Station values were fitted to the daily record of
-Champaign, Illinois, 1950-2009, in which a day is wet from 0.254 mm.
-"""
+"""What the weather of a site is drawn from: its monthly statistics, and how its years differ."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-Months = tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class StateClimate:
-    """Centre of a state and its monthly means, January first."""
-
-    latitude: float
-    """Degrees north."""
-    elevation: float
-    """m above sea level."""
-    maximum: Months
-    """Daily maximum temperature, degC."""
-    minimum: Months
-    """Daily minimum temperature, degC."""
-    precipitation: Months
-    """mm d-1."""
-
-
-STATES = {
-    "IL": StateClimate(
-        latitude=40.0,
-        elevation=200.0,
-        maximum=(1.8, 5.1, 10.4, 18.0, 24.1, 29.0, 30.8, 29.8, 26.6, 20.0, 11.4, 4.4),
-        minimum=(-7.9, -5.1, -0.6, 5.5, 11.2, 16.4, 18.5, 17.2, 13.1, 6.6, 0.8, -4.7),
-        precipitation=(1.62, 1.90, 2.62, 3.19, 3.45, 3.33, 3.11, 2.84, 2.69, 2.13, 2.82, 1.87),
-    ),
-    "IA": StateClimate(
-        latitude=42.0,
-        elevation=330.0,
-        maximum=(-1.7, 2.0, 7.2, 16.2, 22.6, 27.7, 30.1, 28.7, 24.7, 18.2, 8.5, 1.1),
-        minimum=(-12.3, -8.8, -3.7, 3.2, 9.7, 15.1, 17.5, 16.1, 11.3, 4.7, -2.4, -8.7),
-        precipitation=(0.65, 1.03, 1.86, 2.60, 3.61, 4.02, 3.04, 3.32, 2.75, 1.68, 1.68, 0.87),
-    ),
-    "IN": StateClimate(
-        latitude=40.0,
-        elevation=240.0,
-        maximum=(2.2, 5.2, 10.4, 17.5, 23.5, 28.3, 30.0, 29.2, 26.2, 19.5, 11.5, 4.8),
-        minimum=(-7.4, -5.2, -0.8, 4.9, 10.6, 15.8, 17.7, 16.4, 12.6, 6.0, 1.0, -4.2),
-        precipitation=(2.41, 2.15, 2.94, 3.29, 3.58, 3.39, 3.55, 2.84, 2.66, 2.24, 3.18, 2.25),
-    ),
-}
+from kgml_jax.data.synthetic.states import STATES, Months
 
 
 @dataclass(frozen=True)
@@ -88,37 +42,89 @@ STATION = Station(
     clearness_dry=(0.47, 0.51, 0.52, 0.55, 0.57, 0.58, 0.58, 0.58, 0.57, 0.55, 0.45, 0.43),
     clearness_wet=(0.31, 0.32, 0.27, 0.30, 0.33, 0.39, 0.42, 0.39, 0.36, 0.26, 0.22, 0.27),
 )
+"""Champaign, Illinois, 1950-2009, where a day is wet from 0.254 mm: how days vary in a state."""
+
+WET_EXPONENTS = (0.35, 0.15)
+"""Wetter places have more wet days: how the two probabilities scale with precipitation."""
+
+MOST_PROBABLE = 0.95
+
+CLEARNESS_OFFSET = 0.03
+"""Brings the stations' mean radiation nearer to that of the states, 14 to 15 MJ m-2 d-1."""
 
 DAYS_IN_MONTH = np.array([31, 28.25, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 
 
 @dataclass(frozen=True)
 class SiteClimate:
-    """Where a site lies, and how its climate differs from that of its state."""
+    """Where a site lies, and its monthly statistics, January first, each of shape (12,)."""
 
-    state: str
     latitude: float
+    """Degrees north."""
     elevation: float
-    temperature_offset: float
-    """degC, the same in every season."""
-    precipitation_factor: float
+    """m above sea level."""
+    maximum: np.ndarray
+    """Mean of the highest temperature of the days, degC."""
+    minimum: np.ndarray
+    """Mean of the lowest, degC."""
+    maximum_sd: np.ndarray
+    minimum_sd: np.ndarray
+    wet_shift: np.ndarray
+    """Maximum temperature of wet less that of dry days, degC."""
+    after_dry: np.ndarray
+    """Probability of a wet day after a dry one."""
+    after_wet: np.ndarray
+    """Probability of a wet day after a wet one."""
+    wet_depth: np.ndarray
+    """Mean precipitation of a wet day, mm."""
+    depth_shape: np.ndarray
+    """Shape of the gamma distribution of precipitation on wet days."""
+    clearness_dry: np.ndarray
+    """Radiation over that above the air on dry days."""
+    clearness_wet: np.ndarray
+
+    @property
+    def wet_share(self) -> np.ndarray:
+        """Share of days that are wet, shape (12,)."""
+        return self.after_dry / (1.0 + self.after_dry - self.after_wet)
 
     @property
     def mean_annual_temperature(self) -> float:
         """Mean of the monthly means of maximum and minimum, degC."""
-        means = STATES[self.state]
-        return float(np.mean([means.maximum, means.minimum])) + self.temperature_offset
+        return float(np.mean([self.maximum, self.minimum]))
 
 
 def draw(random: np.random.Generator, state: str) -> SiteClimate:
-    """Draws a site of a state."""
-    centre = STATES[state]
+    """Draws a site of a state: its means near those of the state, its days as at `STATION`.
+
+    Args:
+      random: the site's stream.
+      state: key of `STATES`.
+    """
+    centre, days = STATES[state], {name: np.asarray(row) for name, row in vars(STATION).items()}
+    latitude = centre.latitude + random.uniform(-1.0, 1.0)
+    elevation = centre.elevation + random.normal(0.0, 30.0)
+    warmer = random.normal(0.0, 0.5)
+    monthly = _factor(random, 0.06) * np.asarray(centre.precipitation)
+    ratio = monthly * DAYS_IN_MONTH / days["precipitation"]
+    dry, wet = (
+        np.minimum(days[name] * ratio**exponent, MOST_PROBABLE)
+        for name, exponent in zip(("wet_after_dry", "wet_after_wet"), WET_EXPONENTS, strict=True)
+    )
     return SiteClimate(
-        state=state,
-        latitude=centre.latitude + random.uniform(-1.0, 1.0),
-        elevation=centre.elevation + random.normal(0.0, 30.0),
-        temperature_offset=random.normal(0.0, 0.5),
-        precipitation_factor=_factor(random, 0.06),
+        latitude=latitude,
+        elevation=elevation,
+        maximum=np.asarray(centre.maximum) + warmer,
+        minimum=np.asarray(centre.minimum) + warmer,
+        maximum_sd=days["maximum_sd"],
+        minimum_sd=days["minimum_sd"],
+        wet_shift=days["wet_shift"],
+        after_dry=dry,
+        after_wet=wet,
+        wet_depth=monthly * (1.0 + dry - wet) / dry,
+        depth_shape=days["depth_shape"],
+        clearness_dry=days["clearness_dry"] + CLEARNESS_OFFSET,
+        clearness_wet=days["clearness_wet"] + CLEARNESS_OFFSET,
     )
 
 
@@ -147,10 +153,20 @@ def anomalies(regional: np.random.Generator, local: np.random.Generator, years: 
     return Anomalies(temperature=0.6 * warm, precipitation_factor=np.exp(sd * wet - sd**2 / 2))
 
 
-def daily(monthly: Months | np.ndarray, day_of_year: np.ndarray) -> np.ndarray:
-    """Interpolates monthly means to days, linearly between the middles of the months."""
+def daily(monthly: np.ndarray, day_of_year: np.ndarray) -> np.ndarray:
+    """Interpolates values of the middles of the months linearly to days."""
     middle = (np.arange(12) + 0.5) * 365.25 / 12
     return np.interp(day_of_year - 0.5, middle, monthly, period=365.25)
+
+
+def balanced(monthly: np.ndarray) -> np.ndarray:
+    """Returns values for `daily` whose interpolation has the means `monthly`.
+
+    A line through the means themselves cuts off summers and winters, by 0.5 degC in the Midwest.
+    """
+    # Of a month's mean, linear pieces take 3/4 from its own middle and 1/8 from each neighbour's.
+    weights = 0.75 * np.eye(12) + 0.125 * (np.roll(np.eye(12), 1, 0) + np.roll(np.eye(12), -1, 0))
+    return np.linalg.solve(weights, monthly)
 
 
 def _factor(random: np.random.Generator, sd: float) -> float:

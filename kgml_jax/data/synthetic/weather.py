@@ -4,19 +4,10 @@ Wet and dry days follow a first-order Markov chain, depths a gamma distribution;
 temperature and clearness follow a first-order autoregression about means of wet and of dry days.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from kgml_jax.data.estimates import extraterrestrial_radiation, global_co2
-from kgml_jax.data.synthetic.climate import (
-    DAYS_IN_MONTH,
-    STATES,
-    STATION,
-    Anomalies,
-    SiteClimate,
-    daily,
-)
+from kgml_jax.data.synthetic.climate import Anomalies, SiteClimate, balanced, daily
 
 PERSISTENCE = np.array([[0.566, 0.126, 0.05], [0.37, 0.40, -0.04], [0.0, -0.05, 0.22]])
 INNOVATION = np.array([[0.735, 0.0, 0.0], [0.36, 0.60, 0.0], [0.20, -0.36, 0.87]])
@@ -24,42 +15,9 @@ INNOVATION = np.array([[0.735, 0.0, 0.0], [0.36, 0.60, 0.0], [0.20, -0.36, 0.87]
 
 CLEARNESS_SD = 0.16
 CLEARNESS_LIMITS = (0.06, 0.78)
-CLEARNESS_OFFSET = 0.03
-"""Brings the stations' mean radiation nearer to that of the states, 14 to 15 MJ m-2 d-1."""
 
-WET_EXPONENTS = (0.35, 0.15)
-"""Wetter places have more wet days: how the two probabilities scale with precipitation."""
-
-MOST_PROBABLE = 0.95
 BURN_IN = 30
 """Days after which the residuals have forgotten that they started at 0."""
-
-
-@dataclass(frozen=True)
-class WetDays:
-    """Occurrence and depth of precipitation at a site by month, each of shape (12,)."""
-
-    after_dry: np.ndarray
-    after_wet: np.ndarray
-    mean_depth: np.ndarray
-    """mm on a wet day."""
-
-    @classmethod
-    def of(cls, site: SiteClimate) -> "WetDays":
-        """Scales the station's statistics to the precipitation of a site."""
-        monthly = site.precipitation_factor * np.asarray(STATES[site.state].precipitation)
-        ratio = monthly * DAYS_IN_MONTH / np.asarray(STATION.precipitation)
-        pair = (STATION.wet_after_dry, STATION.wet_after_wet)
-        dry, wet = (
-            np.minimum(np.asarray(chance) * ratio**exponent, MOST_PROBABLE)
-            for chance, exponent in zip(pair, WET_EXPONENTS, strict=True)
-        )
-        return cls(after_dry=dry, after_wet=wet, mean_depth=monthly * (1.0 + dry - wet) / dry)
-
-    @property
-    def share(self) -> np.ndarray:
-        """Share of days that are wet, shape (12,)."""
-        return self.after_dry / (1.0 + self.after_dry - self.after_wet)
 
 
 def generate(
@@ -79,15 +37,13 @@ def generate(
     year = dates.astype("datetime64[Y]")
     day_of_year = (dates - year).astype(int) + 1
     which = (year - year[0]).astype(int)
-    chance = WetDays.of(site)
-    rain = precipitation(random, chance, day_of_year)
+    rain = precipitation(random, site, day_of_year)
     rain = rain * anomalies.precipitation_factor[which]
     noise = residuals(random, len(dates))
-    warmth = site.temperature_offset + anomalies.temperature[which]
-    highest, lowest = temperatures(site.state, day_of_year, rain > 0, chance, noise)
-    highest, lowest = highest + warmth, lowest + warmth
+    highest, lowest = temperatures(site, day_of_year, rain > 0, noise)
+    highest, lowest = (row + anomalies.temperature[which] for row in (highest, lowest))
     return {
-        "shortwave_radiation": radiation(site.latitude, day_of_year, rain > 0, noise[:, 2]),
+        "shortwave_radiation": radiation(site, day_of_year, rain > 0, noise[:, 2]),
         "air_temperature_mean": 0.5 * (highest + lowest),
         "air_temperature_max": highest,
         "air_temperature_min": lowest,
@@ -99,19 +55,17 @@ def generate(
 
 
 def precipitation(
-    random: np.random.Generator, chance: WetDays, day_of_year: np.ndarray
+    random: np.random.Generator, site: SiteClimate, day_of_year: np.ndarray
 ) -> np.ndarray:
     """Draws precipitation, mm d-1, shape (time,)."""
-    threshold = np.stack(
-        [daily(chance.after_dry, day_of_year), daily(chance.after_wet, day_of_year)]
-    )
+    threshold = np.stack([daily(site.after_dry, day_of_year), daily(site.after_wet, day_of_year)])
     draw = random.random(len(day_of_year)) < threshold
     wet, today = np.zeros(len(day_of_year), dtype=bool), False
     for day, (after_dry, after_wet) in enumerate(draw.T.tolist()):
         today = after_wet if today else after_dry
         wet[day] = today
-    shape = daily(STATION.depth_shape, day_of_year)
-    depth = random.gamma(shape, daily(chance.mean_depth, day_of_year) / shape)
+    shape = daily(site.depth_shape, day_of_year)
+    depth = random.gamma(shape, daily(site.wet_depth, day_of_year) / shape)
     return np.where(wet, depth, 0.0)
 
 
@@ -126,25 +80,25 @@ def residuals(random: np.random.Generator, days: int) -> np.ndarray:
 
 
 def temperatures(
-    state: str, day_of_year: np.ndarray, wet: np.ndarray, chance: WetDays, noise: np.ndarray
+    site: SiteClimate, day_of_year: np.ndarray, wet: np.ndarray, noise: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the highest and the lowest temperature of the days of a state's climate, degC."""
-    means, on = STATES[state], lambda monthly: daily(monthly, day_of_year)
-    # Shifted by the wet share, so that the mean over wet and dry days stays the state's.
-    highest = on(means.maximum) + on(STATION.wet_shift) * (wet - on(chance.share))
-    highest = highest + on(STATION.maximum_sd) * noise[:, 0]
-    lowest = on(means.minimum) + on(STATION.minimum_sd) * noise[:, 1]
+    """Returns the highest and the lowest temperature of the days of a site's climate, degC."""
+    on = lambda monthly: daily(monthly, day_of_year)
+    # Shifted by the wet share, so that the mean over wet and dry days stays that of the climate.
+    highest = on(balanced(site.maximum)) + on(site.wet_shift) * (wet - on(site.wet_share))
+    highest = highest + on(site.maximum_sd) * noise[:, 0]
+    lowest = on(balanced(site.minimum)) + on(site.minimum_sd) * noise[:, 1]
     return highest, np.minimum(lowest, highest - 1.0)
 
 
 def radiation(
-    latitude: float, day_of_year: np.ndarray, wet: np.ndarray, noise: np.ndarray
+    site: SiteClimate, day_of_year: np.ndarray, wet: np.ndarray, noise: np.ndarray
 ) -> np.ndarray:
     """Returns global radiation from a clearness index, MJ m-2 d-1."""
-    clear = daily(STATION.clearness_dry, day_of_year)
-    clearness = np.where(wet, daily(STATION.clearness_wet, day_of_year), clear)
-    clearness = np.clip(clearness + CLEARNESS_OFFSET + CLEARNESS_SD * noise, *CLEARNESS_LIMITS)
-    return clearness * extraterrestrial_radiation(latitude, day_of_year)
+    on = lambda monthly: daily(monthly, day_of_year)
+    clearness = np.where(wet, on(site.clearness_wet), on(site.clearness_dry))
+    clearness = np.clip(clearness + CLEARNESS_SD * noise, *CLEARNESS_LIMITS)
+    return clearness * extraterrestrial_radiation(site.latitude, day_of_year)
 
 
 def saturation_pressure(temperature: np.ndarray) -> np.ndarray:

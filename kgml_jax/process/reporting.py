@@ -1,0 +1,200 @@
+"""From the parts of a day to its named fluxes, and what the day's budgets leave unexplained."""
+
+import jax
+import jax.numpy as jnp
+
+from kgml_jax.process import crops, layers, organic_matter, soil_temperature, soil_water
+from kgml_jax.process.crops import Crop
+from kgml_jax.process.drivers import Attributes, Forcing
+from kgml_jax.process.evapotranspiration import Uptake
+from kgml_jax.process.events import Harvest
+from kgml_jax.process.layers import CARBON, NITROGEN
+from kgml_jax.process.mineral_nitrogen import NitrogenLosses
+from kgml_jax.process.organic_matter import Decomposition
+from kgml_jax.process.plant import PlantFluxes
+from kgml_jax.process.state import Fluxes, State
+from kgml_jax.records import Field, record, var
+
+MEGA = 1e-6  # MJ per J
+
+
+@record
+class WaterDay:
+    """Water that moved in a day."""
+
+    interception: Field = var(units="mm d-1", doc="Evaporated from wet leaves")
+    sublimation: Field = var(units="mm d-1", doc="Evaporated from the snow")
+    soil_evaporation: Field = var(units="mm d-1", doc="Evaporated from the soil")
+    runoff: Field = var(units="mm d-1", doc="Left over the surface")
+    drainage: Field = var(units="mm d-1", doc="Left below 1.2 m")
+    melt: Field = var(units="mm d-1", doc="Snow melt")
+    outflow: Field = var(units="mm d-1", doc="Downward flow out of each soil layer, shape (5,)")
+    uptake: Uptake
+
+
+@record
+class SoilDay:
+    """Carbon and nitrogen that moved in the soil in a day."""
+
+    decomposition: Decomposition
+    losses: NitrogenLosses
+    deposition: Field = var(units="g N m-2 d-1", doc="Nitrogen from the atmosphere")
+
+
+@record
+class Parts:
+    """Everything of a day that is reported."""
+
+    photosynthesis: Field = var(units="g C m-2 d-1", doc="Gross photosynthesis")
+    seed: Field = var(units="g m-2 d-1", doc="Carbon and nitrogen of the seed, shape (2,)")
+    leaf_area: Field = var(units="1", doc="Leaf area index")
+    nitrogen_factor: Field = var(units="1", doc="Photosynthetic capacity left by leaf nitrogen")
+    heat: Field = var(units="1", doc="J m-2 into the soil at the top, out at the bottom, (2,)")
+    harvest: Harvest
+    plant: PlantFluxes
+    water: WaterDay
+    soil: SoilDay
+
+
+@record
+class Imbalance:
+    """What a day's budgets leave unexplained; rounding only."""
+
+    carbon: Field = var(units="g C m-2", doc="Change of carbon less its net input")
+    nitrogen: Field = var(units="g N m-2", doc="Change of nitrogen less its net input")
+    water: Field = var(units="mm", doc="Change of water less its net input")
+    heat: Field = var(units="MJ m-2 d-1", doc="Change of heat in the soil less its net input")
+
+
+def fluxes(crop: Crop, forcing: Forcing, after: State, parts: Parts) -> Fluxes:
+    """Returns the named fluxes and stocks of a day that ended in the state `after`."""
+    return Fluxes(
+        **_carbon(crop, parts),
+        **_nitrogen(forcing, parts),
+        **_water(parts.water),
+        **_stocks(after),
+        ground_heat=MEGA * parts.heat[0],
+        deep_heat=MEGA * parts.heat[1],
+        leaf_area_index=parts.leaf_area,
+        leaf_nitrogen_factor=parts.nitrogen_factor,
+        water_supply_ratio=parts.water.uptake.supply_ratio,
+    )
+
+
+def _carbon(crop: Crop, parts: Parts) -> dict[str, Field]:
+    grown, harvest = parts.plant, parts.harvest
+    costs = grown.growth_respiration + grown.nitrogen_respiration
+    autotrophic = grown.maintenance_respiration + costs
+    heterotrophic = jnp.sum(parts.soil.decomposition.respiration)
+    grain = harvest.grain[CARBON]
+    return {
+        "gross_primary_productivity": parts.photosynthesis,
+        "autotrophic_respiration": autotrophic,
+        "maintenance_respiration": grown.maintenance_respiration,
+        "growth_respiration": grown.growth_respiration,
+        "nitrogen_respiration": grown.nitrogen_respiration,
+        "heterotrophic_respiration": heterotrophic,
+        "ecosystem_respiration": autotrophic + heterotrophic,
+        "net_ecosystem_exchange": autotrophic + heterotrophic - parts.photosynthesis,
+        "seed_carbon": parts.seed[CARBON],
+        "harvested_carbon": grain + harvest.removed[CARBON],
+        "grain_carbon_harvested": grain,
+        "removed_carbon": harvest.removed[CARBON],
+        "grain_yield": crops.market_yield(crop, grain),
+        "residue_carbon": harvest.shoot_residue[CARBON] + harvest.root_residue[CARBON],
+        "litter_carbon": grown.litterfall[CARBON] + grown.root_litter[CARBON],
+        "exudation": grown.exudation,
+    }
+
+
+def _nitrogen(forcing: Forcing, parts: Parts) -> dict[str, Field]:
+    decomposed, lost = parts.soil.decomposition, parts.soil.losses
+    return {
+        "seed_nitrogen": parts.seed[NITROGEN],
+        "harvested_nitrogen": parts.harvest.grain[NITROGEN] + parts.harvest.removed[NITROGEN],
+        "nitrogen_fertiliser": forcing.fertiliser_ammonium + forcing.fertiliser_nitrate,
+        "nitrogen_deposition": parts.soil.deposition,
+        "nitrogen_fixation": parts.plant.nitrogen_fixation,
+        "nitrogen_uptake": parts.plant.nitrogen_uptake,
+        "net_mineralisation": jnp.sum(decomposed.mineralised - decomposed.immobilised),
+        "nitrification": lost.nitrified,
+        "nitrous_oxide": lost.n2o,
+        "dinitrogen": lost.n2,
+        "ammonia_volatilisation": lost.volatilised,
+        "nitrate_leaching": lost.leached,
+    }
+
+
+def _water(day: WaterDay) -> dict[str, Field]:
+    transpired, wet = day.uptake.transpiration, day.interception + day.sublimation
+    return {
+        "evapotranspiration": transpired + day.soil_evaporation + wet,
+        "transpiration": transpired,
+        "soil_evaporation": day.soil_evaporation,
+        "interception_evaporation": day.interception,
+        "snow_sublimation": day.sublimation,
+        "runoff": day.runoff,
+        "drainage": day.drainage,
+        "snow_melt": day.melt,
+    }
+
+
+def _stocks(state: State) -> dict[str, Field]:
+    plant = jax.tree.reduce(jnp.add, state.plant)
+    organic = organic_matter.total(state.organic)
+    mineral = jnp.sum(state.mineral.ammonium), jnp.sum(state.mineral.nitrate)
+    content = soil_water.content(state.water.soil)
+    topsoil = slice(1, 1 + layers.TOPSOIL)
+    upper = layers.THICKNESS[: layers.TOPSOIL]
+    return {
+        "development_stage": state.phenology.development_stage,
+        "plant_carbon": plant[CARBON],
+        "above_ground_carbon": (plant - state.plant.root)[CARBON],
+        "grain_carbon": state.plant.grain[CARBON],
+        "plant_nitrogen": plant[NITROGEN],
+        "surface_residue": organic[CARBON, 0],
+        "soil_organic_carbon": jnp.sum(organic[CARBON, topsoil]),
+        "soil_organic_nitrogen": jnp.sum(organic[NITROGEN, topsoil]),
+        "ecosystem_carbon": jnp.sum(organic[CARBON]) + plant[CARBON],
+        "ecosystem_nitrogen": jnp.sum(organic[NITROGEN]) + plant[NITROGEN] + sum(mineral),
+        "ammonium": mineral[0],
+        "nitrate": mineral[1],
+        "soil_water": jnp.sum(state.water.soil),
+        "soil_water_content": jnp.sum(content[: layers.TOPSOIL] * upper) / upper.sum(),
+        "snow": state.water.snow,
+        "soil_temperature": state.soil_temperature[1],
+        "layer_water_content": content,
+        "layer_temperature": state.soil_temperature,
+    }
+
+
+def imbalance(
+    attributes: Attributes, before: State, after: State, forcing: Forcing, fluxes: Fluxes
+) -> Imbalance:
+    """Returns what one day's budgets of carbon, nitrogen, water and heat leave unexplained."""
+    organic = lambda state: (state.plant, state.organic)
+    carbon = fluxes.seed_carbon - fluxes.net_ecosystem_exchange - fluxes.harvested_carbon
+    nitrogen = fluxes.seed_nitrogen + fluxes.nitrogen_fertiliser + fluxes.nitrogen_deposition
+    nitrogen = nitrogen + fluxes.nitrogen_fixation - fluxes.harvested_nitrogen
+    gases = fluxes.nitrous_oxide + fluxes.dinitrogen + fluxes.ammonia_volatilisation
+    water = forcing.precipitation + forcing.irrigation
+    water = water - fluxes.evapotranspiration - fluxes.runoff - fluxes.drainage
+    wet = soil_water.content(before.water.soil)
+    storage = soil_temperature.heat_capacity(attributes.bulk_density, wet) * layers.THICKNESS
+    warmed = jnp.sum(storage * (after.soil_temperature - before.soil_temperature))
+    changed = _change(organic(before), organic(after), NITROGEN)
+    return Imbalance(
+        carbon=_change(organic(before), organic(after), CARBON) - carbon,
+        nitrogen=changed
+        + _change(before.mineral, after.mineral)
+        - (nitrogen - gases - fluxes.nitrate_leaching),
+        water=_change(before.water, after.water) - water,
+        heat=MEGA * warmed - (fluxes.ground_heat - fluxes.deep_heat),
+    )
+
+
+def _change(before: object, after: object, row: int | None = None) -> Field:
+    # Pool by pool, then summed: totals of 1e4 g C m-2 would drown a day's fluxes in float32.
+    of = lambda leaf: leaf if row is None else leaf[row]
+    deltas = jax.tree.map(lambda old, new: jnp.sum(of(new) - of(old)), before, after)
+    return jax.tree.reduce(jnp.add, deltas)

@@ -1,0 +1,392 @@
+import dataclasses
+import gzip
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import real_check
+import real_data
+import real_tables
+import xarray as xr
+from real_plan import CORN, SOYBEAN, WHEAT, Dressing, Plan, Season, crop_years, management
+from real_sites import COUNTY, MEAD, SOYFACE, TOWERS
+
+from kgml_jax.data.schema import FORCING, DataError
+from kgml_jax.process.drivers import Forcing
+from kgml_jax.records import quantities
+
+PLANS = (MEAD, *TOWERS, *COUNTY, SOYFACE)
+RECORDS = {"US-Ne3": (2001, 2006), "US-CRT": (2011, 2013), "US-ARM": (2003, 2012)}
+RECORDS |= {"DE-Kli": (2004, 2014), "IT-BCi": (2004, 2011)}
+
+ROTATION = Plan(
+    site="plot",
+    attributes={"latitude": 40.0, "elevation": 200.0, "sand": 0.1, "clay": 0.3},
+    seasons=(
+        Season(WHEAT, "wheat", "1999-10-01", "2000-07-10"),
+        Season(CORN, "corn", "2001-05-01", "2001-09-30", removal=0.4),
+        Season(SOYBEAN, "soybean", "2002-05-20", "2002-10-05"),
+    ),
+    remark="invented",
+    dressings=(Dressing("2001-04-20", 8.0, 4.0), Dressing("2001-04-20", 1.0, 0.5)),
+    tillage=(("2001-04-20", 0.3), ("1998-04-20", 0.9)),
+    irrigation=(("2001-07-01", 25.0),),
+)
+DATES = np.arange(np.datetime64("2000-01-01"), np.datetime64("2003-01-01"))
+
+
+def dates_of(plan):
+    first, last = RECORDS.get(plan.site, (1990, 2011))
+    return np.arange(np.datetime64(f"{first}-01-01"), np.datetime64(f"{last + 1}-01-01"))
+
+
+def on(day):
+    return int((np.datetime64(day) - DATES[0]).astype(int))
+
+
+def test_a_crop_stands_from_planting_to_harvest():
+    fields = management(ROTATION, DATES)
+    standing = np.flatnonzero(fields["occupied"][on("2001-01-01") : on("2002-01-01")])
+    assert standing[0] == on("2001-05-01") - on("2001-01-01")
+    assert standing[-1] == on("2001-09-30") - on("2001-01-01")
+    assert len(standing) == standing[-1] - standing[0] + 1
+    assert fields["planting"].sum() == 2
+    assert fields["harvest"].sum() == 3
+    assert fields["residue_removal"].sum() == pytest.approx(0.4)
+    assert fields["residue_removal"][on("2001-09-30")] == 0.4
+
+
+def test_a_crop_sown_before_the_record_stands_from_its_first_day():
+    fields = management(ROTATION, DATES)
+    assert fields["occupied"][0] == 1
+    assert fields["crop"][0] == WHEAT
+    assert fields["planting"][: on("2001-01-01")].sum() == 0
+
+
+def test_a_field_keeps_its_crop_until_the_next_planting():
+    crop = management(ROTATION, DATES)["crop"]
+    assert crop[on("2001-04-30")] == WHEAT
+    assert crop[on("2001-05-01")] == crop[on("2002-05-19")] == CORN
+    assert crop[on("2002-05-20")] == crop[-1] == SOYBEAN
+
+
+def test_what_is_given_on_one_day_adds_up_and_what_lies_outside_the_record_is_left_out():
+    fields = management(ROTATION, DATES)
+    day = on("2001-04-20")
+    assert fields["fertiliser_ammonium"][day] == fields["fertiliser_ammonium"].sum() == 9.0
+    assert fields["fertiliser_nitrate"][day] == fields["fertiliser_nitrate"].sum() == 4.5
+    assert fields["tillage"].sum() == 0.3
+    assert fields["irrigation"][on("2001-07-01")] == fields["irrigation"].sum() == 25.0
+
+
+def test_two_crops_at_once_are_refused():
+    seasons = (
+        Season(CORN, "corn", "2001-05-01", "2001-10-01"),
+        Season(WHEAT, "wheat", "2001-09-20", "2002-07-01"),
+    )
+    with pytest.raises(ValueError, match="plot: wheat planted 2001-09-20"):
+        management(dataclasses.replace(ROTATION, seasons=seasons), DATES)
+
+
+def test_crop_years_share_no_day_and_leave_none_after_the_first_planting():
+    years = crop_years(ROTATION, DATES)
+    assert [season.name for season, _ in years] == ["wheat", "corn", "soybean"]
+    counted = np.sum([days for _, days in years], axis=0)
+    np.testing.assert_array_equal(counted, 1)
+    late = crop_years(dataclasses.replace(ROTATION, seasons=ROTATION.seasons[1:]), DATES)
+    counted = np.sum([days for _, days in late], axis=0)
+    np.testing.assert_array_equal(counted, np.datetime64("2001-05-01") <= DATES)
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.site)
+def test_every_plan_is_possible_management(plan):
+    fields = management(plan, dates_of(plan))
+    assert set(fields) <= set(FORCING)
+    for name, values in fields.items():
+        low, high = quantities(Forcing)[name].bounds or (CORN, WHEAT)
+        assert low <= values.min()
+        assert values.max() <= high, name
+    # The record may begin and end with a crop in the field.
+    assert abs(fields["planting"].sum() - fields["harvest"].sum()) <= 1
+    assert np.isin(fields["planting"], (0, 1)).all()
+    years = len(fields["planting"]) / 365.25
+    nitrogen = fields["fertiliser_ammonium"].sum() + fields["fertiliser_nitrate"].sum()
+    assert 0 < nitrogen / years < 32  # g N m-2; two heavily fertilised crops a year have 30
+
+
+def test_mead_rotates_corn_in_odd_and_soybean_in_even_years(data_folder):
+    rotation = real_data.table(
+        data_folder,
+        "site_ancillary/rotation_years_sinha2022/US-Ne3_corn_soybean_rotation_years.csv",
+    )
+    for row, name in real_tables.CROPS.items():
+        years = {int(season.planted[:4]) for season in MEAD.seasons if season.row == row}
+        assert years <= set(rotation.numbers(name).astype(int).tolist())
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"weather/none\.csv.*--data or KGML_JAX_DATA"):
+        real_data.table(tmp_path, "weather/none.csv")
+
+
+def test_without_data_the_program_says_which_file_is_missing(run_program, tmp_path):
+    status, out, err = run_program(
+        real_check, real_check.RealCheckConfig, "--data", tmp_path, "--out", tmp_path / "out"
+    )
+    assert (status, out) == (2, "")
+    assert err.startswith("error: no such file")
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+MEAD_HEADER = (
+    "date,ta_C,tmin_C,tmax_C,sw_in_W_m2,vpd_hPa,precip_mm,ws_m_s,co2_ppm,ta_meas_frac,pa_kPa\n"
+)
+
+
+@pytest.fixture
+def mead_folder(tmp_path):
+    rows = [f"{day},10,4,17,100,{'' if day == DATES[2] else 5},3,2,370,1,98" for day in DATES]
+    (tmp_path / "met_daily").mkdir()
+    content = (MEAD_HEADER + "\n".join(rows) + "\n").encode()
+    (tmp_path / real_data.MEAD_FORCING).write_bytes(gzip.compress(content))
+    (tmp_path / "sites.csv").write_text("site,lat,lon,elev\nplot,41.18,-96.44,363\n")
+    return tmp_path
+
+
+def test_forcing_has_the_units_of_the_model_and_its_gaps_are_noted(mead_folder):
+    plan = dataclasses.replace(ROTATION, attributes={"sand": 0.1, "clay": 0.3})
+    field = real_data.mead(mead_folder, plan)
+    np.testing.assert_allclose(field.dataset["shortwave_radiation"], 8.64)
+    np.testing.assert_allclose(field.dataset["vapour_pressure_deficit"], 0.5)
+    assert field.dataset["latitude"].item() == 41.18
+    assert field.dataset["sand"].item() == 0.1
+    what = {(note.variable, note.kind): note.count for note in field.notes}
+    assert what["vapour_pressure_deficit", "filled"] == 1
+    assert what["shortwave_radiation", "converted"] == len(DATES)
+    assert field.dataset["planting"].sum() == 2
+
+
+def test_soil_without_water_contents_gets_them_from_its_texture(mead_folder):
+    sandy, heavy = (
+        real_data.mead(mead_folder, dataclasses.replace(ROTATION, attributes=texture)).dataset
+        for texture in ({"sand": 0.8, "clay": 0.05}, {"sand": 0.1, "clay": 0.45})
+    )
+    assert sandy["field_capacity"] < 0.2 < 0.35 < heavy["field_capacity"]
+    given = {"sand": 0.1, "clay": 0.45, "field_capacity": 0.3}
+    plan = dataclasses.replace(ROTATION, attributes=given)
+    assert real_data.mead(mead_folder, plan).dataset["field_capacity"].item() == 0.3
+
+
+def stations():
+    """Two stations over 500 days: the town to day 300, the tower from day 100 on."""
+    days = np.arange(np.datetime64("1995-01-01"), np.datetime64("1996-05-15"))
+    season = np.cos(2 * np.pi * (np.arange(500) - 200) / 365)
+    town = {"tmax_C": 15 + 12 * season, "tmin_C": 5 + 11 * season, "precip_mm": np.ones(500)}
+    for values in town.values():
+        values[300:] = np.nan
+    tower = {
+        "tmax_C": np.full(500, 9.0),
+        "tmin_C": np.full(500, 3.0),
+        "precip_mm": np.full(500, 2.0),
+        "sw_in_est_W_m2": 150 + 100 * season,
+        "vpd_hPa": 5 + 4 * season,
+        "ws_m_s": np.full(500, 4.0),
+        "n_hours": np.full(500, 24.0),
+    }
+    for values in tower.values():
+        values[:100] = np.nan
+    return days, town, tower
+
+
+def test_the_town_gives_temperature_and_rain_as_long_as_it_reports():
+    days, town, tower = stations()
+    joined, estimated = real_data.champaign_weather(days, town, tower, 40.0)
+    np.testing.assert_array_equal(joined["tmax_C"][:300], town["tmax_C"][:300])
+    np.testing.assert_array_equal(joined["tmax_C"][300:], 9.0)
+    np.testing.assert_array_equal(joined["precip_mm"], np.repeat([1.0, 2.0], [300, 200]))
+    assert estimated == 100
+
+
+def test_missing_radiation_is_estimated_at_the_level_of_the_measured():
+    days, town, tower = stations()
+    joined, _ = real_data.champaign_weather(days, town, tower, 40.0)
+    measured = tower["sw_in_est_W_m2"][100:]
+    np.testing.assert_array_equal(joined["sw_in_W_m2"][100:], measured)
+    early = joined["sw_in_W_m2"][:100]
+    assert np.isfinite(early).all()
+    # The days run from January to April: darker than the year, and getting lighter.
+    assert 0 < early[:50].mean() < early[50:].mean() < measured.max()
+    assert (joined["vpd_hPa"] >= 0).all()
+    np.testing.assert_allclose(joined["ws_m_s"], 4.0)
+
+
+SOIL = """Season,Component,Heat,CO2,Day,lsmean,SE
+Soy 2009,Rtot,c,Ambient,2009-07-16,9,1
+Soy 2009,Rhet,c,Ambient,2009-07-16,4,0.8
+Soy 2009,Rhet,h,Ambient,2009-07-16,7,0.8
+Soy 2009,Rhet,c,Elevated,2009-07-16,8,0.8
+Soy 2009,Rhet,c,Ambient,2009-06-29,3,0.8
+Soy 2009,Raut,c,Ambient,2009-06-29,2,1.0
+Soy 2009,Raut,c,Ambient,2009-07-16,5,1.0
+"""
+
+
+def test_soil_respiration_is_that_of_the_control_plots_in_grams_of_carbon(tmp_path):
+    (tmp_path / "respiration").mkdir()
+    (tmp_path / real_data.SOIL_RESPIRATION).write_text(SOIL)
+    observed = real_data.soil_respiration(tmp_path)
+    # 1 umol m-2 s-1 is 12.011e-6 * 86400 = 1.0378 g C m-2 d-1.
+    np.testing.assert_allclose(observed["Rh"], np.array([3, 4]) * 1.03775, rtol=1e-5)
+    np.testing.assert_allclose(observed["Rroot"], np.array([2, 5]) * 1.03775, rtol=1e-5)
+    assert observed["season"].values.tolist() == ["Soy 2009", "Soy 2009"]
+
+
+def test_county_yields_are_converted_from_bushels(tmp_path):
+    (tmp_path / "yields").mkdir()
+    (tmp_path / real_data.COUNTY_YIELDS).write_text(
+        "Year,State,County,Data Item,Value\n"
+        '2000,IL,C,"CORN, GRAIN - YIELD, MEASURED IN BU / ACRE",100\n'
+        '2000,IL,C,"HAY - YIELD, MEASURED IN TONS / ACRE",3\n'
+        '2001,IL,C,"SOYBEANS - YIELD, MEASURED IN BU / ACRE",50\n'
+    )
+    yields = real_data.county_yields(tmp_path)
+    assert yields[CORN] == {2000: pytest.approx(6.277, abs=1e-3)}
+    assert yields[SOYBEAN] == {2001: pytest.approx(3.363, abs=1e-3)}
+
+
+def result_of(plan, days, **outputs):
+    names = ("GPP", "Ra", "Rh", "Reco", "NEE", "ET", "grain_yield", "plant_carbon")
+    zero = dict.fromkeys((*names, "above_ground_carbon"), np.zeros(len(days)))
+    simulated = xr.Dataset(
+        {name: ("time", np.asarray(values)) for name, values in (zero | outputs).items()},
+        coords={"time": days.astype("datetime64[ns]")},
+    )
+    return real_tables.Result(real_data.Field(plan, xr.Dataset(), ()), simulated)
+
+
+def monthly_fluxes(years, quality):
+    months = np.arange(np.datetime64(f"{years[0]}-01"), np.datetime64(f"{years[-1] + 1}-01"))
+    values = {name: np.full(len(months), -1.0) for name in (*real_tables.FLUXES, "ET_closed")}
+    values["quality"] = np.repeat(quality, 12)
+    columns = {name: ("month", column) for name, column in values.items()}
+    return xr.Dataset(columns, coords={"month": months.astype("datetime64[ns]")})
+
+
+def test_years_are_sums_over_days_and_poorly_measured_years_are_left_out():
+    days = DATES[on("2001-01-01") :]
+    harvest = np.where(days == np.datetime64("2001-09-30"), 9.0, 0.0)
+    result = result_of(ROTATION, days, NEE=np.full(len(days), -2.0), grain_yield=harvest)
+    years = real_tables.annual(result, monthly_fluxes((2001, 2002), (0.9, 0.3)))
+    assert years["year"].values.tolist() == [2001]
+    assert years["crop"].item() == CORN
+    assert years["NEE_observed"].item() == -365
+    assert years["NEE_simulated"].item() == -730
+    assert years["yield_simulated"].item() == 9.0
+    assert np.isnan(years["yield_observed"].item())
+    grid = real_tables.annual_grid(years, "plot")
+    assert grid.rows[0][:3] == ("plot", "2001", "corn")
+    assert len({len(row) for row in (grid.columns, *grid.rows)}) == 1
+
+
+def test_months_are_paired_by_date():
+    days = DATES[on("2001-01-01") :]
+    month = days.astype("datetime64[M]").astype(int) % 12
+    result = result_of(ROTATION, days, GPP=month.astype(float))
+    months = real_tables.monthly(result, monthly_fluxes((2000, 2002), (1, 1, 1)), np.array([2002]))
+    np.testing.assert_allclose(months["GPP_simulated"], np.arange(12))
+    np.testing.assert_array_equal(months["GPP_observed"], -1)
+
+
+def test_roots_respire_their_share_of_plant_carbon():
+    result = result_of(
+        ROTATION,
+        DATES[:3],
+        Ra=np.array([0.0, 4.0, 4.0]),
+        plant_carbon=np.array([0.0, 100.0, 100.0]),
+        above_ground_carbon=np.array([0.0, 75.0, 100.0]),
+    )
+    np.testing.assert_allclose(real_tables.root_respiration(result), [0.0, 1.0, 0.0])
+
+
+def test_yields_are_compared_without_their_trends():
+    years = np.arange(2000.0, 2010.0)
+    weather = np.resize([0.5, -0.5, 0.3], len(years))
+    observed = 8 + 0.2 * (years - 2000) + weather
+    pairs = np.stack([years, observed, 10 + 2 * weather], axis=1)
+    row = real_tables.county_grid({CORN: pairs, SOYBEAN: pairs}).rows[0]
+    assert row[:3] == ("Champaign county", "corn", "2000–2009")
+    assert float(row[-1]) == pytest.approx(1.0, abs=5e-3)
+    assert float(row[5]) == pytest.approx(10 - 8.9 + weather.mean(), abs=6e-3)
+
+
+def constant_field(plan, days):
+    names = {"shortwave_radiation": 18.0, "vapour_pressure_deficit": 0.8, "precipitation": 3.0}
+    names |= {"air_temperature_mean": 18.0, "air_temperature_max": 24.0}
+    names |= {"air_temperature_min": 12.0, "wind_speed": 3.0}
+    weather = xr.Dataset(
+        {name: ("time", np.full(len(days), value)) for name, value in names.items()},
+        coords={"time": days.astype("datetime64[ns]")},
+        attrs={"site": plan.site, "source": "invented"},
+    )
+    return real_data.field(plan, weather)
+
+
+@pytest.fixture
+def rain_gauge(monkeypatch):
+    """Puts a gauge that adds up all rain in the place of the process model."""
+
+    def step(params, attributes, state, forcing):
+        filled = state + forcing.precipitation
+        return filled, SimpleNamespace(**dict.fromkeys(real_check.OUTPUTS.values(), filled))
+
+    monkeypatch.setattr(real_check.ecosystem, "step", step)
+    monkeypatch.setattr(
+        real_check.ecosystem, "initial_state", lambda params, attributes: 0 * attributes.latitude
+    )
+    yield
+    real_check._simulate.clear_cache()
+
+
+@pytest.mark.parametrize("passes", [0, 2])
+def test_every_pass_starts_where_the_last_one_ended_whatever_the_length_of_the_others(
+    rain_gauge, passes
+):
+    short = constant_field(ROTATION, DATES[:40])
+    long = constant_field(dataclasses.replace(ROTATION, site="other"), DATES[:70])
+    for result in real_check.simulate([short, long], passes):
+        days = result.field.dataset.sizes["time"]
+        fallen = 3.0 * (passes * days + 1 + np.arange(days))
+        np.testing.assert_array_equal(result["GPP"], fallen)  # whole numbers: exact in float32
+
+
+def test_daily_series_carry_units_and_nothing_outside_a_record():
+    days = DATES[on("2001-04-25") : on("2001-05-20")]
+    outputs = {name: np.ones(len(days)) for name in real_check.OUTPUTS}
+    first = result_of(ROTATION, days, **outputs)
+    other = dataclasses.replace(ROTATION, site="other")
+    second = result_of(other, days[5:], **{name: np.ones(len(days) - 5) for name in outputs})
+    series = real_check.daily_series([first, second])
+    assert series["site"].values.tolist() == ["plot", "other"]
+    assert series["GPP"].attrs["units"] == "g C m-2 d-1"
+    assert series["grain_yield"].attrs["units"] == "Mg ha-1"
+    np.testing.assert_array_equal(series["NEE"].sel(site="plot"), 1)
+    np.testing.assert_array_equal(series["NEE"].sel(site="other"), [np.nan] * 5 + [1] * 20)
+
+
+def test_uncalibrated_corn_takes_up_more_carbon_than_soybean_at_mead(data_folder):
+    two_years = dataclasses.replace(MEAD, period=("2002-01-01", "2003-12-31"))
+    observed = real_data.mead_fluxes(data_folder)
+    result = real_check.simulate([real_data.mead(data_folder, two_years)])[0]
+    years = real_tables.annual(result, observed)
+    assert years["year"].values.tolist() == [2002, 2003]
+    assert years["crop"].values.tolist() == [SOYBEAN, CORN]
+    np.testing.assert_allclose(years["NEE_observed"], [79, -331], atol=1)
+    soybean, corn = years["NEE_simulated"].values
+    assert corn < -200
+    assert corn < soybean - 200
+    for name, values in years.data_vars.items():
+        assert np.isfinite(values).all(), name
+    rows = real_tables.contrast_grid(years, "US-Ne3").rows
+    assert [row[1] for row in rows] == ["observed", "simulated"]
+    assert all(float(row[-1]) < 0 for row in rows)
