@@ -58,12 +58,12 @@ class Experiment:
 
     means: dict[str, dict[str, dict[str, float]]]
     """`means[scenario][crop][output]`: mean over the years of a crop, in `UNITS` and a year."""
-    first: dict[str, dict[str, dict[str, float]]]
-    """The same over the first rotation: what a change does before the soil has followed it."""
     microbial_q10: float
     """Respiration of fixed pools at 20 degC over that at 10 degC."""
     moisture: np.ndarray
     """Respiration of fixed pools at the pore spaces `WFPS`, relative to the largest."""
+    first: dict[str, dict[str, dict[str, float]]] = dataclasses.field(default_factory=dict)
+    """`means` of the first rotation: what a change does before the soil has followed it."""
 
     def mean(self, scenario: str, crop: str, output: str, first: bool = False) -> float:
         """Returns the mean over the years of a crop, or of the rotation if it is `ROTATION`."""
@@ -132,7 +132,7 @@ def perform(years: int, weathers: int) -> Experiment:
     matter = jax.tree.map(lambda leaf: leaf[0], state.organic)
     rotation = {name: values[:, :, : 2 * fields.DAYS] for name, values in daily.items()}
     means, first = _by_crop(daily, crops), _by_crop(rotation, crops[:, :2])
-    return Experiment(means, first, *_microbes(params, site, matter))
+    return Experiment(means, *_microbes(params, site, matter), first)
 
 
 def _by_crop(

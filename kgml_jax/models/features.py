@@ -59,17 +59,7 @@ WEATHER = (
     "logarithmic_precipitation",
     "wind_speed",
 )
-MANAGEMENT = (
-    "occupied",
-    "planting",
-    "harvest",
-    "tillage",
-    "irrigation",
-    "fertiliser",
-    "corn",
-    "soybean",
-    "winter_wheat",
-)
+MANAGEMENT = ("occupied", "planting", "harvest", "tillage", "irrigation", "corn", "soybean")
 SOIL = (
     "sand",
     "clay",

@@ -32,6 +32,7 @@ from kgml_jax.process.mineral_nitrogen import MineralNitrogen
 from kgml_jax.process.parameters import Params as Params
 from kgml_jax.process.plant import Plant, PlantFluxes
 from kgml_jax.process.radiation import Atmosphere
+from kgml_jax.process.reporting import Imbalance as Imbalance
 from kgml_jax.process.reporting import SoilDay, WaterDay
 from kgml_jax.process.reporting import imbalance as imbalance
 from kgml_jax.process.smooth import sat01
@@ -130,8 +131,7 @@ def _surface_day(
     gpp: Source,
 ) -> _Surface:
     hydraulic = soil_water.hydraulics(params, attributes)
-    specific = crop.specific_leaf_area * params.specific_leaf_area_multiplier
-    leaf_area = occupied * specific * state.plant.leaf[layers.CARBON]
+    leaf_area = occupied * plant.leaf_area(params, crop, state.plant, forcing.co2)
     temperature, heat = _heat_day(params, attributes, hydraulic, state, forcing, leaf_area)
     factor = plant.leaf_nitrogen_factor(crop, state.plant)
     if gpp == "prescribed":

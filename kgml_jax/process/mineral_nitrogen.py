@@ -18,9 +18,9 @@ from kgml_jax.process.soil_water import Hydraulics, content, relative
 from kgml_jax.process.temperature import growth_factor, nitrification_factor
 from kgml_jax.records import Field, record, var
 
-NITRATE_PREFERENCE = 1.3  # uptake rate of nitrate over that of ammonium
+NITRATE_PREFERENCE = 1.3  # 1; uptake rate of nitrate over that of ammonium
 IMMOBILISABLE = (0.5, 0.3)  # d-1, of ammonium and of nitrate
-VOLATILISATION_RATE = 0.02  # d-1 at 25 degC, of ammonium at the surface of an alkaline soil
+VOLATILISATION_RATE = 0.02  # d-1; at 25 degC, of ammonium at the surface of alkaline soil
 
 
 @record

@@ -22,21 +22,19 @@ from kgml_jax.records import Field, record, var
 OXYGEN_HALF_SATURATION = 0.25 * 0.121  # m3 m-3; a quarter of the forest soil of DAMM
 UPTAKE_RATE = 1.5  # d-1, of dissolved matter
 INCORPORATION_RATE = 0.004  # d-1, of surface residue by soil fauna
-MICROBIAL_NITROGEN = 1.0 / 8.0  # g N per g C
-STRUCTURAL_NITROGEN = 1.0 / 150.0  # g N per g C of fresh structural litter (CENTURY)
-HUMUS_NITROGEN = 0.05  # g N per g C of what becomes particulate (EcoSIM CNRH)
-LITTER_CARBON = 0.45  # g C per g dry matter
-DEPTH_FACTORS = np.array([1.0, 1.0, 0.9, 0.5, 0.2])
-# Decay of litter where there is no mineral nitrogen, relative to decay where there is plenty, and
-# activity on the surface, where residue dries and lies loose, relative to that in soil as moist.
-# Both tuned: corn residue in bags lost 20, 33 and 41 % from November to May, and 21, 42 and 32 %
-# from May to October, on the surface, at 5 and at 20 cm (Burgess et al. 2002).
-STARVED = 0.4
-CONTACT = np.array([0.4] + [1.0] * layers.SOIL)
+MICROBIAL_NITROGEN = 1.0 / 8.0  # gN gC-1; of microbes
+STRUCTURAL_NITROGEN = 1.0 / 150.0  # gN gC-1; fresh structural litter (CENTURY)
+HUMUS_NITROGEN = 0.05  # gN gC-1; of what becomes particulate (EcoSIM CNRH)
+LITTER_CARBON = 0.45  # 1; carbon per dry matter of litter
+DEPTH_FACTORS = np.array([1.0, 1.0, 0.9, 0.5, 0.2])  # 1; carbon content over that of 0-15 cm
+STARVED = 0.4  # 1; decay of litter without mineral nitrogen over decay with plenty
+# Tuned, like STARVED: corn residue in bags lost 20, 33 and 41 % from November to May, and 21, 42
+# and 32 % from May to October, on the surface, at 5 and at 20 cm (Burgess et al. 2002).
+CONTACT = np.array([0.4] + [1.0] * layers.SOIL)  # 1; activity over that in soil as moist
 IS_SOIL = np.array([0.0] + [1.0] * layers.SOIL)
 IS_PLOUGHED = np.array([0.0] + [1.0] * layers.PLOUGHED + [0.0] * (layers.SOIL - layers.PLOUGHED))
 IS_LITTER = np.array([True, True, False, False])[:, None, None]  # of the stacked solid pools
-# Tillage speeds up litter, then soil matter (CLTEFF of DayCent: 1.1-1.6 against 2.6-3.7).
+# 1; share of the tillage effect: litter, then soil matter (CLTEFF of DayCent: 1.1-1.6, 2.6-3.7).
 DISTURBANCE = np.array([[0.15], [0.15], [1.0], [1.0]]) * IS_PLOUGHED
 
 

@@ -180,7 +180,7 @@ class Params:
         doc="Scales the thermal conductivity of the soil (lam_m).",
     )
     metabolic_decay_rate: Field = param(
-        0.06,
+        0.07,
         units="d-1",
         bounds=(0.03, 0.4),
         transform="log",

@@ -39,12 +39,16 @@ FIXATION_WARMTH = 0.25  # 1; growth factor (11 degC) at which fixation has halve
 EXPORT_COST = 0.058
 EXPORTED = np.array([0.0, 1.0, 1.0, 1.0])  # 1; organs whose carbon comes through the phloem
 RESORBED = 0.5  # 1; nitrogen that dying leaves give back
-DARKENED = 0.02  # d-1; death of leaves at twice the critical leaf area (WOFOST 0.03)
+DARKENED = 0.03  # d-1; death of leaves at twice the critical leaf area (WOFOST)
 # 1; soil nitrogen within reach, over the demand, that keeps a legume from fixing: half at 10 times.
 INHIBITION = 0.1
 # 1; reserve carbon over that of leaves at which it halves photosynthesis. Growing plants hold 0.4
 # to 0.9, plants that lack nitrogen or sinks more (EcoSIM: product inhibition of carboxylation).
 SURFEIT = 1.5
+USUAL_CO2 = 372.0  # umol mol-1; in which leaves have the area of their crop
+# 1; of the area of C3 leaves per log CO2: they grow thicker in more carbon dioxide (free-air
+# experiments, Ainsworth and Long 2005; 6 % at 567 umol mol-1).
+THICKENING = np.log(0.94) / np.log(567.0 / USUAL_CO2)
 CRITICAL_LEAF_AREA = 3.2 / 0.6  # 1; WOFOST, extinction of diffuse light 0.6
 
 
@@ -117,6 +121,13 @@ def allocation(params: Params, crop: Crop, stage: Field) -> Allocation:
     vegetative = 1.0 - root - grain
     leaf = vegetative * crop.leaf_fraction * early(crop.leaf_decline_stage, 0.10)
     return Allocation(leaf=leaf, stem=vegetative - leaf, root=root, grain=grain)
+
+
+def leaf_area(params: Params, crop: Crop, plant: Plant, co2: Field) -> Field:
+    """Leaf area index of the plant in air with `co2` (umol mol-1)."""
+    thickness = 1.0 + (1.0 - crop.c4) * ((co2 / USUAL_CO2) ** THICKENING - 1.0)
+    specific = crop.specific_leaf_area * params.specific_leaf_area_multiplier
+    return thickness * specific * plant.leaf[CARBON]
 
 
 def leaf_nitrogen_factor(crop: Crop, plant: Plant) -> Field:

@@ -15,7 +15,7 @@ from kgml_jax.process.plant import PlantFluxes
 from kgml_jax.process.state import Fluxes, State
 from kgml_jax.records import Field, record, var
 
-MEGA = 1e-6  # MJ per J
+MEGA = 1e-6  # 1; MJ per J
 
 
 @record

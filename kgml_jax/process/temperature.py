@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from kgml_jax.process.smooth import sstep
 from kgml_jax.records import Field
 
-GAS_CONSTANT = 8.3143  # J mol-1 K-1
-FREEZING = 273.15  # K at 0 degC
+GAS_CONSTANT = 8.3143  # J mol-1 K-1; molar gas constant
+FREEZING = 273.15  # K; at 0 degC
 
 
 def _deactivated(temperature: Field, offset: float, cold: float, hot: float) -> Field:

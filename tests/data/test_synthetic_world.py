@@ -133,10 +133,8 @@ def test_without_spread_every_site_has_the_priors():
     config = dataclasses.replace(SMALL, spread=0.0)
     for name, values in draw(config).parameters.items():
         np.testing.assert_allclose(values, quantities(Params)[name].default, rtol=1e-12, atol=1e-15)
-    half = draw(dataclasses.replace(SMALL, spread=0.5)).parameters["maintenance_respiration_rate"]
-    ratio = np.log(half / 0.011) / np.log(
-        draw(SMALL).parameters["maintenance_respiration_rate"] / 0.011
-    )
+    half = draw(dataclasses.replace(SMALL, spread=0.5)).parameters["stomatal_slope_multiplier"]
+    ratio = np.log(half) / np.log(draw(SMALL).parameters["stomatal_slope_multiplier"])
     # The bijection bends: far out, half the offset is more than half the way.
     assert ((ratio > 0.45) & (ratio < 0.62)).all()
 
@@ -147,13 +145,14 @@ def test_sites_of_a_state_share_a_part_of_their_parameters():
     )
     names = list(truth.SPREAD)
     one = np.array([[draw(row, "IL")[name] for name in names] for row in range(300)])
-    logarithm = np.log(one[:, names.index("maintenance_respiration_rate")] / 0.011)
-    spread = truth.SPREAD["maintenance_respiration_rate"]
-    # Slope of the logarithm at the prior; the bijection bends a little further out.
-    slope = np.log(3.0) * 0.552 * 0.448
+    logarithm = np.log(one[:, names.index("stomatal_slope_multiplier")])
+    spread = truth.SPREAD["stomatal_slope_multiplier"]
+    # Slope of the logarithm at the prior 1 between 0.6 and 1.6; the bijection bends further out.
+    share = np.log(1.0 / 0.6) / np.log(1.6 / 0.6)
+    slope = np.log(1.6 / 0.6) * share * (1.0 - share)
     assert logarithm.std() == pytest.approx(slope * np.hypot(spread.state, spread.site), rel=0.12)
     fixed = [
-        truth.parameters(generator(0, "IL", "truth"), generator(row, "x", "truth"))[names[5]]
+        truth.parameters(generator(0, "IL", "truth"), generator(row, "x", "truth"))[names[1]]
         for row in range(300)
     ]
     assert np.std(np.log(fixed)) == pytest.approx(slope * spread.site, rel=0.15)

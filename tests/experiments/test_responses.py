@@ -27,7 +27,7 @@ def experiment(**means):
         crop, output = place.split("_", 1)
         for scenario, value in values.items():
             table[scenario][crop][output] = value
-    return Experiment(table, 2.6, np.exp(-(((WFPS - 0.6) / 0.2) ** 2)))
+    return Experiment(table, 2.6, np.exp(-(((WFPS - 0.6) / 0.2) ** 2)), table)
 
 
 def test_a_field_has_both_crops_with_their_events(field):

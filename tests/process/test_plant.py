@@ -170,6 +170,13 @@ def test_leaf_nitrogen_factor_is_that_of_its_concentration():
     assert np.all(np.isfinite(slope.leaf))
 
 
+def test_leaves_of_c3_plants_grow_thicker_in_more_carbon_dioxide():
+    area = lambda row, co2: float(plant.leaf_area(Params(), crop(row), standing(GROWN, row), co2))
+    np.testing.assert_allclose(area(0, 372.0), 0.047 * 80.0, rtol=1e-6)
+    np.testing.assert_allclose(area(0, 567.0), 0.047 * 80.0, rtol=1e-6)
+    np.testing.assert_allclose(area(SOYBEAN, 567.0) / area(SOYBEAN, 372.0), 0.94, rtol=1e-6)
+
+
 def test_a_full_reserve_slows_photosynthesis():
     carbon = lambda reserve: standing((reserve, *GROWN[1:]))
     factors = [
@@ -292,9 +299,9 @@ def test_senescence_has_the_rates_of_its_causes():
     onset = 1.0 / (1.0 + np.exp(-(2.0 - 1.65) / 0.08))
     np.testing.assert_allclose(rate(stage=2.0), 2.0 * 0.020 * onset, rtol=1e-3)
     critical = plant.CRITICAL_LEAF_AREA
-    np.testing.assert_allclose(rate(leaf_area=1.5 * critical), 0.010, rtol=0.01)
+    np.testing.assert_allclose(rate(leaf_area=1.5 * critical), 0.015, rtol=0.01)
     assert rate(leaf_area=0.8 * critical) < 1e-4
-    assert 0.0195 < rate(leaf_area=3.0 * critical) <= 0.0201
+    assert 0.029 < rate(leaf_area=3.0 * critical) <= 0.0301
 
 
 def test_frost_kills_corn_but_not_hardened_wheat(advance):
