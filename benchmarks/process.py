@@ -77,7 +77,9 @@ def forward(config: BenchmarkConfig, drawn: Drawn) -> list[dict[str, Any]]:
     for sites in config.sites:
         padded = sites + -sites % jax.local_device_count()
         run = lambda *arrays: simulate(*arrays, outputs=OUTPUTS)
-        timing = measure(run, *records(drawn, padded), repeats=config.repeats)
+        arrays = records(drawn, padded)
+        days = jnp.full(padded, arrays[2].crop.shape[1])
+        timing = measure(run, *arrays, days, repeats=config.repeats)
         rows.append(row("forward", sites, config.years, timing))
     return rows
 
@@ -99,10 +101,11 @@ def gradients(config: BenchmarkConfig, drawn: Drawn) -> list[dict[str, Any]]:
 
     def loss(model: ProcessModel) -> Callable[..., jax.Array]:
         squares = lambda day: [getattr(day, name) ** 2 for name in OUTPUTS]
+        length = forcing.crop.shape[1]
 
         def of_site(offsets: Any, attributes: Attributes, forcing: Forcing) -> jax.Array:
             params = bijections.constrain_offsets(Params, offsets)
-            return jnp.mean(jnp.stack(model.run(params, attributes, forcing, squares)))
+            return jnp.mean(jnp.stack(model.run(params, attributes, forcing, squares, length)))
 
         return of_site
 

@@ -2,10 +2,10 @@
 
 Usage: `python experiments/real_check.py [--data DIR] [--out DIR]`
 
-All parameters are at their priors and no number of the model is fitted to what it is compared with:
-the towers US-Ne3 (years and months), US-CRT, US-ARM, DE-Kli, IT-BCi (days), the soil respiration
-at SoyFACE and the yields of Champaign county. What is known of the management, and what is assumed,
-is in `real_sites.py` and in the first table.
+All parameters are at their priors. No parameter of a field is fitted; the priors were chosen with
+means of some of these data in view. Compared are the towers US-Ne3 (years and months), US-CRT,
+US-ARM, DE-Kli, IT-BCi (days), the soil respiration at SoyFACE and the yields of Champaign county.
+What is known of the management, and what is assumed, is in `real_sites.py` and in the first table.
 """
 
 import importlib.util

@@ -61,18 +61,19 @@ class Run:
     size: int
     """Sites at once."""
 
-    def simulate(self, batch: Batch) -> dict[str, np.ndarray]:
+    def simulate(self, rows: slice, batch: Batch) -> dict[str, np.ndarray]:
         """Returns what is written and tabulated, each of shape (site, time, ...)."""
         names = {*self.outputs, *NEEDED}
         asked = [name for name in OUTPUTS if name in names and name not in FORCING]
         arrays = (batch.parameters, batch.attributes, batch.forcing)
-        [(_, fluxes)] = simulate_batches(*arrays, asked, self.size, self.model)
+        days = self.source.days[rows] + self.source.skipped
+        [(_, fluxes)] = simulate_batches(*arrays, asked, self.size, self.model, days)
         values = fluxes | {name: batch.forcing[name] for name in FORCING}
         return {name: array[:, self.source.skipped :] for name, array in values.items()}
 
     def write(self, file: DailyFile, rows: slice, batch: Batch) -> list[Year]:
         """Simulates and writes some sites, and returns the years of each."""
-        values = self.simulate(batch)
+        values = self.simulate(rows, batch)
         warn(self.source.names[rows], batch.forcing, values)
         file.write(rows, {**{name: batch.attributes[name] for name in PLACE}, **batch.parameters})
         file.write(rows, {name: self._placed(rows, values[name]) for name in self.outputs})

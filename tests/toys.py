@@ -32,6 +32,9 @@ def forcing(rng: np.random.Generator, shape: tuple[int, int], day_of_year: np.nd
         "planting": zeros,
         "harvest": zeros,
         "tillage": zeros,
+        "residue_removal": zeros,
+        "fertiliser_ammonium": zeros,
+        "fertiliser_nitrate": zeros,
         "prescribed_gpp": zeros,
         "day_of_year": day_of_year.astype(float),
     }

@@ -45,8 +45,6 @@ _DERIVED: dict[str, Callable[[Site], Field]] = {
     "season_cosine": lambda site: jnp.cos(_season_angle(site)),
     "corn": lambda site: jnp.where(site.forcing.crop == 0, site.forcing.occupied, 0.0),
     "soybean": lambda site: jnp.where(site.forcing.crop == 1, site.forcing.occupied, 0.0),
-    "winter_wheat": lambda site: jnp.where(site.forcing.crop == 2, site.forcing.occupied, 0.0),
-    "fertiliser": lambda site: site.forcing.fertiliser_ammonium + site.forcing.fertiliser_nitrate,
     "logarithmic_precipitation": lambda site: jnp.log1p(site.forcing.precipitation),
 }
 

@@ -67,7 +67,8 @@ class ProcessModel:
           key: not used.
         """
         params = bijections.constrain_offsets(Params, weights["process"])  # type: ignore[arg-type]
-        return self.run(params, site.attributes, site.forcing, _named)
+        days = jnp.sum(site.valid)
+        return self.run(params, site.attributes, site.forcing, _named, days)
 
     def run(
         self,
@@ -75,6 +76,7 @@ class ProcessModel:
         attributes: Attributes,
         forcing: Forcing,
         report: Callable[[Fluxes], Any],
+        days: Field,
     ) -> Any:
         """Simulates one site.
 
@@ -83,6 +85,7 @@ class ProcessModel:
           attributes: `()` leaves.
           forcing: (time,) leaves.
           report: what to keep of a day, a pytree.
+          days: length of the record; later days only pad it, and spin-up leaves them out.
 
         Returns:
           What `report` keeps, with leaves (time, ...).
@@ -95,7 +98,15 @@ class ProcessModel:
         state = ecosystem.initial_state(params, attributes)
         if self.spin_up_cycles:
             first = jax.tree.map(lambda leaf: leaf[: self.spin_up_days], forcing)
-            state = integrate.spin_up(step, state, first, self.spin_up_cycles)
+            counts = jnp.arange(first.crop.shape[0]) < days
+
+            def counted(state: ecosystem.State, day: tuple) -> tuple[ecosystem.State, None]:
+                after = step(state, day[0])[0]
+                return jax.tree.map(
+                    lambda new, old: jnp.where(day[1], new, old), after, state
+                ), None
+
+            state = integrate.spin_up(counted, state, (first, counts), self.spin_up_cycles)
         return integrate.rollout(step, state, forcing, self.segment)[1]
 
 
@@ -108,6 +119,7 @@ def simulate(
     params: Params,
     attributes: Attributes,
     forcing: Forcing,
+    days: Field,
     outputs: tuple[str, ...],
     model: ProcessModel = FROM_ATTRIBUTES,
 ) -> dict[str, Field]:
@@ -117,6 +129,7 @@ def simulate(
       params: in physical units, (site,) leaves; the number of devices divides that of the sites.
       attributes: (site,) leaves.
       forcing: (site, time) leaves.
+      days: length of each record, (site,).
       outputs: fields of `Fluxes` to return.
       model: spin-up, and where photosynthesis comes from.
 
@@ -124,13 +137,16 @@ def simulate(
       The outputs by name, each of shape (site, time, ...).
     """
     report = lambda day: {name: getattr(day, name) for name in outputs}
-    one = lambda params, attributes, forcing: model.run(params, attributes, forcing, report)
+
+    def one(params: Params, attributes: Attributes, forcing: Forcing, days: Field) -> Any:
+        return model.run(params, attributes, forcing, report, days)
+
     mesh = Mesh(np.array(jax.local_devices()), ("site",), axis_types=(AxisType.Auto,))
     by_site = PartitionSpec("site")
     mapped = jax.shard_map(
         jax.vmap(one), mesh=mesh, in_specs=by_site, out_specs=by_site, check_vma=False
     )
-    return mapped(params, attributes, forcing)
+    return mapped(params, attributes, forcing, days)
 
 
 def simulate_batches(
@@ -140,6 +156,7 @@ def simulate_batches(
     outputs: Sequence[str],
     site_batch: int = 64,
     model: ProcessModel = FROM_ATTRIBUTES,
+    days: np.ndarray | None = None,
 ) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
     """Runs the process model at many sites, some at a time, on all devices.
 
@@ -153,6 +170,7 @@ def simulate_batches(
       outputs: fields of `Fluxes` to return.
       site_batch: sites simulated at once; rounded up to a multiple of the devices.
       model: spin-up, and where photosynthesis comes from.
+      days: length of each record, (site,), where they are padded to a common one.
 
     Returns:
       An iterator of rows of the sites, and their outputs by name, each of shape (site, time, ...).
@@ -165,11 +183,17 @@ def simulate_batches(
             f"no output {', '.join(unknown)}; there are {', '.join(quantities(Fluxes))}"
         )
     size = site_batch + -site_batch % jax.local_device_count()
-    return _batches((parameters, attributes, forcing), tuple(outputs), size, model)
+    length = forcing["crop"].shape[1]
+    lengths = np.full(len(forcing["crop"]), length) if days is None else np.asarray(days)
+    return _batches((parameters, attributes, forcing), lengths, tuple(outputs), size, model)
 
 
 def _batches(
-    arrays: tuple[Arrays, Arrays, Arrays], outputs: tuple[str, ...], size: int, model: ProcessModel
+    arrays: tuple[Arrays, Arrays, Arrays],
+    days: np.ndarray,
+    outputs: tuple[str, ...],
+    size: int,
+    model: ProcessModel,
 ) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
     count = len(next(iter(arrays[0].values())))
     for start in range(0, count, size):
@@ -178,7 +202,7 @@ def _batches(
             as_record(record, some, rows)
             for record, some in zip((Params, Attributes, Forcing), arrays, strict=True)
         )
-        found = simulate(*batch, outputs=outputs, model=model)
+        found = simulate(*batch, jnp.asarray(days[rows]), outputs=outputs, model=model)
         kept = slice(start, min(start + size, count))
         length = kept.stop - kept.start
         yield kept, {name: np.asarray(found[name])[:length] for name in outputs}

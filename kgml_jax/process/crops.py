@@ -60,6 +60,9 @@ class Crop:
     senescence_rate: Field = var(units="d-1", doc="Leaf senescence after its onset (k_sen)")
     senescence_stage: Field = var(units="1", doc="Stage at its onset (d_s)")
     frost_temperature: Field = var(units="degC", doc="Lowest of the day at half of frost damage")
+    photosynthetic_frost: Field = var(
+        units="degC", doc="Lowest of the day at which nine tenths of photosynthesis have halved"
+    )
     litter_lignin: Field = var(units="1", doc="Lignin per dry matter of the residue")
     harvest_efficiency: Field = var(units="1", doc="Share of the grain that leaves the field (hie)")
     grain_carbon: Field = var(units="1", doc="Carbon per dry matter of grain")
@@ -96,6 +99,7 @@ CORN: dict[str, float] = dict(
     senescence_rate=0.020,
     senescence_stage=1.65,
     frost_temperature=-2.0,
+    photosynthetic_frost=-2.0,
     litter_lignin=0.12,
     harvest_efficiency=0.97,
     grain_carbon=0.45,
@@ -131,6 +135,7 @@ SOYBEAN: dict[str, float] = dict(
     senescence_rate=0.035,
     senescence_stage=1.70,
     frost_temperature=-2.0,
+    photosynthetic_frost=-2.0,
     litter_lignin=0.12,
     harvest_efficiency=0.95,
     grain_carbon=0.53,
@@ -166,6 +171,7 @@ WINTER_WHEAT: dict[str, float] = dict(
     senescence_rate=0.045,
     senescence_stage=1.55,
     frost_temperature=-18.0,
+    photosynthetic_frost=-6.0,
     litter_lignin=0.15,
     harvest_efficiency=0.95,
     grain_carbon=0.45,

@@ -26,7 +26,9 @@ class Forcing:
         units="mm d-1", bounds=(0.0, 800.0), doc="Rain and snow, water equivalent."
     )
     wind_speed: Field = var(
-        units="m s-1", bounds=(0.0, 40.0), doc="Daily mean wind speed at the measuring height."
+        units="m s-1",
+        bounds=(0.0, 40.0),
+        doc="Daily mean wind speed, at 2 m over grass or a few metres over the crop.",
     )
     co2: Field = var(
         units="umol mol-1", bounds=(250.0, 1200.0), doc="Carbon dioxide mole fraction of the air."
@@ -63,7 +65,7 @@ class Forcing:
     )
     prescribed_gpp: Field = var(
         units="g C m-2 d-1",
-        doc="Gross primary productivity given from outside (legacy input); 0 if none.",
+        doc="Gross primary productivity given from outside; 0 if none, and below 0 counts as 0.",
     )
     day_of_year: Field = var(units="d", bounds=(1.0, 366.0), doc="Day of the year, 1 January = 1.")
 

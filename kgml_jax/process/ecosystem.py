@@ -32,8 +32,8 @@ from kgml_jax.process.mineral_nitrogen import MineralNitrogen
 from kgml_jax.process.parameters import Params as Params
 from kgml_jax.process.plant import Plant, PlantFluxes
 from kgml_jax.process.radiation import Atmosphere
+from kgml_jax.process.reporting import MEGA, SoilDay, WaterDay
 from kgml_jax.process.reporting import Imbalance as Imbalance
-from kgml_jax.process.reporting import SoilDay, WaterDay
 from kgml_jax.process.reporting import imbalance as imbalance
 from kgml_jax.process.smooth import sat01
 from kgml_jax.process.soil_water import Hydraulics, Water
@@ -65,7 +65,8 @@ def step(
       state: state at the start of the day.
       forcing: weather and management of the day, `()` leaves. An unknown crop (-1) is bare ground.
       gpp: whether the model simulates photosynthesis or takes `forcing.prescribed_gpp`, as
-        KGML-ag does; the canopy then opens as far as that uptake needs.
+        KGML-ag does: the canopy then opens as far as that uptake needs. Without a crop, and below
+        0, what is prescribed counts as nothing.
 
     Returns:
       The state at the end of the day, and the day's fluxes.
@@ -168,7 +169,7 @@ def _heat_day(
     forcing: Forcing,
     leaf_area: Field,
 ) -> tuple[Field, Field]:
-    # Temperature of the soil layers; heat in at the top and out at the bottom.
+    # Temperature of the soil layers; heat in at the top and out at the bottom, MJ m-2.
     wet = soil_water.content(state.water.soil)
     surface = soil_temperature.surface_temperature(
         forcing.air_temperature_mean,
@@ -187,7 +188,7 @@ def _heat_day(
         soil_temperature.heat_capacity(attributes.bulk_density, wet),
         jnp.exp(-SNOW_INSULATION * state.water.snow),
     )
-    return temperature, jnp.stack([into, out])
+    return temperature, MEGA * jnp.stack([into, out])
 
 
 def _water_day(
@@ -243,8 +244,9 @@ def _plant_day(
     )
     ratio = surface.moved.uptake.supply_ratio
     stress = ratio**params.water_stress_sensitivity
-    simulated = surface.potential_photosynthesis * stress
-    photosynthesised = simulated if gpp == "simulated" else forcing.prescribed_gpp
+    # What is prescribed has felt the drought already; without a crop there is nothing to grow.
+    limit = stress if gpp == "simulated" else occupied
+    photosynthesised = surface.potential_photosynthesis * limit
     sheltered = 1.0 - jnp.exp(-SNOW_SHELTER * state.water.snow)
     lowest = forcing.air_temperature_min
     day = plant.Environment(

@@ -75,11 +75,6 @@ def total(matter: OrganicMatter) -> Field:
     return litter + matter.mineral_associated + matter.dissolved + matter.microbial
 
 
-def topsoil(matter: OrganicMatter) -> Field:
-    """Organic carbon in 0-30 cm, residue not counted, g C m-2."""
-    return jnp.sum(total(matter)[CARBON, 1 : 1 + layers.TOPSOIL])
-
-
 def initial(params: Params, attributes: Attributes) -> OrganicMatter:
     """Returns the matter at the start from the site's measured organic carbon."""
     measured = params.initial_carbon_multiplier * attributes.soil_organic_carbon

@@ -32,7 +32,7 @@ GROWTH_TEMPERATURE = 24.0  # degC; of a summer, to which leaves are acclimated
 CARBOXYLATION_ENTROPY = 668.39 - 1.07 * GROWTH_TEMPERATURE  # J mol-1 K-1
 TRANSPORT_ENTROPY = 659.70 - 0.75 * GROWTH_TEMPERATURE  # J mol-1 K-1; as above
 TRANSPORT_RATIO = 2.59 - 0.035 * GROWTH_TEMPERATURE  # 1; electron transport per v25, as above
-USUAL_CO2 = 372.0  # umol mol-1; in which leaves have the capacity of their crop
+USUAL_CO2 = 372.0  # umol mol-1; in which leaves have the capacity and area of their crop
 # In soybean carboxylation was 5 % less at 552 umol mol-1, while electron transport stayed (a small
 # and significant decrease in Bernacchi et al. 2005).
 DOWN_REGULATION = np.log(0.95) / np.log(552.0 / USUAL_CO2)  # 1; of C3 carboxylation per log CO2
@@ -241,7 +241,8 @@ def step(
         c3(daylight.temperature, inside, forcing.co2),
     )
     v25 = params.vcmax_multiplier * crop.vcmax * nitrogen_factor
-    frost = 1.0 - 0.9 * jax.nn.sigmoid((-2.0 - forcing.air_temperature_min) / 0.8)
+    lowest = crop.photosynthetic_frost - forcing.air_temperature_min
+    frost = 1.0 - 0.9 * jax.nn.sigmoid(lowest / 0.8)
     assimilated = frost * sum(
         assimilation(kinetics, v25 * capacity, light) for light, capacity in leaves
     )

@@ -14,6 +14,7 @@ from kgml_jax.process.crops import Crop
 from kgml_jax.process.layers import CARBON, NITROGEN
 from kgml_jax.process.parameters import Params
 from kgml_jax.process.phenology import Phenology, abandonment
+from kgml_jax.process.photosynthesis import USUAL_CO2
 from kgml_jax.process.smooth import above, donor, frac, sat01, smin, sstep
 from kgml_jax.process.temperature import growth_factor, maintenance_factor
 from kgml_jax.records import Field, record, var
@@ -45,7 +46,6 @@ INHIBITION = 0.1
 # 1; reserve carbon over that of leaves at which it halves photosynthesis. Growing plants hold 0.4
 # to 0.9, plants that lack nitrogen or sinks more (EcoSIM: product inhibition of carboxylation).
 SURFEIT = 1.5
-USUAL_CO2 = 372.0  # umol mol-1; in which leaves have the area of their crop
 # 1; of the area of C3 leaves per log CO2: they grow thicker in more carbon dioxide (free-air
 # experiments, Ainsworth and Long 2005; 6 % at 567 umol mol-1).
 THICKENING = np.log(0.94) / np.log(567.0 / USUAL_CO2)

@@ -49,7 +49,7 @@ class Parts:
     seed: Field = var(units="g m-2 d-1", doc="Carbon and nitrogen of the seed, shape (2,)")
     leaf_area: Field = var(units="1", doc="Leaf area index")
     nitrogen_factor: Field = var(units="1", doc="Photosynthetic capacity left by leaf nitrogen")
-    heat: Field = var(units="1", doc="J m-2 into the soil at the top, out at the bottom, (2,)")
+    heat: Field = var(units="MJ m-2 d-1", doc="Into the soil at the top, out at the bottom, (2,)")
     harvest: Harvest
     plant: PlantFluxes
     water: WaterDay
@@ -73,8 +73,8 @@ def fluxes(crop: Crop, forcing: Forcing, after: State, parts: Parts) -> Fluxes:
         **_nitrogen(forcing, parts),
         **_water(parts.water),
         **_stocks(after),
-        ground_heat=MEGA * parts.heat[0],
-        deep_heat=MEGA * parts.heat[1],
+        ground_heat=parts.heat[0],
+        deep_heat=parts.heat[1],
         leaf_area_index=parts.leaf_area,
         leaf_nitrogen_factor=parts.nitrogen_factor,
         water_supply_ratio=parts.water.uptake.supply_ratio,

@@ -37,7 +37,7 @@ def test_every_parameter_stands_in_exactly_one_table():
     assert sum("★" in cells[0] for cells in site) == 18
     assert site[6][1:6] == [
         "`maintenance_respiration_rate`",
-        "0.011",
+        "0.0135",
         "0.006 to 0.018",
         "g C gN-1 h-1",
         "log",

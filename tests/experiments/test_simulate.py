@@ -236,7 +236,7 @@ def test_records_keep_their_days_and_nothing_is_known_outside(tmp_path, monkeypa
     source = simulation_inputs.Source(("a", "b"), first, days, 0, lambda rows: batch)
     values = {name: np.arange(6.0).reshape(2, 3) for name in simulation_years.NEEDED}
     values["crop"] = np.zeros((2, 3), np.int32)
-    monkeypatch.setattr(simulate.Run, "simulate", lambda self, batch: values)
+    monkeypatch.setattr(simulate.Run, "simulate", lambda self, rows, batch: values)
     outputs = ("evapotranspiration", "crop")
     run = simulate.Run(source, ProcessModel(), outputs, 2)
     described = simulation_outputs.variables(outputs)

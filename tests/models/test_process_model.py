@@ -202,3 +202,18 @@ def test_an_unknown_output_is_refused_before_anything_is_simulated(sites):
 
 def test_outputs_stand_beside_the_variables_of_the_synthetic_world(world):
     assert {"soil_water_content_truth", "soil_temperature_truth"} <= set(world)
+
+
+def test_days_that_pad_a_record_do_not_enter_its_spin_up(sites):
+    spun, asked = ProcessModel(spin_up_cycles=1, spin_up_days=60), ("soil_water",)
+    padded = few_days(sites, 1, days=60)
+    # The last of 40 days repeats, as records of unequal length are padded.
+    frozen = {
+        name: np.concatenate([values[:, :40], np.repeat(values[:, 39:40], 20, axis=1)], axis=1)
+        for name, values in padded[2].items()
+    }
+    [(_, alone)] = simulate_batches(*few_days(sites, 1, days=40), asked, 2, spun)
+    [(_, filled)] = simulate_batches(*padded[:2], frozen, asked, 2, spun, np.array([40]))
+    np.testing.assert_allclose(filled[asked[0]][:, :40], alone[asked[0]], rtol=1e-5)
+    [(_, counted)] = simulate_batches(*padded[:2], frozen, asked, 2, spun)
+    assert np.abs(counted[asked[0]] - filled[asked[0]]).max() > 0.1

@@ -185,6 +185,29 @@ def test_permanent_frost_stops_life(exact):
     assert fluxes.heterotrophic_respiration[COLD, -365:].max() < 1e-3
 
 
+def test_prescribed_photosynthesis_is_what_grows_the_crop(x64):
+    forcing = corn_soy_forcing(1)
+    given = 15.0 * np.sin(np.pi * np.clip((forcing.day_of_year - 140) / 120, 0, 1)) - 0.5
+    forcing = dataclasses.replace(forcing, prescribed_gpp=jnp.asarray(given))
+
+    def day(state, drivers):
+        after, fluxes = ecosystem.step(Params(), Attributes(), state, drivers, "prescribed")
+        residual = ecosystem.imbalance(Attributes(), state, after, drivers, fluxes)
+        smallest = jnp.min(jnp.stack([leaf.min() for leaf in jax.tree.leaves(stocks(after))]))
+        return after, (fluxes, residual, smallest)
+
+    start = ecosystem.initial_state(Params(), Attributes())
+    _, (fluxes, residual, smallest) = jax.jit(lambda: integrate.rollout(day, start, forcing))()
+    # Below 0, and without a crop, nothing is taken up.
+    taken = np.where(forcing.occupied > 0, np.maximum(given, 0.0), 0.0)
+    np.testing.assert_allclose(fluxes.gross_primary_productivity, taken, rtol=1e-12)
+    np.testing.assert_allclose(residual.carbon, 0.0, atol=1e-10)
+    np.testing.assert_allclose(residual.nitrogen, 0.0, atol=1e-10)
+    assert smallest.min() >= 0.0
+    assert fluxes.grain_carbon_harvested.sum() > 100.0
+    assert fluxes.transpiration.max() > 2.0
+
+
 def loss(forcing, params, attributes):
     """A number every part of the model bears upon."""
     step = partial(ecosystem.step, params, attributes)

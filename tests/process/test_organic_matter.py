@@ -96,7 +96,6 @@ def test_start_holds_the_measured_carbon_at_the_ratios_of_its_pools():
     matter = start()
     mass = 17.08 * 1385.0 * layers.THICKNESS[:3] * np.asarray([1.0, 1.0, 0.9])
     np.testing.assert_allclose(organic_matter.total(matter)[CARBON, 1:4], mass, rtol=1e-6)
-    np.testing.assert_allclose(organic_matter.topsoil(matter), mass.sum(), rtol=1e-6)
     ratios = [getattr(matter, name)[CARBON] / getattr(matter, name)[NITROGEN] for name in POOLS]
     expected = np.asarray([20.0, 80.0, 18.0, 10.5, 12.0, 8.0])
     np.testing.assert_allclose(ratios, expected[:, None] * ONES, rtol=1e-6)
