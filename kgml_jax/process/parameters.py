@@ -76,7 +76,7 @@ class Params:
         units="1",
         bounds=(0.7, 1.3),
         transform="log",
-        doc="Scales the largest rooting depth of the crop (zmax_m).",
+        doc="Scales the largest rooting depth of the crop (zmax_m; FAO-56 Table 22, ranges).",
     )
     root_allocation_multiplier: Field = param(
         1.0,
@@ -143,14 +143,14 @@ class Params:
         80.0,
         units="1",
         bounds=(60.0, 92.0),
-        doc="SCS runoff curve number at medium wetness (cn2).",
+        doc="SCS runoff curve number at medium wetness (cn2; row crops, USDA NEH-4).",
     )
     tile_drainage_rate: Field = param(
         0.15,
         units="d-1",
         bounds=(0.02, 0.6),
         transform="log",
-        doc="Outflow of excess water from the lowest layer, tiles and deep drainage (k_tile).",
+        doc="Outflow of excess water from the lowest layer, mostly to tiles (k_tile; prior tuned).",
     )
     soil_evaporation_exponent: Field = param(
         3.0,
@@ -164,7 +164,7 @@ class Params:
         units="mm degC-1 d-1",
         bounds=(1.5, 6.0),
         transform="log",
-        doc="Snow melt per degree above freezing (ddf).",
+        doc="Snow melt per degree above freezing (ddf; usual range of degree-day models).",
     )
     albedo: Field = param(
         0.20,
@@ -177,7 +177,7 @@ class Params:
         units="1",
         bounds=(0.5, 2.0),
         transform="log",
-        doc="Scales the thermal conductivity of the soil (lam_m).",
+        doc="Scales the thermal conductivity of the soil (lam_m; prior tuned).",
     )
     metabolic_decay_rate: Field = param(
         0.07,
@@ -286,19 +286,19 @@ class Params:
         units="1",
         bounds=(0.7, 1.4),
         transform="log",
-        doc="Scales the site's soil organic carbon at the start (soc_m).",
+        doc="Scales the site's soil organic carbon at the start (soc_m; error of soil maps).",
     )
     initial_particulate_fraction: Field = param(
         0.13,
         units="1",
         bounds=(0.05, 0.3),
-        doc="Particulate share of soil organic carbon at the start (pom_frac).",
+        doc="Particulate share of organic carbon at the start (pom_frac; DayCent slow pool).",
     )
     initial_water_fraction: Field = param(
         0.95,
         units="1",
         bounds=(0.5, 1.1),
-        doc="Soil water at the start, relative to field capacity (w0).",
+        doc="Soil water at the start, relative to field capacity (w0; wet winters).",
     )
 
 
