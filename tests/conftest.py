@@ -12,8 +12,11 @@ def fresh_traces():
     """Forgets what other modules traced.
 
     JAX keeps a NumPy constant of a function as it was converted first: after a test in float32, the
-    same function in float64 would meet a float32 constant (jax 0.10.1, 0.12.0.1).
+    same function in float64 would meet a float32 constant (jax 0.10.1, 0.12.0.1). Afterwards too:
+    fixtures of the session are set up before those of the module that first asks for them.
     """
+    jax.clear_caches()
+    yield
     jax.clear_caches()
 
 

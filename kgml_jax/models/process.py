@@ -202,7 +202,9 @@ def _batches(
             as_record(record, some, rows)
             for record, some in zip((Params, Attributes, Forcing), arrays, strict=True)
         )
-        found = simulate(*batch, jnp.asarray(days[rows]), outputs=outputs, model=model)
+        # In NumPy: converted by JAX, the lengths would take a compilation of their own.
+        lengths = days[rows].astype(np.dtype(jnp.result_type(int)))
+        found = simulate(*batch, lengths, outputs=outputs, model=model)
         kept = slice(start, min(start + size, count))
         length = kept.stop - kept.start
         yield kept, {name: np.asarray(found[name])[:length] for name in outputs}
