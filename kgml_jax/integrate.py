@@ -1,7 +1,6 @@
 """Running a daily step through the days of one site."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeVar
 
 import jax
@@ -28,16 +27,13 @@ def rollout(
     Returns:
       The state after the last day, and the fluxes with leaves (time, ...).
     """
-    # Inside a scan nothing can merge the recomputed day with the first one, so the barriers that
-    # would prevent it are left out: they double the time of the backward pass.
-    remake = partial(jax.checkpoint, prevent_cse=False)
-    daily = remake(step)
+    daily = jax.checkpoint(step)
     if segment is None:
         return jax.lax.scan(daily, state, forcing)
     days = jax.tree.leaves(forcing)[0].shape[0]
     whole = days // segment * segment
     blocks = jax.tree.map(lambda leaf: leaf[:whole].reshape(-1, segment, *leaf.shape[1:]), forcing)
-    block = remake(lambda carry, some: jax.lax.scan(daily, carry, some))
+    block = jax.checkpoint(lambda carry, some: jax.lax.scan(daily, carry, some))
     state, fluxes = jax.lax.scan(block, state, blocks)
     fluxes = jax.tree.map(lambda leaf: leaf.reshape(whole, *leaf.shape[2:]), fluxes)
     if whole == days:

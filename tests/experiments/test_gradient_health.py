@@ -27,6 +27,7 @@ def test_slopes_are_zero_exactly_where_they_must_be_and_nowhere_else(situation):
     assert wrong["pair"].values[wrong.values].tolist() == []
 
 
+@pytest.mark.slow
 def test_slopes_agree_with_finite_differences():
     made = sensitivity.rotations(2)
     data = sensitivity.slopes(made)
