@@ -65,19 +65,20 @@ def harvest(crop: Crop, plant: Plant, pulse: Field, removal: Field) -> tuple[Pla
     )
 
 
-def _mix(pool: Field, pulse: Field) -> Field:
-    # Residue goes under by thickness; the ploughed layers move towards one concentration. (2, 6)
-    buried = INCORPORATED * pulse * pool[:, :1]
-    ploughed = pool[:, 1 : 1 + layers.PLOUGHED]
-    even = jnp.sum(ploughed, axis=1, keepdims=True) * PLOUGH_SHARES
+def _mix(pools: Field, pulse: Field) -> Field:
+    # Residue goes under by thickness; the ploughed layers move towards one concentration. (..., 6)
+    residue, ploughed, deep = jnp.split(pools, [1, 1 + layers.PLOUGHED], axis=-1)
+    buried = INCORPORATED * pulse * residue
+    even = jnp.sum(ploughed, axis=-1, keepdims=True) * PLOUGH_SHARES
     mixed = ploughed + pulse * (even - ploughed) + buried * PLOUGH_SHARES
-    return jnp.concatenate([pool[:, :1] - buried, mixed, pool[:, 1 + layers.PLOUGHED :]], axis=1)
+    return jnp.concatenate([residue - buried, mixed, deep], axis=-1)
 
 
 def till(matter: OrganicMatter, memory: Field, pulse: Field) -> tuple[OrganicMatter, Field]:
     """Buries residue and mixes the plough layer by a `pulse` of 0 to 1; updates its memory."""
-    mixed = jax.tree.map(lambda pool: _mix(pool, pulse), matter)
-    return mixed, memory * MEMORY + pulse
+    pools, structure = jax.tree.flatten(matter)
+    mixed = _mix(jnp.stack(pools), pulse)
+    return jax.tree.unflatten(structure, jnp.unstack(mixed)), memory * MEMORY + pulse
 
 
 def fertilise(mineral: MineralNitrogen, ammonium: Field, nitrate: Field) -> MineralNitrogen:

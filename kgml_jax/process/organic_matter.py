@@ -214,9 +214,10 @@ def _decayed(
     # What the solid pools lose (4, 2, 6), and of it and of dissolved matter what becomes
     # particulate, is taken up and is sorbed, each (2, 6). Where nitrogen is short, litter
     # dissolves and is taken up more slowly; matter of the soil, rich in it, dissolves on.
-    humified = _humified(params, potential[1])
-    litter = potential[0] + potential[1] - humified
-    soil = matter.dissolved + potential[2] + potential[3]
+    metabolic, structural, particulate, mineral_associated = jnp.unstack(potential)
+    humified = _humified(params, structural)
+    litter = metabolic + structural - humified
+    soil = matter.dissolved + particulate + mineral_associated
     wanted, _ = _leave(litter + soil, uptake_rate, sorption_rate)
     spare, lacking = _nitrogen_balance(params, wanted)
     met = smin(1.0, (available + spare) / (lacking + 1e-6), 0.9)
@@ -243,8 +244,9 @@ def _turned_over(params: Params, microbial: Field, climate: Climate) -> tuple[Fi
 
 
 def _bioturbated(pools: Field, warmth: Field) -> Field:
-    moved = pools[..., 0] * frac(INCORPORATION_RATE * warmth[0])
-    return pools.at[..., 0].add(-moved).at[..., 1].add(moved)
+    residue, upper, deeper = jnp.split(pools, [1, 2], axis=-1)
+    moved = residue * frac(INCORPORATION_RATE * warmth[0])
+    return jnp.concatenate([residue - moved, upper + moved, deeper], axis=-1)
 
 
 def step(
@@ -285,18 +287,18 @@ def step(
     growth, released, drawn = _grown(params, uptake, available)
     used, dead = _turned_over(params, matter.microbial, climate)
     stabilised = params.necromass_stabilised_fraction * dead
-    left = solid - lost
+    metabolic, structural, particulate, mineral_associated = jnp.unstack(solid - lost)
     dissolved = matter.dissolved + (jnp.sum(lost, 0) - humified) - (uptake + sorbed)
     pools = {
-        "metabolic": left[0],
-        "structural": left[1],
-        "particulate": left[2] + humified,
-        "mineral_associated": left[3] + sorbed + stabilised,
+        "metabolic": metabolic,
+        "structural": structural,
+        "particulate": particulate + humified,
+        "mineral_associated": mineral_associated + sorbed + stabilised,
         "dissolved": dissolved + (dead - stabilised),
         "microbial": matter.microbial - used - dead + growth,
     }
     moved = _bioturbated(jnp.stack(list(pools.values())), climate.warmth)
-    return OrganicMatter(**dict(zip(pools, moved, strict=True))), Decomposition(
+    return OrganicMatter(**dict(zip(pools, jnp.unstack(moved), strict=True))), Decomposition(
         respiration=uptake[CARBON] - growth[CARBON] + used[CARBON],
         mineralised=released + used[NITROGEN],
         immobilised=drawn,

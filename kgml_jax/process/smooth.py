@@ -8,15 +8,36 @@ from kgml_jax.records import Field
 Real = Field | float
 
 
-def smin(a: Real, b: Real, theta: Real = 0.98) -> Field:
+# The derivatives of `smin` and `above` are written to end in a division: XLA then computes them
+# once, where it would repeat long chains of products for every use of the result. Numbers enter
+# the rules as arrays, as jax 0.10.1 miscounts NumPy constants in ahead-of-time calls otherwise.
+def smin(a: Real, b: Real, theta: float = 0.98) -> Field:
     """Smooth minimum of two non-negative numbers, never above the smaller one.
 
     The lower root of the non-rectangular hyperbola `theta m^2 - (a + b) m + a b = 0`, in the form
     that does not cancel in float32. `theta` near 1 is sharper.
     """
+    real = jnp.result_type(float)
+    return _smin(jnp.asarray(a, real), jnp.asarray(b, real), jnp.asarray(theta, real))
+
+
+@jax.custom_jvp
+def _smin(a: Field, b: Field, theta: Field) -> Field:
     total = a + b
     root = jnp.sqrt(total**2 - 4.0 * theta * a * b + 1e-12)
     return 2.0 * a * b / (total + root + 1e-12)
+
+
+@_smin.defjvp
+def _(primals: tuple[Field, ...], tangents: tuple[Field, ...]) -> tuple[Field, Field]:
+    (a, b, theta), (da, db, _) = primals, tangents
+    total = a + b
+    root = jnp.sqrt(total**2 - 4.0 * theta * a * b + 1e-12)
+    below = total + root + 1e-12
+    least = 2.0 * a * b / below
+    product, change = b * da + a * db, da + db
+    bend = (total * change - 2.0 * theta * product) / root
+    return least, (2.0 * product - least * (change + bend)) / below
 
 
 # Four operations instead of the library's ten, which guard against infinities that never come here:
@@ -53,8 +74,24 @@ def above(amount: Field, threshold: Field, roundness: float = 1e-4) -> Field:
     The hyperbola `(amount - m) (threshold - m) = roundness * amount * threshold`; at the threshold
     it is `sqrt(roundness)` of it.
     """
+    real = jnp.result_type(float)
+    return _above(*(jnp.asarray(value, real) for value in (amount, threshold, roundness)))
+
+
+@jax.custom_jvp
+def _above(amount: Field, threshold: Field, roundness: Field) -> Field:
     difference = amount - threshold
     return 0.5 * (difference + jnp.sqrt(difference**2 + 4.0 * roundness * amount * threshold))
+
+
+@_above.defjvp
+def _(primals: tuple[Field, ...], tangents: tuple[Field, ...]) -> tuple[Field, Field]:
+    (amount, threshold, roundness), (more, higher, _) = primals, tangents
+    difference = amount - threshold
+    root = jnp.sqrt(difference**2 + 4.0 * roundness * amount * threshold)
+    part = 0.5 * (difference + root)
+    change = (part + roundness * threshold) * more + (roundness * amount - part) * higher
+    return part, change / root
 
 
 def frac(rate: Real) -> Field:
