@@ -173,7 +173,7 @@ def transpire(
     supplied = jnp.sum(supply)
     met = smin(supplied / COMPENSATION, 1.0, 0.99)
     wanted = demand * met * supply / (supplied + 1e-9)
-    taken = donor(above(soil, hydraulic.wilting_point * layers.MILLIMETRES), wanted)
+    taken = smin(above(soil, hydraulic.wilting_point * layers.MILLIMETRES), wanted, 0.99)
     total = jnp.sum(taken)
     ratio = (total + NEGLIGIBLE_DEMAND) / (demand + NEGLIGIBLE_DEMAND)
     return soil - taken, Uptake(transpiration=total, supply_ratio=ratio)

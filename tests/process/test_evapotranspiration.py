@@ -207,10 +207,11 @@ def test_root_shares_sum_to_one_and_stay_above_the_front(depth):
     assert np.all(shares[depth + 0.5 < layers.TOP] < 1e-3)
 
 
-def test_moist_soil_meets_the_demand_and_dry_soil_transpires_nothing():
+@pytest.mark.parametrize("depth", [0.1, 1.0])
+def test_moist_soil_meets_the_demand_and_dry_soil_transpires_nothing(depth):
     hydraulic = soil_water.hydraulics(Params(), Attributes())
-    shares = evapotranspiration.root_shares(jnp.asarray(1.0))
-    for relative, low, high in ((1.0, 0.95, 1.0), (-0.3, 0.0, 1e-3)):
+    shares = evapotranspiration.root_shares(jnp.asarray(depth))
+    for relative, low, high in ((1.0, 0.97, 1.0), (-0.3, 0.0, 1e-3)):
         _, uptake = evapotranspiration.transpire(
             Params(), hydraulic, soil_at(relative, hydraulic), shares, 5.0
         )
