@@ -26,6 +26,7 @@ CANONICAL_UNITS = frozenset(
         "g C gN-1 h-1",
         "g C m-2",
         "g C m-2 d-1",
+        "g C m-2 yr-1",
         "g N m-2",
         "g N m-2 d-1",
         "g m-2",

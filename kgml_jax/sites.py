@@ -18,6 +18,20 @@ VARIABLES: dict[str, Quantity] = {
 }
 """Daily quantities a model can predict and a site can observe, with units and sign."""
 
+FURTHER: dict[str, Quantity] = {
+    "yield": Quantity(
+        "g C m-2 yr-1", "Carbon of the grain harvested in the year; has a value on one day of it."
+    ),
+    "N2O": Quantity("g N m-2 d-1", "Nitrous oxide emitted by the soil."),
+    "nitrate": Quantity("g N m-2", "Nitrate nitrogen of the soil, 0-120 cm."),
+    "ammonium": Quantity("g N m-2", "Ammonium nitrogen of the soil, 0-120 cm."),
+    "soil_water_content": Quantity("m3 m-3", "Water content of the soil, mean of 0-30 cm."),
+}
+"""What some models predict and some data hold beside `VARIABLES`."""
+
+PREDICTABLE = VARIABLES | FURTHER
+"""All that can be a target."""
+
 TRAIN, VALIDATION, TEST = 1, 2, 3
 """Roles of a day in a split; 0 is a day no one may look at (padding, or outside the split)."""
 

@@ -25,7 +25,9 @@ _PULSES = (
 )
 
 
-def assemble(source: Reading | Sequence[xr.Dataset]) -> Sites:
+def assemble(
+    source: Reading | Sequence[xr.Dataset], targets: Sequence[str] = tuple(VARIABLES)
+) -> Sites:
     """Stacks sites into float32 arrays with a leading site axis.
 
     Records are left-aligned and padded at the end to the longest: the forcing of the last day
@@ -36,6 +38,7 @@ def assemble(source: Reading | Sequence[xr.Dataset]) -> Sites:
     Args:
       source: a reading, or canonical data sets with the dimension `time`, no NaN in the forcing,
         and the attributes `site` and, if known, `group`.
+      targets: names of `sites.PREDICTABLE` that become targets where a data set has them.
 
     Raises:
       DataError: there is no site, a name stands twice, or a forcing is missing or has a NaN.
@@ -52,7 +55,7 @@ def assemble(source: Reading | Sequence[xr.Dataset]) -> Sites:
     site = Site(
         forcing=_record(Forcing, [_forcing(dataset, length) for dataset in datasets]),
         attributes=_record(Attributes, [_attributes(dataset) for dataset in datasets]),
-        **_observations(datasets, length),
+        **_observations(datasets, targets, length),
         calendar=_record(Calendar, [_calendar(dataset, length) for dataset in datasets]),
         valid=_stack([np.arange(length) < dataset.sizes["time"] for dataset in datasets]),
         identity=_stack([np.uint32(zlib.crc32(name.encode())) for name in names]),
@@ -126,8 +129,10 @@ def _attributes(dataset: xr.Dataset) -> dict[str, np.ndarray]:
     }
 
 
-def _observations(datasets: Sequence[xr.Dataset], length: int) -> dict[str, Any]:
-    names = [name for name in VARIABLES if any(name in dataset for dataset in datasets)]
+def _observations(
+    datasets: Sequence[xr.Dataset], targets: Sequence[str], length: int
+) -> dict[str, Any]:
+    names = [name for name in targets if any(name in dataset for dataset in datasets)]
     stacked = {part: {} for part in ("targets", "mask", "uncertainty")}
     for name in names:
         rows = [_observed(dataset, name, length) for dataset in datasets]

@@ -10,7 +10,7 @@ import xarray as xr
 
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.records import Quantity, quantities
-from kgml_jax.sites import VARIABLES
+from kgml_jax.sites import PREDICTABLE, VARIABLES
 
 REQUIRED_FORCING = (
     "shortwave_radiation",
@@ -146,7 +146,7 @@ def expected_units(name: str) -> str | None:
     """Returns the canonical units of a variable of the schema; None if it is not in the schema."""
     if name.endswith("_qc") and name[:-3] in VARIABLES:
         return "1"
-    quantity = {**FORCING, **ATTRIBUTES, **VARIABLES}.get(name.removesuffix("_uncertainty"))
+    quantity = {**FORCING, **ATTRIBUTES, **PREDICTABLE}.get(name.removesuffix("_uncertainty"))
     return None if quantity is None else quantity.units
 
 

@@ -16,7 +16,7 @@ from kgml_jax.evaluation.metrics import observed_days, r2, rmse
 from kgml_jax.evaluation.scores import Predictions
 from kgml_jax.evaluation.statistics import improvement
 from kgml_jax.evaluation.tables import DIRECTIONS, number
-from kgml_jax.sites import TEST, TRAIN, VALIDATION, VARIABLES, Sites
+from kgml_jax.sites import PREDICTABLE, TEST, TRAIN, VALIDATION, Sites
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,7 +77,7 @@ def time_series(
         series = np.asarray(fluxes[variable])[row][shown]
         colour = COLOURS[index % len(COLOURS)]
         axes.plot(dates[shown], series, color=colour, linewidth=1.3, label=name)
-    axes.set(title=site_name, ylabel=_axis(variable, VARIABLES[variable].units))
+    axes.set(title=site_name, ylabel=_axis(variable, PREDICTABLE[variable].units))
     axes.margins(x=0)
     figure.legend(loc="outside lower center", ncols=6, frameon=False)
     return _save(figure, path)
@@ -103,7 +103,7 @@ def scatter(
     arms = {name: fluxes[variable] for name, fluxes in predictions.items() if variable in fluxes}
     if not arms or not days.any():
         raise ValueError(f"nothing to draw: {variable} has no prediction or no observed day")
-    units = VARIABLES[variable].units
+    units = PREDICTABLE[variable].units
     figure = _figure(1.6 + 3.1 * len(arms), 3.9, layout="compressed")
     panels = figure.subplots(1, len(arms), sharex=True, sharey=True, squeeze=False)[0]
     pairs = [_finite_pairs(observed, predicted, days) for predicted in arms.values()]

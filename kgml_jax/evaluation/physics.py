@@ -7,7 +7,7 @@ import xarray as xr
 
 from kgml_jax.evaluation.metrics import pearson_r
 from kgml_jax.evaluation.scores import Predictions
-from kgml_jax.sites import VARIABLES, Sites
+from kgml_jax.sites import PREDICTABLE, Sites
 
 NON_NEGATIVE = ("GPP", "Ra", "Rh")
 """Fluxes that are never below zero."""
@@ -83,7 +83,7 @@ def drift(
         attributes = checks[name].attrs
         text = f"change of {attributes['long_name']}"
         result[f"{name}_change"].attrs = {**attributes, "long_name": text}
-    variables = [name for name in VARIABLES if name in start]
+    variables = [name for name in PREDICTABLE if name in start]
     days = np.asarray(selection) & np.asarray(sites.site.valid)
     values = [_correlations(fluxes, start, variables, days) for fluxes in moved.values()]
     shape = (len(moved), len(sites), len(variables))

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from kgml_jax.evaluation.metrics import METRICS, MINIMUM_DAYS
-from kgml_jax.sites import VARIABLES, Sites
+from kgml_jax.sites import PREDICTABLE, Sites
 
 Predictions = Mapping[str, Mapping[str, np.ndarray]]
 """Predicted fluxes `predictions[strategy][variable]`, each of shape `(site, time)`."""
@@ -18,7 +18,7 @@ COUNTS = ("n_observed", "n_not_finite")
 def scored_variables(predictions: Predictions, sites: Sites) -> tuple[str, ...]:
     """Returns the variables that the sites observe and some strategy predicts."""
     predicted = {name for fluxes in predictions.values() for name in fluxes}
-    return tuple(name for name in VARIABLES if name in sites.site.targets and name in predicted)
+    return tuple(name for name in PREDICTABLE if name in sites.site.targets and name in predicted)
 
 
 def score(
@@ -31,7 +31,7 @@ def score(
 
     Args:
       predictions: `predictions[strategy][variable]`, each `(site, time)`, in the units of
-        `VARIABLES`. What is predicted on days without observation has no effect.
+        `PREDICTABLE`. What is predicted on days without observation has no effect.
       sites: the sites, in the same order.
       selection: bool `(site, time)`, the days to score, such as the test days of a split.
       metrics: names out of `METRICS`; `COUNTS` are always added.
@@ -122,7 +122,7 @@ def _dataset(
     dimension: str,
     variables: Sequence[str],
 ) -> xr.Dataset:
-    targets = [VARIABLES[name].units for name in variables]
+    targets = [PREDICTABLE[name].units for name in variables]
     dims = ("strategy", dimension, "variable")
     data = {
         name: (dims, block, _attributes(name, targets))
