@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kgml_jax.process.drivers import Attributes, Forcing
+from kgml_jax.process.radiation import saturation_pressure
 from kgml_jax.records import Field, quantities
 from kgml_jax.sites import TRAIN, Site, Sites
 
@@ -40,12 +41,29 @@ def _season_angle(site: Site) -> Field:
     return 2 * jnp.pi * (site.forcing.day_of_year + southern) / DAYS_PER_YEAR
 
 
+def _silt(site: Site) -> Field:
+    silt = 1.0 - site.attributes.sand - site.attributes.clay
+    return jnp.broadcast_to(silt, site.forcing.day_of_year.shape)
+
+
+CROP_TYPES = np.array([1.0, 5.0, 0.0, 0.0])  # of corn, soybean, wheat; the last is no crop (-1)
+
 _DERIVED: dict[str, Callable[[Site], Field]] = {
     "season_sine": lambda site: jnp.sin(_season_angle(site)),
     "season_cosine": lambda site: jnp.cos(_season_angle(site)),
     "corn": lambda site: jnp.where(site.forcing.crop == 0, site.forcing.occupied, 0.0),
     "soybean": lambda site: jnp.where(site.forcing.crop == 1, site.forcing.occupied, 0.0),
     "logarithmic_precipitation": lambda site: jnp.log1p(site.forcing.precipitation),
+    "air_temperature_range": lambda site: (
+        site.forcing.air_temperature_max - site.forcing.air_temperature_min
+    ),
+    "vapour_pressure": lambda site: (
+        saturation_pressure(site.forcing.air_temperature_mean)
+        - site.forcing.vapour_pressure_deficit
+    ),
+    "crop_type": lambda site: jnp.asarray(CROP_TYPES)[site.forcing.crop],
+    "year": lambda site: site.calendar.year.astype(jnp.result_type(float)),
+    "silt": _silt,
 }
 
 WEATHER = (
@@ -78,7 +96,36 @@ DEFAULT_INPUTS = (*DYNAMIC_INPUTS, "latitude", "mean_annual_temperature", *SOIL)
 LEGACY_INPUTS = (*DEFAULT_INPUTS, "prescribed_gpp")
 """KGML-ag's choice, GPP as an input; tower GPP there leaks NEE + Reco into the inputs."""
 
-INPUT_SETS = {"default": DEFAULT_INPUTS, "dynamic": DYNAMIC_INPUTS, "legacy": LEGACY_INPUTS}
+KGML_AG_INPUTS = (
+    "shortwave_radiation",
+    "air_temperature_max",
+    "air_temperature_range",
+    "vapour_pressure",
+    "vapour_pressure_deficit",
+    "wind_speed",
+    "precipitation",
+    "crop_type",
+    "prescribed_gpp",
+    "year",
+    "bulk_density",
+    "sand",
+    "silt",
+    "field_capacity",
+    "wilting_point",
+    "saturated_conductivity",
+    "soil_organic_carbon",
+    "ph",
+    "cation_exchange_capacity",
+)
+"""The 19 inputs of KGML-ag-Carbon in its order; its largest daily vapour pressure and the range of
+it are represented by the daily mean and the deficit."""
+
+INPUT_SETS = {
+    "default": DEFAULT_INPUTS,
+    "dynamic": DYNAMIC_INPUTS,
+    "legacy": LEGACY_INPUTS,
+    "kgml-ag": KGML_AG_INPUTS,
+}
 """Choices of inputs by name."""
 
 

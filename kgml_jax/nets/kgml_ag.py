@@ -1,8 +1,9 @@
 """KGML-ag-Carbon: a recurrent basis with one recurrent head for every carbon flux."""
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,11 @@ from kgml_jax.nets.recurrent import GRU, Backward
 
 GppSource = Literal["predicted", "input"]
 Balance = Literal["hard", "soft"]
+Link = Literal["softplus", "linear"]
+State = Mapping[str, jax.Array]
+"""Hidden states of every recurrent layer after a day, (layers, hidden) by name."""
+Residue = Callable[[Mapping[str, jax.Array]], jax.Array]
+"""The residue channel (time,) that follows from the outputs found before Rh."""
 
 _PUBLISHED = {
     "features": 19,
@@ -23,6 +29,7 @@ _PUBLISHED = {
     "nee_layers": 1,
     "gpp": "input",
     "balance": "soft",
+    "link": "linear",
     "residue_channel": True,
     "yield_head": True,
 }
@@ -50,9 +57,8 @@ class KGMLAg(nnx.Module):
     """The network of KGML-ag-Carbon (Liu et al. 2024, Nat. Commun. 15:357) for one site.
 
     A basis of gated recurrent units reads the inputs; each flux has its own recurrent units on the
-    basis and the inputs. GPP, Ra, Rh and yield pass a softplus and are non-negative by
-    construction; NEE is linear. Every head is scaled and shifted by the calibration head before
-    its softplus.
+    basis and the inputs. With a softplus GPP, Ra, Rh and yield are non-negative by construction;
+    NEE is linear. Every head is scaled and shifted by the calibration head before its link.
 
     Args:
       features: inputs a day.
@@ -63,13 +69,14 @@ class KGMLAg(nnx.Module):
       gpp: `"predicted"` by a head of its own, or an `"input"` among the features.
       balance: `"soft"` predicts NEE from the other fluxes and the inputs; `"hard"` leaves it to
         the caller as Ra + Rh - GPP.
+      link: `"softplus"`, or `"linear"` as published: every output is a standard score.
       residue_channel: whether Rh also reads the annual crop residue.
       yield_head: whether the annual crop yield is predicted.
       backward: derivative of the recurrences, see `recurrent.gru`.
       rngs: stream `params` draws the weights.
 
     Raises:
-      ValueError: for an unknown `gpp` or `balance`.
+      ValueError: for an unknown `gpp`, `balance` or `link`.
     """
 
     def __init__(
@@ -85,13 +92,16 @@ class KGMLAg(nnx.Module):
         dropout: float = 0.2,
         gpp: GppSource = "predicted",
         balance: Balance = "hard",
+        link: Link = "softplus",
         residue_channel: bool = False,
         yield_head: bool = False,
         backward: Backward = "fused",
         rngs: nnx.Rngs,
     ):
-        if gpp not in ("predicted", "input") or balance not in ("hard", "soft"):
-            raise ValueError(f"no network with gpp={gpp!r} and balance={balance!r}")
+        for choice, known in ((gpp, GppSource), (balance, Balance), (link, Link)):
+            if choice not in get_args(known):
+                raise ValueError(f"{choice!r}; expected one of {', '.join(get_args(known))}")
+        self.rectified = link == "softplus"
         self.output_names = output_names(gpp, balance, yield_head)
         self.dropout = dropout
         self.residue_channel = residue_channel
@@ -119,56 +129,76 @@ class KGMLAg(nnx.Module):
         inputs: jax.Array,
         key: jax.Array | None = None,
         *,
-        residue: jax.Array | None = None,
+        residue: Residue | None = None,
         year_index: jax.Array | None = None,
         years: int = 0,
-    ) -> dict[str, jax.Array]:
+        initial: State | None = None,
+        last: jax.Array | int = -1,
+    ) -> tuple[dict[str, jax.Array], State]:
         """Predicts the fluxes of one site.
 
         Args:
           inputs: standardised drivers and attributes, (time, features).
           key: of the dropout mask; without it nothing is dropped.
-          residue: standardised annual crop residue on the days it enters the soil, (time,); needed
-            with `residue_channel`.
+          residue: makes the residue channel from the outputs found before Rh (GPP, Ra, yield);
+            needed with `residue_channel`.
           year_index: year of each day counted from 0, int (time,); needed with `yield_head`.
           years: number of years, static; needed with `yield_head`.
+          initial: state before the first day; by default zero.
+          last: day after which the state is returned.
 
         Returns:
           For each of `output_names` its series (time,), for `"yield"` one value a year (years,),
-          in standard deviations of the target.
+          in standard deviations of the target; and the state after day `last`.
         """
         inputs = self.calibration.inputs(inputs)
-        basis = drop(self.gru_basis(inputs), self.dropout, key)
+        run = partial(self._recur, initial or {}, last)
+        states, kept = run("gru_basis", inputs)
+        carried = {"gru_basis": kept}
+        basis = drop(states, self.dropout, key)
         joined = jnp.concatenate([basis, inputs], axis=1)
-        fluxes = {}
-        if "GPP" in self.output_names:
-            fluxes["GPP"] = jax.nn.softplus(self._head("GPP", joined))
-        fluxes["Ra"] = jax.nn.softplus(self._head("Ra", joined))
-        if self.residue_channel:
-            joined = jnp.concatenate([_column(residue, "residue"), joined], axis=1)
-        fluxes["Rh"] = jax.nn.softplus(self._head("Rh", joined))
-        if "NEE" in self.output_names:
-            balance = jnp.concatenate([jnp.stack([*fluxes.values()], axis=1), inputs], axis=1)
-            fluxes["NEE"] = self._head("NEE", balance)
+        fluxes: dict[str, jax.Array] = {}
+
+        def head(name: str, sequence: jax.Array) -> None:
+            states, carried[f"gru_{name.lower()}"] = run(f"gru_{name.lower()}", sequence)
+            raw = self._calibrated(name, getattr(self, f"to_{name.lower()}")(states)[:, 0])
+            fluxes[name] = raw if name == "NEE" else self._linked(raw)
+
+        for name in ("GPP", "Ra"):
+            if name in self.output_names:
+                head(name, joined)
         if "yield" in self.output_names:
             fluxes["yield"] = self._yield(basis, year_index, years)
-        return fluxes
+        if self.residue_channel:
+            if residue is None:
+                raise ValueError("the network has a residue channel: pass `residue`")
+            joined = jnp.concatenate([residue(fluxes)[:, None], joined], axis=1)
+        head("Rh", joined)
+        if "NEE" in self.output_names:
+            known = [fluxes[name] for name in ("GPP", "Ra", "Rh") if name in fluxes]
+            head("NEE", jnp.concatenate([jnp.stack(known, axis=1), inputs], axis=1))
+        return fluxes, carried
 
     def attention_weights(self, basis: jax.Array, year_index: jax.Array, years: int) -> jax.Array:
         """Returns the share of each day in the yield of each year, (years, time)."""
         return yearly_attention(jnp.tanh(self.attention(basis)[:, 0]), year_index, years)
 
-    def _head(self, name: str, sequence: jax.Array) -> jax.Array:
-        states = getattr(self, f"gru_{name.lower()}")(sequence)
-        value = getattr(self, f"to_{name.lower()}")(states)[:, 0]
+    def _recur(
+        self, initial: State, last: jax.Array | int, name: str, sequence: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        return getattr(self, name)(sequence, initial.get(name), last)
+
+    def _linked(self, value: jax.Array) -> jax.Array:
+        return jax.nn.softplus(value) if self.rectified else value
+
+    def _calibrated(self, name: str, value: jax.Array) -> jax.Array:
         return self.calibration.output(self.output_names.index(name), value)
 
     def _yield(self, basis: jax.Array, year_index: jax.Array | None, years: int) -> jax.Array:
         if year_index is None or years < 1:
             raise ValueError("the yield head needs year_index and years")
         season = self.attention_weights(basis, year_index, years) @ basis
-        value = self.to_yield(season)[:, 0]
-        return jax.nn.softplus(self.calibration.output(self.output_names.index("yield"), value))
+        return self._linked(self._calibrated("yield", self.to_yield(season)[:, 0]))
 
 
 def drop(values: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
@@ -180,9 +210,3 @@ def drop(values: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
         return values
     kept = jax.random.bernoulli(key, 1.0 - rate, values.shape)
     return jnp.where(kept, values / (1.0 - rate), 0.0)
-
-
-def _column(values: jax.Array | None, name: str) -> jax.Array:
-    if values is None:
-        raise ValueError(f"the network has a {name} channel: pass `{name}`")
-    return values[:, None]

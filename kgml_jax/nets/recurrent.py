@@ -157,10 +157,9 @@ class GRULayer(nnx.Module):
         self.b_ih = uniform(3 * hidden)
         self.b_hh = uniform(3 * hidden)
 
-    def __call__(self, inputs: jax.Array) -> jax.Array:
-        """Returns the hidden states (time, hidden) from a zero state; `inputs` (time, features)."""
+    def __call__(self, inputs: jax.Array, initial: jax.Array) -> jax.Array:
+        """Returns the hidden states (time, hidden); `inputs` (time, features)."""
         weights = {name: getattr(self, name)[...] for name in ("w_ih", "w_hh", "b_ih", "b_hh")}
-        initial = jnp.zeros_like(inputs, shape=(self.hidden,))
         return gru(weights, inputs, initial, backward=self.backward)
 
 
@@ -185,13 +184,30 @@ class GRU(nnx.Module):
         backward: Backward = "fused",
     ):
         self.layers = layers
+        self.hidden = hidden
         for layer in range(layers):
             width = in_features if layer == 0 else hidden
             own = GRULayer(width, hidden, rngs=rngs, backward=backward)
             setattr(self, f"layer_{layer}", own)
 
-    def __call__(self, inputs: jax.Array) -> jax.Array:
-        """Returns the top layer's states (time, hidden) for `inputs` (time, in_features)."""
+    def __call__(
+        self, inputs: jax.Array, initial: jax.Array | None = None, last: jax.Array | int = -1
+    ) -> tuple[jax.Array, jax.Array]:
+        """Runs all layers over one sequence.
+
+        Args:
+          inputs: (time, in_features).
+          initial: states of the layers before the first day, (layers, hidden); by default zero.
+          last: day after which the states are returned.
+
+        Returns:
+          The top layer's states (time, hidden), and all layers' states after day `last`
+          (layers, hidden).
+        """
+        if initial is None:
+            initial = jnp.zeros_like(inputs, shape=(self.layers, self.hidden))
+        kept = []
         for layer in range(self.layers):
-            inputs = getattr(self, f"layer_{layer}")(inputs)
-        return inputs
+            inputs = getattr(self, f"layer_{layer}")(inputs, initial[layer])
+            kept.append(inputs[last])
+        return inputs, jnp.stack(kept)

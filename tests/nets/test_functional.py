@@ -111,7 +111,7 @@ def test_sites_with_their_own_weights_agree_with_a_loop(draw_weights):
 def test_every_weight_has_a_finite_gradient(draw_weights):
     weights = draw_weights(NETWORK)
     inputs = jnp.sin(jnp.arange(120.0)).reshape(30, 4)
-    total = lambda weights: sum(map(jnp.sum, NETWORK.apply(weights, inputs).values()))
+    total = lambda weights: sum(map(jnp.sum, NETWORK.apply(weights, inputs)[0].values()))
     gradient = jax.jit(jax.grad(total))(weights)
     for leaf in jax.tree.leaves(gradient):
         assert np.all(np.isfinite(leaf))

@@ -17,6 +17,11 @@ YEARS = {"year_index": jnp.arange(DAYS) // 20, "years": 3}
 
 @partial(jax.jit, static_argnums=0, static_argnames="years")
 def apply(network, *args, **options):
+    return network.apply(*args, **options)[0]
+
+
+@partial(jax.jit, static_argnums=0)
+def advance(network, *args, **options):
     return network.apply(*args, **options)
 
 
@@ -48,13 +53,15 @@ def test_outputs_are_those_named(gpp, balance, yield_head):
     options = {"gpp": gpp, "balance": balance, "yield_head": yield_head}
     network = Network.of(KGMLAg, **SMALL, **options)
     weights = jax.eval_shape(network.init, jax.random.key(0))
-    outputs = jax.eval_shape(partial(network.apply, **YEARS), weights, jnp.ones((DAYS, FEATURES)))
+    predict = partial(network.apply, **YEARS)
+    outputs, state = jax.eval_shape(predict, weights, jnp.ones((DAYS, FEATURES)))
     names = output_names(**options)
     expected = {name: (3,) if name == "yield" else (DAYS,) for name in names}
     assert {name: series.shape for name, series in outputs.items()} == expected
     assert weights["calibration"]["output_scale"].shape == (len(names),)
     assert ("gru_gpp" in weights) == (gpp == "predicted")
     assert ("gru_nee" in weights) == (balance == "soft")
+    assert set(state) == {name for name in weights if name.startswith("gru_")}
 
 
 def test_calibration_head_starts_neutral():
@@ -113,9 +120,12 @@ def test_a_day_does_not_depend_on_later_days(build, inputs):
 
 def test_residue_reaches_heterotrophic_respiration_only_from_its_day(build, inputs):
     network, weights = build(residue_channel=True)
-    nothing = jnp.zeros(DAYS)
-    bare = apply(network, weights, inputs, residue=nothing)
-    fed = apply(network, weights, inputs, residue=nothing.at[30].set(2.0))
+    fed_on_day_30 = lambda amount: (
+        lambda weights: network.apply(weights, inputs, residue=lambda known: amount)[0]
+    )
+    bare, fed = (
+        jax.jit(fed_on_day_30(jnp.zeros(DAYS).at[30].set(amount)))(weights) for amount in (0.0, 2.0)
+    )
     for name in ("GPP", "Ra"):
         np.testing.assert_array_equal(bare[name], fed[name])
     np.testing.assert_array_equal(bare["Rh"][:30], fed["Rh"][:30])
@@ -166,9 +176,28 @@ def test_yield_depends_on_the_days_of_its_own_year(key):
     np.testing.assert_array_equal(influence[~own], 0.0)
 
 
-@pytest.mark.parametrize("wrong", [{"gpp": "measured"}, {"balance": "firm"}])
+def test_a_record_in_two_parts_is_the_record_when_the_state_is_carried(build, inputs):
+    network, weights = build(balance="soft")
+    whole = apply(network, weights, inputs)
+    # The first part looks past its end, as a common year does in a window of 366 days.
+    first, state = advance(network, weights, inputs[:26], last=24)
+    second, _ = advance(network, weights, inputs[25:], initial=state)
+    for name, series in whole.items():
+        parts = np.concatenate([first[name][:25], second[name]])
+        np.testing.assert_allclose(parts, series, rtol=1e-5, atol=1e-6)
+    forgotten = apply(network, weights, inputs[25:])
+    assert np.any(np.abs(forgotten["Ra"] - whole["Ra"][25:]) > 1e-3)
+
+
+def test_linear_outputs_may_have_either_sign(build, inputs):
+    network, weights = build(scale=3.0, balance="soft", link="linear")
+    outputs = apply(network, weights, 10 * inputs)
+    assert all(np.any(series < 0) for series in outputs.values())
+
+
+@pytest.mark.parametrize("wrong", [{"gpp": "measured"}, {"balance": "firm"}, {"link": "exp"}])
 def test_unknown_structure_is_refused(wrong):
-    with pytest.raises(ValueError, match="no network with"):
+    with pytest.raises(ValueError, match="expected one of"):
         KGMLAg(**SMALL, **wrong, rngs=nnx.Rngs(0))
 
 

@@ -132,7 +132,7 @@ def test_layers_are_stacked_and_start_from_zero(key):
     states = inputs
     for layer in ("layer_0", "layer_1"):
         states = reference(weights[layer], states, np.zeros(HIDDEN))
-    assert_same(network.apply(weights, inputs), states, rtol=1e-6)  # weights drawn in float32
+    assert_same(network.apply(weights, inputs)[0], states, rtol=1e-6)  # weights drawn in float32
 
 
 def test_weights_start_uniform_in_the_range_of_pytorch():
