@@ -125,7 +125,7 @@ class RecurrentModel:
         """
         index = site.calendar.year_index - site.calendar.year_index[0]
         years = -(-index.shape[0] // 365) + 1
-        raw, state = self.network.apply(
+        raw, kept = self.network.apply(
             weights,
             standardise(self.scaling, site),
             key=key,
@@ -138,7 +138,7 @@ class RecurrentModel:
         fluxes = self._physical(raw, site)
         if self.yield_head:
             fluxes["yield"] = self._scaled("yield", raw["yield"])[index]
-        return fluxes, state
+        return fluxes, kept
 
     def _physical(self, raw: Mapping[str, Field], site: Site) -> dict[str, Field]:
         respiration = {name: self._scaled(name, raw[name]) for name in ("Ra", "Rh")}

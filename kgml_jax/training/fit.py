@@ -183,7 +183,7 @@ class Descent:
         loss, gradient = jax.value_and_grad(self.loss)(
             fit.parameters, weights, windows, dropout_key
         )
-        healthy = fit.healthy & _finite((loss, gradient))
+        healthy = fit.healthy & finite((loss, gradient))
         go = healthy & (fit.step < self.settings.steps)
         updates, optimiser = self._optimiser().update(gradient, fit.optimiser, fit.parameters)
         factor = -fit.rate * self._schedule(fit.step)
@@ -232,12 +232,7 @@ class Descent:
         return windows
 
     def _optimiser(self) -> optax.GradientTransformation:
-        settings = self.settings
-        return optax.chain(
-            optax.clip_by_global_norm(settings.clip_norm),
-            optax.scale_by_adam(),
-            optax.add_decayed_weights(settings.weight_decay),
-        )
+        return clipped_adam(self.settings.clip_norm, self.settings.weight_decay)
 
     def _schedule(self, step: Field) -> Field:
         settings = self.settings
@@ -250,5 +245,15 @@ class Descent:
         return jnp.ones_like(step, dtype=jnp.result_type(float))
 
 
-def _finite(tree: Any) -> Field:
+def clipped_adam(clip_norm: float, weight_decay: float = 0.0) -> optax.GradientTransformation:
+    """Returns Adam without a rate, on gradients of at most `clip_norm`, with decoupled decay."""
+    return optax.chain(
+        optax.clip_by_global_norm(clip_norm),
+        optax.scale_by_adam(),
+        optax.add_decayed_weights(weight_decay),
+    )
+
+
+def finite(tree: Any) -> Field:
+    """Returns whether every number of a pytree is finite."""
     return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]).all()

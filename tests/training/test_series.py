@@ -1,0 +1,162 @@
+"""Training along series, on a small KGML-ag network."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toys
+
+from kgml_jax.adaptation import flatten
+from kgml_jax.models.features import fit_scaling
+from kgml_jax.models.recurrent import RecurrentModel
+from kgml_jax.objectives.compose import BehaviourTerm, Total
+from kgml_jax.objectives.knowledge import MonotoneResponse
+from kgml_jax.objectives.pacing import SelfPaced
+from kgml_jax.objectives.responses import Probe
+from kgml_jax.sites import TRAIN, VALIDATION
+from kgml_jax.training.series import Course, SeriesDescent, make_series
+
+COURSE = Course(
+    objective=toys.OBJECTIVE,
+    rates=(("gru_gpp/*", 0.0), ("*", 1e-2)),
+    epochs=4,
+    patience=2,
+    batch=2,
+    spin_up_years=1,
+)
+
+
+@pytest.fixture(scope="module")
+def table():
+    return toys.sites(count=4, years=4)
+
+
+@pytest.fixture(scope="module")
+def series(table):
+    return make_series(table, toys.roles(table), TRAIN, VALIDATION)
+
+
+@pytest.fixture(scope="module")
+def model(table):
+    names = ("air_temperature_mean", "shortwave_radiation", "occupied", "soil_organic_carbon")
+    scaling = fit_scaling(names, table, toys.roles(table))
+    return RecurrentModel(scaling, hidden=4, basis_layers=1, rh_layers=1, dropout=0.0)
+
+
+def started(model, course, series):
+    descent = SeriesDescent(model, course)
+    weights = model.init(jax.random.key(0))
+    return descent, weights, jax.jit(descent.init)(weights, series, jax.random.key(1))
+
+
+def test_years_are_whole_and_every_day_is_scored_once(table, series):
+    roles = toys.roles(table)
+    assert series.days[0].tolist() == [365, 365, 365, 366]
+    for masks, role in ((series.windows.mask, TRAIN), (series.held_out, VALIDATION)):
+        for name, mask in masks.items():
+            expected = (np.asarray(table.site.mask[name]) & (roles == role)).sum(axis=1)
+            np.testing.assert_array_equal(mask.sum(axis=(1, 2)), expected)
+    assert not series.windows.valid[:, 0, 365].any()  # the day after a common year
+
+
+def test_a_shorter_record_ends_with_years_that_do_not_count(table):
+    valid = np.asarray(table.site.valid).copy()
+    valid[0, 3 * 365 :] = False
+    short = dataclasses.replace(table, site=dataclasses.replace(table.site, valid=valid))
+    roles = np.where(valid, np.where(np.arange(valid.shape[1]) < 730, TRAIN, VALIDATION), 0)
+    series = make_series(short, roles, TRAIN, VALIDATION)
+    for masks in (series.windows.mask, series.held_out):
+        assert not any(mask[0, 3].any() for mask in masks.values())
+        assert any(mask[1].any() for mask in masks.values())
+
+
+def test_a_split_without_validation_is_refused(table):
+    with pytest.raises(ValueError, match="no validation day"):
+        make_series(table, np.full(table.site.valid.shape, TRAIN), TRAIN, VALIDATION)
+
+
+def test_the_state_carried_along_gives_the_prediction_of_the_whole_record(model, table, series):
+    weights = model.init(jax.random.key(2))
+    whole = jax.jit(model.predict)(weights, table.one(table.names[0]))
+    one = jax.tree.map(lambda leaf: leaf[0], series)
+    advance = jax.jit(model.advance)
+    state, parts = None, []
+    for place, days in enumerate(one.days):
+        year = jax.tree.map(lambda leaf, place=place: leaf[place], one.windows)
+        fluxes, state = advance(weights, year, state, last=days - 1)
+        parts.append(fluxes["NEE"][:days])
+    np.testing.assert_allclose(np.concatenate(parts), whole["NEE"], rtol=1e-4, atol=1e-5)
+
+
+def test_epochs_lower_the_error_and_leave_frozen_weights_alone(model, series):
+    descent, weights, fit = started(model, COURSE, series)
+    epoch = jax.jit(descent.epoch)
+    first = fit
+    while fit.active:
+        fit = epoch(weights, fit, series)
+    assert fit.best_error < 0.8 * first.best_error
+    assert int(fit.epoch) <= COURSE.epochs
+    before, after = flatten(weights), flatten(fit.best)
+    for path in before:
+        moved = np.any(np.asarray(before[path]) != np.asarray(after[path]))
+        assert moved == (not path.startswith("gru_gpp/")), path
+
+
+def test_the_same_key_gives_the_same_weights(model, series):
+    outcomes = []
+    for _ in range(2):
+        descent, weights, fit = started(model, COURSE, series)
+        outcomes.append(jax.jit(descent.epoch)(weights, fit, series).parameters)
+    jax.tree.map(np.testing.assert_array_equal, *outcomes)
+
+
+def test_what_is_not_finite_stops_the_fit_and_moves_nothing(model, series):
+    broken = dataclasses.replace(
+        series.windows,
+        forcing=dataclasses.replace(
+            series.windows.forcing,
+            shortwave_radiation=np.full_like(series.windows.forcing.shortwave_radiation, np.nan),
+        ),
+    )
+    descent, weights, fit = started(model, COURSE, series)
+    fit = jax.jit(descent.epoch)(weights, fit, dataclasses.replace(series, windows=broken))
+    assert not fit.healthy
+    assert not fit.active
+    jax.tree.map(np.testing.assert_array_equal, fit.best, weights)
+
+
+def test_a_demand_on_the_behaviour_a_pace_and_a_hold_enter_the_loss(model, series):
+    carbon = Probe("soil_organic_carbon", "set", (5.0, 40.0))
+    falls = BehaviourTerm("falls", MonotoneResponse(carbon, "Rh", sign=-1.0), weight=1e3)
+    rises = BehaviourTerm("rises", MonotoneResponse(carbon, "Rh"), weight=1e3)
+    losses = {}
+    for name, change in {
+        "plain": {},
+        "falls": {"objective": Total(toys.OBJECTIVE.terms, (falls,))},
+        "rises": {"objective": Total(toys.OBJECTIVE.terms, (rises,))},
+        "paced": {"pacing": SelfPaced(threshold=1e-6)},
+    }.items():
+        course = dataclasses.replace(COURSE, rates=(), probed=1, **change)
+        descent, weights, fit = started(model, course, series)
+        losses[name] = float(jax.jit(descent.epoch)(weights, fit, series).training_loss)
+    assert losses["paced"] == 0.0
+    # A fresh network responds to carbon one way or the other, not both.
+    assert sorted(np.isclose([losses["falls"], losses["rises"]], losses["plain"])) == [False, True]
+
+
+def test_a_hold_keeps_the_weights_near_the_start(model, series):
+    apart = []
+    for hold in (0.0, 10.0):
+        descent, weights, fit = started(model, dataclasses.replace(COURSE, hold=hold), series)
+        moved = jax.jit(descent.epoch)(weights, fit, series).parameters
+        squares = jax.tree.map(lambda a, b: float(jnp.sum((a - b) ** 2)), moved, weights)
+        apart.append(sum(jax.tree.leaves(squares)))
+    assert apart[1] < 0.5 * apart[0]
+
+
+def test_a_pattern_that_matches_nothing_is_refused(model):
+    weights = jax.eval_shape(model.init, jax.random.key(0))
+    with pytest.raises(ValueError, match="no weight matches 'gru_rain"):
+        dataclasses.replace(COURSE, rates=(("gru_rain/*", 1.0),)).check(weights)
