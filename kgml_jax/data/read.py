@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
-from kgml_jax.data import attributes, days, fluxnet, generic, quality
+from kgml_jax.data import attributes, days, fluxnet, generic, kgml_sav, quality
 from kgml_jax.data.schema import (
     DEFAULT_OPTIONS,
     DataError,
@@ -17,6 +17,9 @@ from kgml_jax.data.schema import (
 )
 from kgml_jax.data.schema import ReadOptions as ReadOptions
 
+SUFFIXES = (*generic.SUFFIXES, *kgml_sav.SUFFIXES)
+"""Endings of the files that are no FLUXNET files."""
+
 
 def read(
     path: str | Path,
@@ -26,8 +29,8 @@ def read(
     """Reads every site under a path.
 
     Args:
-      path: a FLUXNET daily csv or zip, a netCDF, Zarr or CSV file in the schema, or a folder of
-        them (sub-folders are not searched).
+      path: a FLUXNET daily csv or zip, a netCDF, Zarr or CSV file in the schema, a `.sav` file of
+        KGML-ag, or a folder of them (sub-folders are not searched).
       metadata: a table of site metadata; None looks for `sites.csv` beside the data.
       options: thresholds, gap limits and choices.
 
@@ -79,8 +82,8 @@ def _files(path: Path) -> tuple[list[Path], list[Note]]:
         if fluxnet.site_of(path.name) != path.name and not fluxnet.is_daily(path.name):
             expected = "a name with _DD_, like FLX_US-Ne3_FLUXNET2015_SUBSET_DD_2001-2013_1-4.csv"
             raise DataError("is not a daily FLUXNET file", file=path, expected=expected)
-        if not (fluxnet.is_daily(path.name) or path.name.endswith(generic.SUFFIXES)):
-            expected = f"a FLUXNET daily csv or zip, or {', '.join(generic.SUFFIXES)}"
+        if not (fluxnet.is_daily(path.name) or path.name.endswith(SUFFIXES)):
+            expected = f"a FLUXNET daily csv or zip, or {', '.join(SUFFIXES)}"
             raise DataError("cannot be read: unknown kind of file", file=path, expected=expected)
         return [path], []
     inside = sorted(path.iterdir())
@@ -88,15 +91,14 @@ def _files(path: Path) -> tuple[list[Path], list[Note]]:
     others = [
         file
         for file in inside
-        if file.name.endswith(generic.SUFFIXES)
-        and file not in towers
-        and file.name != attributes.FILE_NAME
+        if file.name.endswith(SUFFIXES) and file not in towers and file.name != attributes.FILE_NAME
     ]
     if not towers and not others:
         raise DataError(
             "the folder holds no file of daily data",
             found=f"{path}: {listed([file.name for file in inside]) or 'nothing'}",
-            expected="FLX_*_DD_*.csv or .zip, *.nc, *.zarr or *.csv (sub-folders are not searched)",
+            expected="FLX_*_DD_*.csv or .zip, *.nc, *.zarr, *.csv or *.sav "
+            "(sub-folders are not searched)",
         )
     if not towers:
         return others, []
@@ -112,8 +114,7 @@ def _load(
     errors: list[DataError] = []
     for file in files:
         try:
-            tower = fluxnet.is_daily(file.name)
-            loaded = fluxnet.load(file, options) if tower else generic.load(file)
+            loaded = _pieces(file, options)
         except DataError as error:
             errors.append(error)
             continue
@@ -123,6 +124,12 @@ def _load(
     for site in {error.site for error in errors if error.site}:
         pieces.pop(site, None)
     return pieces, errors
+
+
+def _pieces(file: Path, options: ReadOptions) -> list[Piece]:
+    if fluxnet.is_daily(file.name):
+        return fluxnet.load(file, options)
+    return kgml_sav.load(file) if file.name.endswith(kgml_sav.SUFFIXES) else generic.load(file)
 
 
 def _site(

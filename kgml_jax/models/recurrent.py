@@ -22,7 +22,7 @@ PAPER, PUBLIC_CODE = (
 """Arguments of `RecurrentModel` for the networks of Liu et al. (2024); inputs `KGML_AG_INPUTS`."""
 
 RESIDUE_SCALE = 500.0  # g C m-2; brings the annual residue near 1, which the paper standardises
-RESIDUE_DAYS = (300, 301)  # d; days of the year on which the residue enters the soil
+RESIDUE_DAYS = (299, 300)  # d; days of the year on which the residue enters, as in the public code
 UNOBSERVED_SCALE = Scale("unobserved", 0.0, 2.0)
 
 
