@@ -16,6 +16,7 @@ from real_plan import Plan, management
 from real_sites import BUSHELS_PER_ACRE, CORN, SOYBEAN
 
 from kgml_jax.data import attributes, estimates, quality, tables
+from kgml_jax.data.estimates import saturation_pressure
 from kgml_jax.data.fluxnet import latent_heat
 from kgml_jax.data.read import read
 from kgml_jax.data.schema import DEFAULT_OPTIONS, DataError, Note
@@ -220,7 +221,7 @@ def champaign_weather(
     top = estimates.extraterrestrial_radiation(latitude, of_year) * 1e6 / SECONDS_PER_DAY
     radiation = 0.16 * np.sqrt(np.maximum(warmest - coldest, 0.0)) * top
     # In hPa: mean saturation less saturation at the minimum.
-    deficit = 5.0 * np.maximum(_saturation(warmest) - _saturation(coldest), 0.0)
+    deficit = 5.0 * np.maximum(saturation_pressure(warmest) - saturation_pressure(coldest), 0.0)
     measured = np.where(tower["n_hours"] > 0, tower["sw_in_est_W_m2"], np.nan)
     joined["sw_in_W_m2"] = _completed(measured, radiation)
     joined["vpd_hPa"] = _completed(tower["vpd_hPa"], deficit)
@@ -228,11 +229,6 @@ def champaign_weather(
     wind = np.array([np.nanmean(tower["ws_m_s"][month == one]) for one in range(12)])
     joined["ws_m_s"] = np.where(np.isfinite(tower["ws_m_s"]), tower["ws_m_s"], wind[month])
     return joined, int(np.isnan(measured).sum())
-
-
-def _saturation(temperature: np.ndarray) -> np.ndarray:
-    """Saturation vapour pressure, kPa (FAO-56, eq. 11)."""
-    return 0.6108 * np.exp(17.27 * temperature / (temperature + 237.3))
 
 
 def _completed(measured: np.ndarray, estimate: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 
 from kgml_jax import integrate
 from kgml_jax.bijections import constrain_offsets
+from kgml_jax.data.estimates import saturation_pressure
 from kgml_jax.process import ecosystem, layers, organic_matter, soil_water
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.process.ecosystem import Params, State
@@ -77,7 +78,9 @@ def warmer(degrees: float, same_humidity: bool) -> Change:
     def change(field: Forcing) -> Forcing:
         names = ("air_temperature_mean", "air_temperature_max", "air_temperature_min")
         warm = {name: getattr(field, name) + degrees for name in names}
-        growth = _saturation(warm[names[0]]) / _saturation(field.air_temperature_mean)
+        growth = saturation_pressure(warm[names[0]]) / saturation_pressure(
+            field.air_temperature_mean
+        )
         deficit = field.vapour_pressure_deficit * (growth if same_humidity else 1.0)
         return dataclasses.replace(field, vapour_pressure_deficit=deficit, **warm)
 
@@ -204,10 +207,6 @@ def _mean(name: str, daily: np.ndarray, grown: np.ndarray) -> float:
     # Over the years in which a crop is grown, of their sums; of stocks, of their means.
     years = daily.reshape(*grown.shape, fields.DAYS)[grown]
     return float(years.mean() if name in STOCKS else years.sum(axis=1).mean())
-
-
-def _saturation(temperature: np.ndarray) -> np.ndarray:
-    return np.exp(17.27 * temperature / (temperature + 237.3))
 
 
 def _stacked(trees: list[Any]) -> Any:

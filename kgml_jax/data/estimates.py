@@ -60,6 +60,11 @@ def global_co2(year: np.ndarray) -> np.ndarray:
     return 280.0 + 89.0 * np.exp((np.asarray(year, dtype=np.float64) - 2000.0) / 51.0)
 
 
+def saturation_pressure(temperature: np.ndarray) -> np.ndarray:
+    """Saturation vapour pressure at `temperature` (degC), kPa (FAO-56, eq. 11)."""
+    return 0.6108 * np.exp(17.27 * temperature / (temperature + 237.3))
+
+
 def flux_uncertainty(flux: np.ndarray) -> np.ndarray:
     """Standard error of a daily flux whose file states none: it grows with the flux.
 

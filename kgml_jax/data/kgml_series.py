@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from kgml_jax.data.estimates import saturation_pressure
 from kgml_jax.data.schema import DataError, Note, Piece, expected_units, listed
-from kgml_jax.data.synthetic.weather import saturation_pressure
 from kgml_jax.data.units import convert
 
 DAYS = 365

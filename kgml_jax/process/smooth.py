@@ -15,7 +15,7 @@ def smin(a: Real, b: Real, theta: float = 0.98) -> Field:
     """Smooth minimum of two non-negative numbers, never above the smaller one.
 
     The lower root of the non-rectangular hyperbola `theta m^2 - (a + b) m + a b = 0`, in the form
-    that does not cancel in float32. `theta` near 1 is sharper.
+    that does not cancel in float32. `theta` near 1 is sharper; it is a constant to derivatives.
     """
     real = jnp.result_type(float)
     return _smin(jnp.asarray(a, real), jnp.asarray(b, real), jnp.asarray(theta, real))
@@ -72,7 +72,7 @@ def above(amount: Field, threshold: Field, roundness: float = 1e-4) -> Field:
     """Smooth part of `amount` above a positive `threshold`, between 0 and `amount`.
 
     The hyperbola `(amount - m) (threshold - m) = roundness * amount * threshold`; at the threshold
-    it is `sqrt(roundness)` of it.
+    it is `sqrt(roundness)` of it. `roundness` is a constant to derivatives.
     """
     real = jnp.result_type(float)
     return _above(*(jnp.asarray(value, real) for value in (amount, threshold, roundness)))

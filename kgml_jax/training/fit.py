@@ -89,7 +89,10 @@ class Settings:
 
 @record
 class Fit:
-    """State of one unit's descent; everything needed to go on."""
+    """State of one descent; everything needed to go on.
+
+    Steps are those of the optimiser, or passes through all series in `training.series`.
+    """
 
     parameters: Any
     optimiser: Any
@@ -132,23 +135,12 @@ class Descent:
         """Returns the fit of one unit before its first step."""
         phi = self.parameters.init(weights)
         start = self.validation_error(weights, phi, unit)
-        unset = jnp.full_like(start, jnp.inf)
-        return Fit(
-            parameters=phi,
-            optimiser=self._optimiser().init(phi),
-            key=jax.random.fold_in(key, unit.identity),
-            step=jnp.zeros((), jnp.int32),
-            rate=jnp.full_like(start, self.settings.learning_rate),
-            best=phi,
-            best_error=start if self.start_counts else unset,
-            best_step=jnp.zeros((), jnp.int32),
-            start_error=start,
-            training_loss=unset,
-            validation_error=start,
-            stale=jnp.zeros((), jnp.int32),
-            healthy=jnp.isfinite(start),
-            active=jnp.isfinite(start) & (self.settings.steps > 0),
-        )
+        key = jax.random.fold_in(key, unit.identity)
+        optimiser = self._optimiser().init(phi)
+        fit = begun(phi, optimiser, key, start, self.settings.learning_rate, self.settings.steps)
+        if self.start_counts:
+            return fit
+        return fit.replace(best_error=jnp.full_like(start, jnp.inf))  # type: ignore[attr-defined]
 
     def round(self, weights: Weights, fit: Fit, unit: Unit) -> Fit:
         """Takes `validate_every` steps and validates; a unit that has stopped is left as it is."""
@@ -201,21 +193,11 @@ class Descent:
     def _validated(self, weights: Weights, fit: Fit, unit: Unit) -> Fit:
         settings = self.settings
         error = self.validation_error(weights, fit.parameters, unit)
-        healthy = fit.healthy & jnp.isfinite(error)
-        better = healthy & (error < fit.best_error)
-        stale = jnp.where(better, 0, fit.stale + 1)
-        tired = settings.rate_patience > 0 and (stale % max(settings.rate_patience, 1) == 0)
-        halve = ~better & tired
-        return fit.replace(  # type: ignore[attr-defined]
-            rate=jnp.where(halve, 0.5 * fit.rate, fit.rate),
-            best=jax.tree.map(lambda n, o: jnp.where(better, n, o), fit.parameters, fit.best),
-            best_error=jnp.where(better, error, fit.best_error),
-            best_step=jnp.where(better, fit.step, fit.best_step),
-            validation_error=error,
-            stale=stale,
-            healthy=healthy,
-            active=healthy & (fit.step < settings.steps) & (stale < settings.patience),
-        )
+        fit = judged(fit, error, settings.steps, settings.patience)
+        if not settings.rate_patience:
+            return fit
+        tired = (fit.stale > 0) & (fit.stale % settings.rate_patience == 0)
+        return fit.replace(rate=jnp.where(tired, 0.5 * fit.rate, fit.rate))  # type: ignore[attr-defined]
 
     def _batch(self, key: jax.Array, unit: Unit) -> Site:
         held = unit.training.valid.shape[0]
@@ -243,6 +225,45 @@ class Descent:
         if settings.warmup_steps:
             return optax.linear_schedule(0.0, 1.0, settings.warmup_steps)(step + 1)
         return jnp.ones_like(step, dtype=jnp.result_type(float))
+
+
+def begun(
+    parameters: Any, optimiser: Any, key: jax.Array, error: Field, rate: float, steps: int
+) -> Fit:
+    """Returns a fit before its first of `steps` steps, whose start has the validation `error`."""
+    none = jnp.zeros((), jnp.int32)
+    return Fit(
+        parameters=parameters,
+        optimiser=optimiser,
+        key=key,
+        step=none,
+        rate=jnp.full_like(error, rate),
+        best=parameters,
+        best_error=error,
+        best_step=none,
+        start_error=error,
+        training_loss=jnp.full_like(error, jnp.inf),
+        validation_error=error,
+        stale=none,
+        healthy=jnp.isfinite(error),
+        active=jnp.isfinite(error) & (steps > 0),
+    )
+
+
+def judged(fit: Fit, error: Field, steps: int, patience: int) -> Fit:
+    """Returns the fit after a validation: its best so far, its health, whether it goes on."""
+    healthy = fit.healthy & jnp.isfinite(error)
+    better = healthy & (error < fit.best_error)
+    stale = jnp.where(better, 0, fit.stale + 1)
+    return fit.replace(  # type: ignore[attr-defined]
+        best=jax.tree.map(lambda n, o: jnp.where(better, n, o), fit.parameters, fit.best),
+        best_error=jnp.where(better, error, fit.best_error),
+        best_step=jnp.where(better, fit.step, fit.best_step),
+        validation_error=error,
+        stale=stale,
+        healthy=healthy,
+        active=healthy & (fit.step < steps) & (stale < patience),
+    )
 
 
 def clipped_adam(clip_norm: float, weight_decay: float = 0.0) -> optax.GradientTransformation:

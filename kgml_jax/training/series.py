@@ -18,7 +18,7 @@ from kgml_jax.objectives.compose import Total
 from kgml_jax.objectives.pacing import SelfPaced
 from kgml_jax.records import Field, record
 from kgml_jax.sites import Site, Sites
-from kgml_jax.training.fit import ERROR_TERM, clipped_adam, finite
+from kgml_jax.training.fit import ERROR_TERM, Fit, begun, clipped_adam, finite, judged
 from kgml_jax.training.windows import YEAR_DAYS, cut
 
 
@@ -129,24 +129,6 @@ class Course:
                 raise ValueError(f"no weight matches {pattern!r}; there are {', '.join(paths)}")
 
 
-@record
-class SeriesFit:
-    """State of the training along series; everything needed to go on."""
-
-    parameters: Any
-    optimiser: Any
-    key: jax.Array
-    epoch: Field
-    best: Any
-    best_error: Field
-    best_epoch: Field
-    training_loss: Field
-    validation_error: Field
-    stale: Field
-    healthy: Field
-    active: Field
-
-
 @dataclass(frozen=True)
 class SeriesDescent:
     """Gradient descent along series with validation, early stopping and health.
@@ -161,27 +143,13 @@ class SeriesDescent:
     course: Course
     batch_sharding: NamedSharding | None = None
 
-    def init(self, weights: Weights, series: Series, key: jax.Array) -> SeriesFit:
-        """Returns the fit before its first epoch; the start is the first candidate for the best."""
+    def init(self, weights: Weights, series: Series, key: jax.Array) -> Fit:
+        """Returns the fit before its first epoch; its steps count epochs, its rate stays 1."""
         error = self.validation_error(weights, series)
-        unset = jnp.full_like(error, jnp.inf)
-        whole = jnp.zeros((), jnp.int32)
-        return SeriesFit(
-            parameters=weights,
-            optimiser=clipped_adam(self.course.clip_norm).init(weights),
-            key=key,
-            epoch=whole,
-            best=weights,
-            best_error=error,
-            best_epoch=whole,
-            training_loss=unset,
-            validation_error=error,
-            stale=whole,
-            healthy=jnp.isfinite(error),
-            active=jnp.isfinite(error) & (self.course.epochs > 0),
-        )
+        optimiser = clipped_adam(self.course.clip_norm).init(weights)
+        return begun(weights, optimiser, key, error, 1.0, self.course.epochs)
 
-    def epoch(self, start: Weights, fit: SeriesFit, series: Series) -> SeriesFit:
+    def epoch(self, start: Weights, fit: Fit, series: Series) -> Fit:
         """Goes once through all series, then validates.
 
         Args:
@@ -194,7 +162,7 @@ class SeriesDescent:
         size = min(self.course.batch, count)
         order = jax.random.permutation(order_key, count)[: count // size * size].reshape(-1, size)
 
-        def batch(fit: SeriesFit, given: tuple) -> tuple[SeriesFit, Field]:
+        def batch(fit: Fit, given: tuple) -> tuple[Fit, Field]:
             rows, key = given
             chosen = jax.tree.map(lambda leaf: leaf[rows], series)
             if self.batch_sharding is not None:
@@ -203,7 +171,9 @@ class SeriesDescent:
 
         keys = jax.random.split(drop_key, len(order))
         fit, losses = jax.lax.scan(batch, replace(fit, key=key), (order, keys))
-        return self._validated(replace(fit, training_loss=jnp.mean(losses)), series)
+        fit = replace(fit, training_loss=jnp.mean(losses), step=fit.step + 1)
+        error = self.validation_error(fit.parameters, series)
+        return judged(fit, error, self.course.epochs, self.course.patience)
 
     def validation_error(self, weights: Weights, series: Series) -> Field:
         """Returns the prediction error on the validation days, each series run in one go."""
@@ -241,9 +211,7 @@ class SeriesDescent:
             return zero
         return jax.lax.stop_gradient(jax.lax.scan(year, zero, first)[0])
 
-    def _along(
-        self, start: Weights, fit: SeriesFit, series: Series, key: jax.Array
-    ) -> tuple[SeriesFit, Field]:
+    def _along(self, start: Weights, fit: Fit, series: Series, key: jax.Array) -> tuple[Fit, Field]:
         # One optimiser step for every year of a batch of series.
         states = jax.vmap(self._spun_up, in_axes=(None, 0))(fit.parameters, series)
         by_year = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), (series.windows, series.days))
@@ -254,7 +222,7 @@ class SeriesDescent:
             windows, days, key = given
             differentiated = jax.value_and_grad(self._loss, has_aux=True)
             (loss, states), gradient = differentiated(
-                fit.parameters, start, states, windows, days, fit.epoch, key
+                fit.parameters, start, states, windows, days, fit.step, key
             )
             return (self._moved(fit, loss, gradient), states), loss
 
@@ -307,12 +275,12 @@ class SeriesDescent:
         held = lambda path, leaf: leaf if self.course.rate(path) else jax.lax.stop_gradient(leaf)
         return unflatten({path: held(path, leaf) for path, leaf in flatten(weights).items()})
 
-    def _moved(self, fit: SeriesFit, loss: Field, gradient: Weights) -> SeriesFit:
+    def _moved(self, fit: Fit, loss: Field, gradient: Weights) -> Fit:
         healthy = fit.healthy & finite((loss, gradient))
         updates, optimiser = clipped_adam(self.course.clip_norm).update(
             gradient, fit.optimiser, fit.parameters
         )
-        factor = self.course.decay ** (fit.epoch // self.course.decay_every)
+        factor = self.course.decay ** (fit.step // self.course.decay_every)
         steps = flatten(updates)  # type: ignore[arg-type]
         moved = unflatten(
             {
@@ -326,22 +294,4 @@ class SeriesDescent:
             parameters=keep(moved, fit.parameters),
             optimiser=keep(optimiser, fit.optimiser),
             healthy=healthy,
-        )
-
-    def _validated(self, fit: SeriesFit, series: Series) -> SeriesFit:
-        error = self.validation_error(fit.parameters, series)
-        healthy = fit.healthy & jnp.isfinite(error)
-        better = healthy & (error < fit.best_error)
-        stale = jnp.where(better, 0, fit.stale + 1)
-        epoch = fit.epoch + 1
-        return replace(
-            fit,
-            epoch=epoch,
-            best=jax.tree.map(lambda n, o: jnp.where(better, n, o), fit.parameters, fit.best),
-            best_error=jnp.where(better, error, fit.best_error),
-            best_epoch=jnp.where(better, epoch, fit.best_epoch),
-            validation_error=error,
-            stale=stale,
-            healthy=healthy,
-            active=healthy & (epoch < self.course.epochs) & (stale < self.course.patience),
         )

@@ -61,3 +61,7 @@ def test_estimated_temperature_range_agrees_with_measured_extremes(data_folder, 
     # Fronts and advection move extremes too: the relation explains half of the variance.
     assert abs(error.mean()) < 2.0
     assert np.sqrt(np.mean(error**2)) < 4.2
+
+
+def test_saturation_pressure_is_that_of_fao_56():
+    assert estimates.saturation_pressure(np.array(24.5)) == pytest.approx(3.075, abs=1e-3)

@@ -97,7 +97,7 @@ def test_epochs_lower_the_error_and_leave_frozen_weights_alone(model, series):
     while fit.active:
         fit = epoch(weights, fit, series)
     assert fit.best_error < 0.8 * first.best_error
-    assert int(fit.epoch) <= COURSE.epochs
+    assert int(fit.step) <= COURSE.epochs
     before, after = flatten(weights), flatten(fit.best)
     for path in before:
         moved = np.any(np.asarray(before[path]) != np.asarray(after[path]))

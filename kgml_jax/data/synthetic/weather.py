@@ -6,7 +6,11 @@ temperature and clearness follow a first-order autoregression about means of wet
 
 import numpy as np
 
-from kgml_jax.data.estimates import extraterrestrial_radiation, global_co2
+from kgml_jax.data.estimates import (
+    extraterrestrial_radiation,
+    global_co2,
+    saturation_pressure,
+)
 from kgml_jax.data.synthetic.climate import Anomalies, SiteClimate, balanced, daily
 
 PERSISTENCE = np.array([[0.566, 0.126, 0.05], [0.37, 0.40, -0.04], [0.0, -0.05, 0.22]])
@@ -99,11 +103,6 @@ def radiation(
     clearness = np.where(wet, on(site.clearness_wet), on(site.clearness_dry))
     clearness = np.clip(clearness + CLEARNESS_SD * noise, *CLEARNESS_LIMITS)
     return clearness * extraterrestrial_radiation(site.latitude, day_of_year)
-
-
-def saturation_pressure(temperature: np.ndarray) -> np.ndarray:
-    """Saturation vapour pressure at `temperature` (degC), kPa (FAO-56, eq. 11)."""
-    return 0.6108 * np.exp(17.27 * temperature / (temperature + 237.3))
 
 
 def vapour_pressure_deficit(
