@@ -47,6 +47,41 @@ def create(folder: Path, config: Any, overwrite: bool, source: Path | None = Non
     return folder
 
 
+def create_or_resume(folder: Path, config: Any, overwrite: bool) -> Path:
+    """Makes the folder as `create`, or finds in it a run of the same configuration to go on with.
+
+    Raises:
+      ValueError: as `check_resumable`, or the folder is no run directory.
+    """
+    check_resumable(folder, config, overwrite)
+    if overwrite or not (folder / "config.json").is_file():
+        return create(folder, config, overwrite)
+    return folder
+
+
+def check_resumable(folder: Path, config: Any, overwrite: bool) -> None:
+    """Refuses a folder with a run of another configuration, unless it is to be overwritten.
+
+    The fields `overwrite` and `debug` do not count.
+
+    Raises:
+      ValueError: naming what differs.
+    """
+    if overwrite or not (folder / "config.json").is_file():
+        return
+    before, now = read_json(folder / "config.json"), plain(config)
+    differing = [
+        f"{name} {before.get(name)!r} before, {now.get(name)!r} now"
+        for name in {**before, **now}
+        if before.get(name) != now.get(name) and name not in ("overwrite", "debug")
+    ]
+    if differing:
+        raise ValueError(
+            f"{folder} holds a run with another configuration ({'; '.join(differing)}); choose "
+            "another --run, or add --overwrite to start anew"
+        )
+
+
 def plain(value: Any) -> Any:
     """Returns a dataclass as JSON values; paths become text, non-finite numbers become null."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from kgml_jax.objectives.compose import Predict
 from kgml_jax.objectives.errors import Fluxes
-from kgml_jax.objectives.responses import Probe, curve
+from kgml_jax.objectives.responses import Probe, curve, curves
 from kgml_jax.records import Field
 from kgml_jax.sites import Site
 
@@ -132,9 +132,10 @@ class PreservedResponse:
         """Returns the mean over inputs, fluxes and windows."""
         lacking = []
         for probe in self.probes:
+            before = jax.lax.stop_gradient(curves(reference, site, probe, self.fluxes))
+            after = curves(predict, site, probe, self.fluxes)
             for flux in self.fluxes:
-                before = jax.lax.stop_gradient(curve(reference, site, probe, flux))
-                r = correlation(before, curve(predict, site, probe, flux))
+                r = correlation(before[flux], after[flux])
                 lacking.append(jnp.mean(jax.nn.relu(self.least - r)))
         return jnp.mean(jnp.stack(lacking))
 

@@ -1,6 +1,7 @@
 """Response curves: what a model predicts while one of its inputs is changed."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -60,23 +61,31 @@ def _changed(old: Field, change: Change, value: Field) -> Field:
             return old * value
 
 
-def curve(predict: Predict, site: Site, probe: Probe, flux: str) -> Field:
-    """Returns the mean of a flux over the valid days at every value of a probe.
+def curves(predict: Predict, site: Site, probe: Probe, fluxes: Sequence[str]) -> dict[str, Field]:
+    """Returns the means of fluxes over the valid days at every value of a probe.
+
+    All values are predicted at once: a recurrence over days costs little more for several of them.
 
     Args:
       predict: the model.
       site: one site with leaves (time,), or windows with leaves (window, time).
       probe: what is changed.
-      flux: key of what `predict` returns.
+      fluxes: keys of what `predict` returns.
 
     Returns:
-      Shape (values,) or (window, values), in the units of the flux.
+      By flux shape (values,) or (window, values), in its units.
     """
 
-    def mean(value: Field) -> Field:
-        predicted = predict(changed(site, probe, value))[flux]
+    def means(value: Field) -> dict[str, Field]:
+        predicted = predict(changed(site, probe, value))
         days = jnp.maximum(jnp.sum(site.valid, axis=-1), 1)
-        return jnp.sum(jnp.where(site.valid, predicted, 0.0), axis=-1) / days
+        total = lambda flux: jnp.sum(jnp.where(site.valid, flux, 0.0), axis=-1)
+        return {name: total(predicted[name]) / days for name in fluxes}
 
     values = jnp.asarray(probe.values, jnp.result_type(float))
-    return jnp.moveaxis(jax.lax.map(mean, values), 0, -1)
+    return jax.vmap(means, out_axes=-1)(values)
+
+
+def curve(predict: Predict, site: Site, probe: Probe, flux: str) -> Field:
+    """Returns the curve of one flux; see `curves`."""
+    return curves(predict, site, probe, (flux,))[flux]

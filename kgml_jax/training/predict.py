@@ -1,9 +1,11 @@
 """Predictions of many sites, each with its own adaptation, as NumPy arrays."""
 
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from kgml_jax.adaptation import Adaptation, Weights
 from kgml_jax.models.protocol import Model
@@ -33,11 +35,23 @@ def predict_sites(
       Daily fluxes by name, each of shape (site, time), in physical units.
     """
     mesh = site_mesh()
+    padded = pad_sites((sites.site, {} if phi is None else phi), mesh.size)
+    fluxes = _predict(model, adaptation, mesh, site_batch, weights, *padded)
+    return {name: np.asarray(values)[: len(sites)] for name, values in fluxes.items()}
 
+
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _predict(
+    model: Model,
+    adaptation: Adaptation | None,
+    mesh: Mesh,
+    site_batch: int,
+    weights: Weights,
+    site: Any,
+    phi: Any,
+) -> dict[str, jax.Array]:
     def one(weights: Weights, site: Any, own: Any) -> dict[str, jax.Array]:
         adapted = weights if adaptation is None else adaptation.apply(weights, own)
         return model.predict(adapted, site, None)
 
-    padded = pad_sites((sites.site, {} if phi is None else phi), mesh.size)
-    fluxes = jax.jit(map_sites(one, mesh, site_batch, shared=1))(weights, *padded)
-    return {name: np.asarray(values)[: len(sites)] for name, values in fluxes.items()}
+    return map_sites(one, mesh, site_batch, shared=1)(weights, site, phi)

@@ -14,7 +14,12 @@ from kgml_jax.objectives.compose import Total
 from kgml_jax.records import record
 from kgml_jax.training.fit import Descent, Direct, Fit, Settings
 from kgml_jax.training.mapping import SITE_AXIS, map_sites, pad_sites, site_mesh
+from kgml_jax.training.series import Course, Recurrent, Series, SeriesDescent
 from kgml_jax.training.windows import Unit
+
+# Of the class, not of one descent: an equal descent then needs no new compilation.
+_begin_series = jax.jit(SeriesDescent.init, static_argnums=0)
+_next_epoch = jax.jit(SeriesDescent.epoch, static_argnums=0, donate_argnums=2)
 
 OnRound = Callable[[dict[str, np.ndarray]], None]
 """Called after every round with the step, losses, health and activity of each unit."""
@@ -72,21 +77,49 @@ def pretrain(
     """
     held = unit.training.valid.shape[0]
     mesh = _mesh_dividing(settings.batch if 0 < settings.batch < held else held)
-    by_window = NamedSharding(mesh, PartitionSpec(SITE_AXIS))
-    descent = Descent(model, objective, Direct(), settings, batch_sharding=by_window)
-    everywhere = NamedSharding(mesh, PartitionSpec())
-    weights, unit, key = jax.device_put((weights, unit, key), everywhere)
+    descent = Descent(model, objective, Direct(), settings, batch_sharding=_by_site(mesh))
+    weights, unit, key = jax.device_put((weights, unit, key), NamedSharding(mesh, PartitionSpec()))
     fit = jax.jit(descent.init)(weights, unit, key)
     advance = jax.jit(descent.round, donate_argnums=1)
     while bool(fit.active):
         # The starting weights are not needed any more: with `Direct` the fit carries its own.
         fit = advance({}, fit, unit)
         on_round(_report(fit))
-    if not bool(fit.healthy) and int(fit.best_step) == 0:
-        raise DivergedError(
-            f"the loss was not finite at step {int(fit.step)}; lower the learning rate"
-        )
+    _refuse_diverged(fit)
     return fit.best, fit
+
+
+def descended(
+    model: Recurrent,
+    course: Course,
+    weights: Weights,
+    series: Series,
+    key: jax.Array,
+    on_epoch: OnRound = lambda report: None,
+) -> Fit:
+    """Trains one set of weights along whole series until it stops.
+
+    Args:
+      model: predicts one site and hands on its state.
+      course: what moves, how far, and for how long.
+      weights: where to start.
+      series: years of all sites, leaves (series, year, ...).
+      key: seeds the order of the series and dropout.
+      on_epoch: progress callback; its step counts epochs.
+
+    Raises:
+      DivergedError: the loss was not finite before validation ever improved.
+    """
+    mesh = _mesh_dividing(min(course.batch, series.days.shape[0]))
+    descent = SeriesDescent(model, course, batch_sharding=_by_site(mesh))
+    everything = (weights, series, key)
+    weights, series, key = jax.device_put(everything, NamedSharding(mesh, PartitionSpec()))
+    fit = _begin_series(descent, weights, series, key)
+    while bool(fit.active):
+        fit = _next_epoch(descent, weights, fit, series)
+        on_epoch(_report(fit))
+    _refuse_diverged(fit)
+    return fit
 
 
 def calibrate(
@@ -127,7 +160,7 @@ def calibrate(
     mesh = site_mesh(devices)
     mapped = lambda function, shared: jax.jit(map_sites(function, mesh, site_batch, shared))
     padded = pad_sites(units, mesh.size)
-    by_site = NamedSharding(mesh, PartitionSpec(SITE_AXIS))
+    by_site = _by_site(mesh)
     padded = jax.device_put(padded, by_site)
     weights, key = jax.device_put((weights, key), NamedSharding(mesh, PartitionSpec()))
     init = lambda weights, key, unit: descent.init(weights, unit, key)
@@ -167,6 +200,17 @@ def validation_errors(
     padded = pad_sites((phi, units), mesh.size)
     errors = jax.jit(map_sites(descent.validation_error, mesh, site_batch, 1))(weights, *padded)
     return np.asarray(errors)[: len(units.identity)]
+
+
+def _refuse_diverged(fit: Fit) -> None:
+    if not bool(fit.healthy) and int(fit.best_step) == 0:
+        raise DivergedError(
+            f"the loss was not finite at step {int(fit.step)}; lower the learning rate"
+        )
+
+
+def _by_site(mesh: Mesh) -> NamedSharding:
+    return NamedSharding(mesh, PartitionSpec(SITE_AXIS))
 
 
 def _mesh_dividing(batch: int) -> Mesh:

@@ -171,7 +171,7 @@ class SeriesDescent:
 
         keys = jax.random.split(drop_key, len(order))
         fit, losses = jax.lax.scan(batch, replace(fit, key=key), (order, keys))
-        fit = replace(fit, training_loss=jnp.mean(losses), step=fit.step + 1)
+        fit = replace(fit, training_loss=jnp.nanmean(losses), step=fit.step + 1)
         error = self.validation_error(fit.parameters, series)
         return judged(fit, error, self.course.epochs, self.course.patience)
 
@@ -218,6 +218,10 @@ class SeriesDescent:
         keys = jax.random.split(key, series.days.shape[1])
 
         def year(carry: tuple, given: tuple) -> tuple[tuple, Field]:
+            seen = jnp.any(jnp.stack([jnp.any(mask) for mask in given[0].mask.values()]))
+            return jax.lax.cond(seen, step, passed, carry, given)
+
+        def step(carry: tuple, given: tuple) -> tuple[tuple, Field]:
             fit, states = carry
             windows, days, key = given
             differentiated = jax.value_and_grad(self._loss, has_aux=True)
@@ -226,8 +230,18 @@ class SeriesDescent:
             )
             return (self._moved(fit, loss, gradient), states), loss
 
+        def passed(carry: tuple, given: tuple) -> tuple[tuple, Field]:
+            # A year no series is trained on gives no step, not even one of momentum.
+            fit, states = carry
+            windows, days, _ = given
+            onward = lambda site, state, last: self.model.advance(
+                fit.parameters, site, state, None, last
+            )
+            states = jax.vmap(onward)(windows, states, days - 1)[1]
+            return (fit, states), jnp.full_like(fit.validation_error, jnp.nan)
+
         (fit, _), losses = jax.lax.scan(year, (fit, states), (*by_year, keys))
-        return fit, jnp.mean(losses)
+        return fit, jnp.nanmean(losses)
 
     def _loss(
         self,

@@ -18,6 +18,10 @@ from kgml_jax.objectives.responses import Probe
 from kgml_jax.sites import TRAIN, VALIDATION
 from kgml_jax.training.series import Course, SeriesDescent, make_series
 
+# Compiled once for all tests with equal descents.
+begin = jax.jit(SeriesDescent.init, static_argnums=0)
+next_epoch = jax.jit(SeriesDescent.epoch, static_argnums=0)
+
 COURSE = Course(
     objective=toys.OBJECTIVE,
     rates=(("gru_gpp/*", 0.0), ("*", 1e-2)),
@@ -48,7 +52,7 @@ def model(table):
 def started(model, course, series):
     descent = SeriesDescent(model, course)
     weights = model.init(jax.random.key(0))
-    return descent, weights, jax.jit(descent.init)(weights, series, jax.random.key(1))
+    return descent, weights, begin(descent, weights, series, jax.random.key(1))
 
 
 def test_years_are_whole_and_every_day_is_scored_once(table, series):
@@ -92,10 +96,9 @@ def test_the_state_carried_along_gives_the_prediction_of_the_whole_record(model,
 
 def test_epochs_lower_the_error_and_leave_frozen_weights_alone(model, series):
     descent, weights, fit = started(model, COURSE, series)
-    epoch = jax.jit(descent.epoch)
     first = fit
     while fit.active:
-        fit = epoch(weights, fit, series)
+        fit = next_epoch(descent, weights, fit, series)
     assert fit.best_error < 0.8 * first.best_error
     assert int(fit.step) <= COURSE.epochs
     before, after = flatten(weights), flatten(fit.best)
@@ -108,7 +111,7 @@ def test_the_same_key_gives_the_same_weights(model, series):
     outcomes = []
     for _ in range(2):
         descent, weights, fit = started(model, COURSE, series)
-        outcomes.append(jax.jit(descent.epoch)(weights, fit, series).parameters)
+        outcomes.append(next_epoch(descent, weights, fit, series).parameters)
     jax.tree.map(np.testing.assert_array_equal, *outcomes)
 
 
@@ -121,10 +124,24 @@ def test_what_is_not_finite_stops_the_fit_and_moves_nothing(model, series):
         ),
     )
     descent, weights, fit = started(model, COURSE, series)
-    fit = jax.jit(descent.epoch)(weights, fit, dataclasses.replace(series, windows=broken))
+    fit = next_epoch(descent, weights, fit, dataclasses.replace(series, windows=broken))
     assert not fit.healthy
     assert not fit.active
     jax.tree.map(np.testing.assert_array_equal, fit.best, weights)
+
+
+def test_a_year_without_training_days_gives_no_step(model, series):
+    masks = {name: mask.copy() for name, mask in series.windows.mask.items()}
+    for mask in masks.values():
+        mask[:, 1:] = False
+    one_year = dataclasses.replace(series, windows=dataclasses.replace(series.windows, mask=masks))
+    descent, weights, fit = started(model, COURSE, series)
+    after = next_epoch(descent, weights, fit, one_year)
+    # Two batches of series, with one step each.
+    counts = [leaf for leaf in jax.tree.leaves(after.optimiser) if leaf.dtype == jnp.int32]
+    assert [int(count) for count in counts] == [2]
+    assert after.healthy
+    assert np.isfinite(after.training_loss)
 
 
 def test_a_demand_on_the_behaviour_a_pace_and_a_hold_enter_the_loss(model, series):
@@ -140,7 +157,7 @@ def test_a_demand_on_the_behaviour_a_pace_and_a_hold_enter_the_loss(model, serie
     }.items():
         course = dataclasses.replace(COURSE, rates=(), probed=1, **change)
         descent, weights, fit = started(model, course, series)
-        losses[name] = float(jax.jit(descent.epoch)(weights, fit, series).training_loss)
+        losses[name] = float(next_epoch(descent, weights, fit, series).training_loss)
     assert losses["paced"] == 0.0
     # A fresh network responds to carbon one way or the other, not both.
     assert sorted(np.isclose([losses["falls"], losses["rises"]], losses["plain"])) == [False, True]
@@ -150,7 +167,7 @@ def test_a_hold_keeps_the_weights_near_the_start(model, series):
     apart = []
     for hold in (0.0, 10.0):
         descent, weights, fit = started(model, dataclasses.replace(COURSE, hold=hold), series)
-        moved = jax.jit(descent.epoch)(weights, fit, series).parameters
+        moved = next_epoch(descent, weights, fit, series).parameters
         squares = jax.tree.map(lambda a, b: float(jnp.sum((a - b) ** 2)), moved, weights)
         apart.append(sum(jax.tree.leaves(squares)))
     assert apart[1] < 0.5 * apart[0]

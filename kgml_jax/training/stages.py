@@ -1,0 +1,176 @@
+"""Training plans: stages as data, run one after the other, each kept when it is done.
+
+A stage starts from the best weights of the one before. What it needs of chance is seeded by its
+place in the plan, so a plan that was stopped and resumed gives the weights of one that was not.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from kgml_jax.adaptation import Weights
+from kgml_jax.sites import TRAIN, VALIDATION, Sites
+from kgml_jax.training import checkpoint
+from kgml_jax.training.run import OnRound, descended
+from kgml_jax.training.series import Course, Recurrent, make_series
+
+KIND = "stage"
+
+Watched = Callable[["Stage"], AbstractContextManager[OnRound]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a training plan.
+
+    Attributes:
+      name: names its folder; unique in the plan.
+      dataset: key of the sites it learns from.
+      targets: what is observed there as far as this stage is concerned; all else is masked.
+      course: trainable weights with their rates, objective, schedule and stopping rule.
+    """
+
+    name: str
+    dataset: str
+    targets: tuple[str, ...]
+    course: Course
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Sites with the role of each day, (site, time)."""
+
+    sites: Sites
+    roles: np.ndarray
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a stage; errors are those of its validation days."""
+
+    epochs: int
+    best_epoch: int
+    start_error: float
+    best_error: float
+    healthy: bool
+    resumed: bool = False
+
+
+def run_plan(
+    model: Recurrent,
+    plan: tuple[Stage, ...],
+    weights: Weights,
+    datasets: Mapping[str, Dataset],
+    key: jax.Array,
+    folder: Path,
+    identity: str,
+    watched: Watched = lambda stage: nullcontext(lambda report: None),
+) -> Iterator[tuple[Stage, Weights, Outcome]]:
+    """Runs the stages of a plan in order; those found finished in `folder` are read instead.
+
+    Args:
+      model: predicts one site and hands on its state.
+      plan: the stages.
+      weights: where the first stage starts.
+      datasets: by the names that stages use.
+      key: seeds batches and dropout.
+      folder: holds one checkpoint a stage.
+      identity: tells this run from others (data, model, seed, plan); a checkpoint with another one
+        is refused.
+      watched: makes the context of a stage's training, which gives its progress callback.
+
+    Yields:
+      Each stage with the weights after it and its outcome.
+
+    Raises:
+      ValueError: two stages share a name, or a stage names data, a target or weights there are not.
+      CheckpointError: a stage in `folder` belongs to another run.
+      DivergedError: a loss was not finite before anything was learnt.
+    """
+    check(plan, weights, datasets)
+    for number, stage in enumerate(plan):
+        place = folder / f"{number + 1}-{stage.name}"
+        if (place / checkpoint.HEADER).is_file():
+            weights, outcome = _finished(place, identity, weights)
+        else:
+            own_key = jax.random.fold_in(key, number)
+            data = observing(datasets[stage.dataset], stage.targets)
+            with watched(stage) as on_epoch:
+                weights, outcome = train(model, stage.course, weights, data, own_key, on_epoch)
+            header = {"stage": stage.name, "identity": identity, "outcome": asdict(outcome)}
+            checkpoint.save(place, KIND, weights, header)
+        yield stage, weights, outcome
+
+
+def train(
+    model: Recurrent,
+    course: Course,
+    weights: Weights,
+    data: Dataset,
+    key: jax.Array,
+    on_epoch: OnRound = lambda report: None,
+) -> tuple[Weights, Outcome]:
+    """Takes one course and returns the weights that are best on validation.
+
+    Raises:
+      ValueError: the roles leave no training or no validation day.
+      DivergedError: the loss was not finite before validation ever improved.
+    """
+    series = make_series(data.sites, data.roles, TRAIN, VALIDATION)
+    fit = descended(model, course, weights, series, key, on_epoch)
+    outcome = Outcome(
+        epochs=int(fit.step),
+        best_epoch=int(fit.best_step),
+        start_error=float(fit.start_error),
+        best_error=float(fit.best_error),
+        healthy=bool(fit.healthy),
+    )
+    return fit.best, outcome
+
+
+def observing(data: Dataset, targets: tuple[str, ...]) -> Dataset:
+    """Returns the data with all targets masked but those named."""
+    site = data.sites.site
+    masks = {
+        name: mask if name in targets else np.zeros_like(mask) for name, mask in site.mask.items()
+    }
+    return replace(data, sites=replace(data.sites, site=replace(site, mask=masks)))
+
+
+def check(plan: tuple[Stage, ...], weights: Weights, datasets: Mapping[str, Dataset]) -> None:
+    """Refuses a plan that cannot run to its end.
+
+    Raises:
+      ValueError: naming the stage, what it asks for, and what there is.
+    """
+    names = [stage.name for stage in plan]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two stages of one name among {', '.join(names)}")
+    for stage in plan:
+        if stage.dataset not in datasets:
+            raise ValueError(
+                f"stage {stage.name!r} learns from {stage.dataset!r}; there is only "
+                f"{', '.join(datasets)}"
+            )
+        seen = datasets[stage.dataset].sites.site.targets
+        absent = [name for name in stage.targets if name not in seen]
+        if absent:
+            raise ValueError(
+                f"stage {stage.name!r} learns {absent[0]!r} from {stage.dataset!r}, where is only "
+                f"{', '.join(seen)}"
+            )
+        stage.course.check(weights)
+
+
+def _finished(place: Path, identity: str, like: Weights) -> tuple[Weights, Outcome]:
+    header = checkpoint.read_header(place, KIND)
+    if header["identity"] != identity:
+        raise checkpoint.CheckpointError(
+            f"{place} belongs to another run (other data, model, plan or seed: "
+            f"{header['identity']}, expected {identity}); choose another folder"
+        )
+    return checkpoint.restore(place, like), Outcome(**{**header["outcome"], "resumed": True})
