@@ -16,7 +16,6 @@ from real_plan import Plan, management
 from real_sites import BUSHELS_PER_ACRE, CORN, SOYBEAN
 
 from kgml_jax.data import attributes, estimates, quality, tables
-from kgml_jax.data.estimates import saturation_pressure
 from kgml_jax.data.fluxnet import latent_heat
 from kgml_jax.data.read import read
 from kgml_jax.data.schema import DEFAULT_OPTIONS, DataError, Note
@@ -219,9 +218,8 @@ def champaign_weather(
     joined["ta_C"] = (warmest + coldest) / 2
     of_year = (days - days.astype("datetime64[Y]")).astype(int) + 1
     top = estimates.extraterrestrial_radiation(latitude, of_year) * 1e6 / SECONDS_PER_DAY
-    radiation = 0.16 * np.sqrt(np.maximum(warmest - coldest, 0.0)) * top
-    # In hPa: mean saturation less saturation at the minimum.
-    deficit = 5.0 * np.maximum(saturation_pressure(warmest) - saturation_pressure(coldest), 0.0)
+    radiation = estimates.radiation_from_range(warmest, coldest, top)
+    deficit = 10.0 * estimates.deficit_from_extremes(warmest, coldest)  # hPa
     measured = np.where(tower["n_hours"] > 0, tower["sw_in_est_W_m2"], np.nan)
     joined["sw_in_W_m2"] = _completed(measured, radiation)
     joined["vpd_hPa"] = _completed(tower["vpd_hPa"], deficit)

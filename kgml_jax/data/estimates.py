@@ -10,6 +10,12 @@ BRISTOW_CAMPBELL_EXPONENT = 2.4
 BRISTOW_CAMPBELL_RATE = 0.006
 """degC-2.4; between the site values of Bristow and Campbell (1984) for ranges of 9 to 14 degC."""
 
+INLAND_RANGE_COEFFICIENT = 0.16
+"""degC-0.5; share of the radiation at the top of the atmosphere (FAO-56, eq. 50)."""
+
+MEAN_WIND = 2.0
+"""m s-1; where no wind is measured (FAO-56, p. 63: the mean of over 2000 stations)."""
+
 
 def extraterrestrial_radiation(latitude: float, day_of_year: np.ndarray) -> np.ndarray:
     """Daily radiation at the top of the atmosphere (Allen et al. 1998, FAO-56, eq. 21 to 25).
@@ -47,6 +53,35 @@ def temperature_range(radiation: np.ndarray, potential: np.ndarray) -> np.ndarra
     clearness = radiation / np.maximum(potential, 0.1)
     share = np.clip(clearness / CLEAR_SKY_TRANSMISSIVITY, 0.02, 0.97)
     return (-np.log1p(-share) / BRISTOW_CAMPBELL_RATE) ** (1 / BRISTOW_CAMPBELL_EXPONENT)
+
+
+def radiation_from_range(
+    warmest: np.ndarray, coldest: np.ndarray, potential: np.ndarray
+) -> np.ndarray:
+    """Global radiation from the range of the temperature of a day, inland (FAO-56, eq. 50).
+
+    Args:
+      warmest: daily maximum, degC, shape `(time,)`.
+      coldest: daily minimum.
+      potential: radiation at the top of the atmosphere.
+
+    Returns:
+      The units of `potential`; 0 where the minimum is above the maximum.
+    """
+    return INLAND_RANGE_COEFFICIENT * np.sqrt(np.maximum(warmest - coldest, 0.0)) * potential
+
+
+def deficit_from_extremes(warmest: np.ndarray, coldest: np.ndarray) -> np.ndarray:
+    """Vapour pressure deficit with the daily minimum as dew point (FAO-56, eqs. 12 and 48).
+
+    Args:
+      warmest: daily maximum, degC, shape `(time,)`.
+      coldest: daily minimum.
+
+    Returns:
+      kPa; half of what saturation at the maximum is above saturation at the minimum.
+    """
+    return 0.5 * np.maximum(saturation_pressure(warmest) - saturation_pressure(coldest), 0.0)
 
 
 def global_co2(year: np.ndarray) -> np.ndarray:

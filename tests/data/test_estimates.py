@@ -65,3 +65,15 @@ def test_estimated_temperature_range_agrees_with_measured_extremes(data_folder, 
 
 def test_saturation_pressure_is_that_of_fao_56():
     assert estimates.saturation_pressure(np.array(24.5)) == pytest.approx(3.075, abs=1e-3)
+
+
+def test_radiation_from_the_range_is_that_of_the_fao_example():
+    """FAO-56, example 15: Lyon, 26.6 and 14.8 degC under 40.6 MJ m-2 d-1 give 22.3."""
+    value = estimates.radiation_from_range(np.array([26.6]), np.array([14.8]), np.array([40.6]))
+    assert value[0] == pytest.approx(22.3, abs=0.05)
+
+
+def test_the_air_is_dry_by_half_of_what_the_extremes_differ():
+    """FAO-56, example 3: saturation at 24.5 and 15 degC is 3.075 and 1.705 kPa."""
+    value = estimates.deficit_from_extremes(np.array([24.5, 10.0]), np.array([15.0, 10.0]))
+    np.testing.assert_allclose(value, [(3.075 - 1.705) / 2, 0.0], atol=1e-3)

@@ -1,0 +1,231 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kgml_jax.data import daycent
+from kgml_jax.data.assemble import assemble
+from kgml_jax.data.schema import DataError
+
+LATITUDE = 40.04
+
+
+def daily_table(years=(2003, 2004), run="ag1"):
+    """Daily output as DayCent's files hold it, with a column that is not read."""
+    days = pd.date_range(f"{years[0]}-01-01", f"{years[-1]}-12-31", freq="D")
+    season = np.cos(2 * np.pi * (days.day_of_year.to_numpy() - 200) / 365)
+    return pd.DataFrame(
+        {
+            "run": run,
+            "time": days.year + (days.month / 12).astype(float).round(2),
+            "dayofyr": days.day_of_year,
+            "tmax": 15.0 + 13.0 * season,
+            "tmin": 5.0 + 11.0 * season,
+            "ppt": np.where(days.day_of_year % 5 == 0, 1.25, 0.0),
+            "N2Oflux": 20.0 + 10.0 * season,
+            "CO2resp": 12000.0 + 8000.0 * season,
+            "som3c": 5000.0,
+            "year": days.year,
+        }
+    )
+
+
+HARVESTS = pd.DataFrame(
+    {
+        "run": "ag1",
+        "time": [2003.75, 2004.75],
+        "dayofyr": [293, 210],
+        "crpval": [3.9, 36.1],
+        "agcacc": [700.0, 200.0],
+        "cgrain": [420.5, 90.25],
+    }
+)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(table, name="run_daily.csv"):
+        path = tmp_path / name
+        table.to_csv(path, index=False)
+        return path
+
+    return write
+
+
+def test_columns_become_our_quantities_in_our_units(write):
+    dataset = daycent.read(write(daily_table()), LATITUDE).sites[0]
+    table = daily_table()
+    expected = {
+        "air_temperature_max": table["tmax"],
+        "air_temperature_mean": 0.5 * (table["tmax"] + table["tmin"]),
+        "precipitation": 10.0 * table["ppt"],
+        "Rh": table["CO2resp"] / 1e4,
+        "N2O": table["N2Oflux"] / 1e4,
+    }
+    for name, values in expected.items():
+        np.testing.assert_allclose(dataset[name], values, rtol=1e-12)
+    assert dataset["Rh"].attrs["units"] == "g C m-2 d-1"
+    assert dataset["N2O"].attrs["units"] == "g N m-2 d-1"
+    assert str(dataset["time"].to_numpy()[-1])[:10] == "2004-12-31"
+    assert dataset.attrs["site"] == "ag1"
+
+
+def test_what_the_file_lacks_is_estimated_and_noted(write):
+    reading = daycent.read(write(daily_table()), LATITUDE)
+    dataset = reading.sites[0]
+    noted = [note for note in reading.notes if note.kind == "estimated"]
+    assert "radiation, humidity, wind" in [note.variable for note in noted]
+    # FAO-56: a summer day with a range of 12 degC at 40 degrees has some 20 to 25 MJ m-2.
+    july = float(dataset["shortwave_radiation"].sel(time="2003-07-15"))
+    assert 19.0 < july < 26.0
+    assert (dataset["vapour_pressure_deficit"] >= 0).all()
+    assert set(np.unique(dataset["wind_speed"])) == {2.0}
+
+
+def test_harvests_give_yield_on_the_last_day_harvest_and_crop(write):
+    path, harvests = write(daily_table()), write(HARVESTS, "harvest.csv")
+    dataset = daycent.read(path, LATITUDE, harvests=harvests).sites[0]
+    grain = dataset["yield"]
+    assert np.flatnonzero(np.isfinite(grain)).tolist() == [364, 730]
+    assert grain.to_numpy()[[364, 730]].tolist() == [420.5, 90.25]
+    assert np.flatnonzero(dataset["harvest"]).tolist() == [292, 365 + 209]
+    # Corn is row 0; oat has no row.
+    assert dataset["crop"].to_numpy()[[0, 364, 365, 730]].tolist() == [0.0, 0.0, -1.0, -1.0]
+
+
+def test_the_reading_becomes_a_site_with_masks(write):
+    path, harvests = write(daily_table()), write(HARVESTS, "harvest.csv")
+    reading = daycent.read(path, LATITUDE, harvests=harvests)
+    site = assemble(reading, ("Rh", "N2O", "yield")).site
+    assert site.mask["Rh"].all()
+    assert site.mask["yield"].sum() == 2
+
+
+def test_every_run_is_a_site_of_its_own(write):
+    both = pd.concat([daily_table(), daily_table(run="soy")])
+    both.loc[both["run"] == "soy", "CO2resp"] *= 2
+    reading = daycent.read(write(both), LATITUDE)
+    assert [dataset.attrs["site"] for dataset in reading.sites] == ["ag1", "soy"]
+    first, second = (dataset["Rh"].to_numpy() for dataset in reading.sites)
+    np.testing.assert_allclose(second, 2 * first)
+
+
+def test_years_before_the_first_are_left_out_and_noted(write):
+    table = daily_table((2002, 2004))
+    broken = table.drop(index=table.index[100])
+    with pytest.raises(DataError, match=r"run_daily\.csv, site ag1.*not whole.*2002.*first_year"):
+        daycent.read(write(broken), LATITUDE)
+    reading = daycent.read(write(broken), LATITUDE, first_year=2003)
+    assert str(reading.sites[0]["time"].to_numpy()[0])[:4] == "2003"
+    assert (reading.notes[0].kind, reading.notes[0].count) == ("masked", 364)
+
+
+def test_parquet_holds_the_same(write, tmp_path):
+    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
+    path = tmp_path / "run_daily.parquet"
+    daily_table().to_parquet(path)
+    found = daycent.read(path, LATITUDE).sites[0]
+    expected = daycent.read(write(daily_table()), LATITUDE).sites[0]
+    for name in expected.data_vars:
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-12, err_msg=str(name))
+
+
+def renamed(table):
+    return table.rename(columns={"CO2resp": "resp", "ppt": "rain"})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (renamed, r"run_daily\.csv, variable ppt, CO2resp: is not daily DayCent.*expected run"),
+        (lambda t: t.assign(tmax="hot"), "variable tmax: is not a number"),
+        (lambda t: t.assign(dayofyr=np.nan), "variable dayofyr: no value"),
+        (lambda t: t.iloc[::-1], "not whole, or days out of order"),
+        (lambda t: t.assign(CO2resp=-t["CO2resp"]), "Rh"),
+    ],
+)
+def test_another_layout_is_refused_in_one_sentence(write, change, message):
+    with pytest.raises(DataError, match=message):
+        daycent.read(write(change(daily_table())), LATITUDE)
+
+
+def test_other_files_are_refused(write, tmp_path):
+    with pytest.raises(DataError, match="no such file"):
+        daycent.read(tmp_path / "none_daily.csv", LATITUDE)
+    with pytest.raises(DataError, match=r"text\.txt: is not daily DayCent output"):
+        daycent.read(write(daily_table(), "text.txt"), LATITUDE)
+    damaged = tmp_path / "run_daily.parquet"
+    damaged.write_bytes(b"not parquet at all")
+    with pytest.raises(DataError, match=r"run_daily\.parquet"):
+        daycent.read(damaged, LATITUDE)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.assign(crpval=99.0), r"harvest\.csv, variable crpval: unknown crop.*3 corn"),
+        (lambda t: t.drop(columns="cgrain"), r"variable cgrain: is not the harvests of DayCent"),
+    ],
+)
+def test_harvests_of_another_layout_are_refused(write, change, message):
+    path, harvests = write(daily_table()), write(change(HARVESTS), "harvest.csv")
+    with pytest.raises(DataError, match=message):
+        daycent.read(path, LATITUDE, harvests=harvests)
+
+
+def test_the_tables_of_a_folder_are_found_by_name(write, tmp_path):
+    with pytest.raises(DataError, match=r"no single table of daily.*nothing"):
+        daycent.find(tmp_path)
+    daily, harvests = write(daily_table()), write(HARVESTS, "ag_harvest.csv")
+    assert daycent.find(tmp_path) == (daily, harvests)
+    write(daily_table(), "other_daily.csv")
+    with pytest.raises(DataError, match=r"other_daily\.csv, run_daily\.csv"):
+        daycent.find(tmp_path)
+
+
+@pytest.fixture
+def demonstration(data_folder):
+    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
+    folder = data_folder / "daycent_demo"
+    if not folder.is_dir():
+        pytest.skip(f"no folder {folder}")
+    return daycent.find(folder)
+
+
+def test_the_real_run_is_refused_whole_and_read_from_1889(demonstration):
+    daily, harvests = demonstration
+    with pytest.raises(DataError, match="1868, 1871, 1872, 1876, 1880 and 3 more"):
+        daycent.read(daily, LATITUDE, harvests=harvests)
+    dataset = daycent.read(daily, LATITUDE, harvests=harvests, first_year=1889).sites[0]
+    assert dataset.sizes["time"] == 112 * 365 + 27  # leap years; 1900 is none
+    assert int(np.isfinite(dataset["yield"]).sum()) == int(dataset["harvest"].sum()) == 94
+    annual = dataset["Rh"].groupby("time.year").sum()
+    assert 100.0 < float(annual.sel(year=slice(1890, 1899)).mean()) < 170.0
+    assert 330.0 < float(annual.sel(year=slice(1990, 1999)).mean()) < 400.0
+
+
+def test_what_the_real_system_loses_is_what_it_respires(demonstration):
+    """With nothing alive, DayCent's system carbon falls by `CO2resp` in our units, or a bit more.
+
+    Days of much decay lose some hundredths more than they respire: the tables say not where to.
+    """
+    factor = next(column.factor for column in daycent.MAPPING if column.ours == "Rh")
+    table = pd.read_parquet(demonstration[0]).query("year >= 1889")
+    bare = (table["livec"] == 0).to_numpy()
+    still = bare[1:] & bare[:-1]
+    lost = -np.diff(table["sysc"].to_numpy())[still]
+    respired = factor * table["CO2resp"].to_numpy()[1:][still]
+    assert still.sum() > 10_000
+    assert np.median(np.abs(lost - respired)) < 0.01
+    assert 0.9 < respired.sum() / lost.sum() < 1.0
+
+
+def test_the_page_states_the_mapping():
+    page = (Path(__file__).parents[2] / "docs" / "daycent.md").read_text()
+    for column in daycent.MAPPING:
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{column.name}`"))
+        units, ours, factor = (cell.strip() for cell in row.split("|")[2:5])
+        assert units == column.units
+        assert f"`{column.ours}`" in ours
+        assert float(factor) == column.factor
