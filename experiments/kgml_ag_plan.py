@@ -184,15 +184,16 @@ def at(rate: float, *parts: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
     return tuple((pattern, rate) for part in parts for pattern in part)
 
 
-def shortened(stage: Stage, share: float, **changes: Any) -> Stage:
-    """Returns a stage with a share of its epochs, patience and epochs between decays.
+def shortened(stage: Stage, most: int | None, **changes: Any) -> Stage:
+    """Returns a stage of at most so many epochs, its patience and decay shrunk alike.
 
     Args:
       stage: as published.
-      share: above 0; 1 leaves it.
+      most: epochs, at least 1; None leaves it.
       **changes: further fields of its course.
     """
     course = stage.course
+    share = 1.0 if most is None else min(1.0, most / course.epochs)
     of = lambda published: max(1, math.ceil(share * published))
     lengths = {name: of(getattr(course, name)) for name in ("epochs", "patience", "decay_every")}
     return replace(stage, course=replace(course, **lengths, **changes))

@@ -18,7 +18,7 @@ from kgml_jax.objectives.pacing import SelfPaced
 
 SOURCES = kgml_ag_data.Sources(series=2, years=4, counties=2, tower_sites=2, test_years=1)
 PUBLIC: dict[str, Any] = dict(PUBLIC_CODE)
-TINY = KgmlAgConfig(sources=SOURCES, hidden=4, epochs=0.005, steps=(2, 4), batch=2)
+TINY = KgmlAgConfig(sources=SOURCES, hidden=4, epochs=1, steps=(2, 4), batch=2)
 SCALING = Scaling(
     inputs=tuple(Scale(name, 0.0, 1.0) for name in KGML_AG_INPUTS),
     targets=tuple(Scale(name, 0.0, 2.0) for name in ("Ra", "Rh", "Reco", "NEE", "yield")),
@@ -97,9 +97,11 @@ def test_without_knowledge_only_the_error_is_left(published):
         assert bool(extra) == (stage.name != "yield-and-ra")
 
 
-def test_a_share_shortens_every_length_but_never_to_nothing(published):
-    course = kgml_ag_plan.shortened(published[4], 0.1, batch=3).course
+def test_fewer_epochs_shorten_every_length_but_never_to_nothing(published):
+    course = kgml_ag_plan.shortened(published[4], 12, batch=3).course
     assert (course.epochs, course.patience, course.decay_every, course.batch) == (12, 1, 3, 3)
+    whole = kgml_ag_plan.shortened(published[1], None)
+    assert whole == kgml_ag_plan.shortened(published[1], 200) == published[1]
 
 
 def test_a_run_holds_its_steps_and_scores(run):
@@ -132,7 +134,7 @@ def test_another_configuration_in_the_same_folder_is_refused(run, run_program):
     ("options", "message"),
     [
         (("--steps", "6"), "--steps 6; expected some of 1 to 5"),
-        (("--epochs", "0"), "--epochs 0; expected a share above 0"),
+        (("--epochs", "0"), "--epochs 0; expected at least 1"),
         (("--towers", "nowhere"), "nowhere"),
         (("--champaign", "nowhere"), "nowhere"),
     ],
@@ -157,7 +159,7 @@ def test_a_hard_balance_leaves_no_network_of_nee_to_train():
 
 @pytest.mark.slow
 def test_all_five_steps_run_one_after_the_other(tmp_path):
-    kgml_ag.main(replace(TINY, run=tmp_path / "five", steps=(1, 2, 3, 4, 5), epochs=0.03))
+    kgml_ag.main(replace(TINY, run=tmp_path / "five", steps=(1, 2, 3, 4, 5), epochs=5))
     steps = json.loads((tmp_path / "five" / "summary.json").read_text())["steps"]
     assert len(steps) == 5
     assert all(step["healthy"] for step in steps.values())

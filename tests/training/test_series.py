@@ -15,7 +15,7 @@ from kgml_jax.objectives.compose import BehaviourTerm, Total
 from kgml_jax.objectives.knowledge import MonotoneResponse
 from kgml_jax.objectives.pacing import SelfPaced
 from kgml_jax.objectives.responses import Probe
-from kgml_jax.sites import TRAIN, VALIDATION
+from kgml_jax.sites import TEST, TRAIN, VALIDATION
 from kgml_jax.training.series import Course, SeriesDescent, make_series
 
 # Compiled once for all tests with equal descents.
@@ -142,6 +142,21 @@ def test_a_year_without_training_days_gives_no_step(model, series):
     assert [int(count) for count in counts] == [2]
     assert after.healthy
     assert np.isfinite(after.training_loss)
+
+
+def test_test_years_never_influence_a_fit(model, table, series):
+    tested = toys.roles(table) == TEST
+    targets = {
+        name: np.where(tested, 1e6, values).astype(np.asarray(values).dtype)
+        for name, values in table.site.targets.items()
+    }
+    spoilt = dataclasses.replace(table, site=dataclasses.replace(table.site, targets=targets))
+    outcomes = []
+    for seen in (series, make_series(spoilt, toys.roles(table), TRAIN, VALIDATION)):
+        descent, weights, fit = started(model, COURSE, seen)
+        outcomes.append(next_epoch(descent, weights, fit, seen))
+    jax.tree.map(np.testing.assert_array_equal, outcomes[0].best, outcomes[1].best)
+    assert outcomes[0].best_error == outcomes[1].best_error
 
 
 def test_a_demand_on_the_behaviour_a_pace_and_a_hold_enter_the_loss(model, series):
