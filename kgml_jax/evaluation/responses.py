@@ -21,8 +21,10 @@ WEATHER_CHANGES: dict[str, tuple[Change, float, float]] = {
     "vapour_pressure_deficit": ("scale", 0.6, 1.4),
     "precipitation": ("scale", 0.25, 1.75),
     "wind_speed": ("scale", 0.6, 1.4),
+    "prescribed_gpp": ("scale", 0.6, 1.4),
 }
-"""How each kind of weather is changed, and between which limits; degC for the temperatures."""
+"""How weather, and GPP where it is given, are changed, and between which limits; degC for the
+temperatures."""
 
 REACH = 1.5
 """Standard deviations from the mean between which an attribute is set."""
@@ -38,7 +40,11 @@ day to day, and of a property of the place (Liu et al. 2024, Nat. Commun. 15:357
 
 
 def probes(scaling: Scaling) -> tuple[Probe, ...]:
-    """Returns a probe of every weather input and attribute a model reads, `POINTS` values each."""
+    """Returns a probe of every weather input and attribute a model reads, `POINTS` values each.
+
+    An attribute that never varied in training, whose scale is then exactly 1, is left out: the
+    response to it was never learnt.
+    """
     scales = {scale.name: scale for scale in scaling.inputs}
     if "logarithmic_precipitation" in scales:
         scales["precipitation"] = scales["logarithmic_precipitation"]
@@ -48,7 +54,7 @@ def probes(scaling: Scaling) -> tuple[Probe, ...]:
         if name in scales
     ]
     for name in PLACE:
-        if name in scales:
+        if name in scales and scales[name].sd != 1.0:
             mean, reach = scales[name].mean, REACH * scales[name].sd
             chosen.append(Probe(name, "set", _evenly(mean - reach, mean + reach)))
     return tuple(chosen)

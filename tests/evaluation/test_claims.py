@@ -131,5 +131,41 @@ def test_t5_asks_for_balance_at_no_cost(residual, error, noise, verdict):
     ],
 )
 def test_drift_is_judged_by_the_published_bounds(correlation, verdict):
-    claim = claims.stays_physical([0.02] * 3, [0.01] * 3, {("weather", 0.8): correlation})
+    still = ([0.01] * 3, [0.02] * 3), ([0.1] * 3, [0.1] * 3)
+    claim = claims.stays_physical(*still, {("weather", 0.8): correlation})
     assert claim.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("residual", "negative"), [([0.3, 0.31, 0.32], [0.1] * 3), ([0.02] * 3, [0.3, 0.31, 0.32])]
+)
+def test_drift_is_seen_in_the_balance_and_in_the_signs(residual, negative):
+    claim = claims.stays_physical(([0.01] * 3, residual), ([0.1] * 3, negative), {})
+    assert claim.verdict == claims.NOT_REPRODUCED
+
+
+def test_the_interval_of_resamples_is_that_of_their_means_over_seeds():
+    samples = np.random.default_rng(0).normal(size=(4, 500))
+    interval = claims.interval_of(samples)
+    assert (interval.low, interval.high) == pytest.approx(
+        np.quantile(samples.mean(axis=0), [0.025, 0.975])
+    )
+
+
+@pytest.mark.parametrize(
+    ("over_sites", "verdict"),
+    [((0.1, 0.3), claims.HOLDS), ((-0.1, 0.3), claims.OPEN), ((-0.3, -0.1), claims.OPEN)],
+)
+def test_a_requirement_holds_only_over_seeds_and_over_sites(over_sites, verdict):
+    requirement = lambda low, high: claims.Requirement(
+        "gain", claims.Interval(0.2, low, high, 3), above=0.0
+    )
+    claim = claims.Claim("T", "", (requirement(0.1, 0.3),))
+    again = claims.Claim("T", "", (requirement(*over_sites),))
+    assert claims.with_sites(claim, again).requirements[0].verdict == verdict
+
+
+def test_a_quantity_without_sites_keeps_its_one_interval():
+    one = claims.Requirement("gain", claims.Interval(0.2, 0.1, 0.3, 3), above=0.0)
+    joined = claims.with_sites(claims.Claim("T", "", (one,)), claims.Claim("T", "", ()))
+    assert joined.requirements == (one,)

@@ -23,6 +23,17 @@ def test_only_what_the_model_reads_is_probed():
     assert [probe.name for probe in responses.probes(SCALING)] == ["shortwave_radiation", "sand"]
 
 
+def test_a_given_gpp_is_probed_like_the_weather():
+    scaling = Scaling(inputs=(Scale("prescribed_gpp", 3.0, 5.0),), targets=())
+    (probe,) = responses.probes(scaling)
+    assert (probe.name, responses.bound(probe)) == ("prescribed_gpp", 0.8)
+
+
+def test_an_attribute_that_never_varied_is_not_probed():
+    scaling = Scaling(inputs=(Scale("sand", 0.4, 1.0), Scale("ph", 6.5, 0.4)), targets=())
+    assert [probe.name for probe in responses.probes(scaling)] == ["ph"]
+
+
 def test_the_bounds_are_those_of_kgml_ag():
     assert [responses.bound(probe) for probe in responses.probes(SCALING)] == [0.8, 0.9]
 

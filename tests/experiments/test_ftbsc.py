@@ -1,0 +1,290 @@
+from dataclasses import replace
+
+import ftbsc
+import ftbsc_clock
+import ftbsc_report
+import ftbsc_results
+import ftbsc_settings
+import ftbsc_training
+import ftbsc_worlds
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toys
+import xarray as xr
+from ftbsc_cells import Laboratory
+from ftbsc_settings import FtbscConfig
+from ftbsc_store import Store
+from ftbsc_training import Held, Knobs, Outcome
+
+from kgml_jax.adaptation import Adaptation, Dense, flatten
+from kgml_jax.evaluation import claims
+
+START = {
+    "calibration": {"input_scale": jnp.ones(3)},
+    "gru_basis": {"layer_0": {"w_hh": jnp.full((2, 2), 0.5)}},
+}
+
+
+def given(**knobs):
+    return {
+        "start": START,
+        "knobs": {n: jnp.asarray(1.0 * v) for n, v in vars(Knobs(**knobs)).items()},
+    }
+
+
+def moved(weights):
+    phi = Held().init(weights)
+    return phi | {"shift": {path: leaf + 0.2 for path, leaf in phi["shift"].items()}}
+
+
+def test_the_ridges_are_those_of_an_adaptation():
+    phi = moved(given(mu=0.3, rho=0.7))
+    rules = (("calibration/*", Dense(ridge=0.7)), ("*", Dense(ridge=0.3)))
+    same = {path: {"shift": shift} for path, shift in phi["shift"].items()}
+    expected = Adaptation(rules=rules).penalty(same)
+    np.testing.assert_allclose(Held().penalty(phi), expected, rtol=1e-6)
+
+
+def test_what_is_not_free_stays_where_it_started():
+    weights = given(backbone=False)
+    found = flatten(Held().apply(weights, moved(weights)))
+    np.testing.assert_allclose(found["gru_basis/layer_0/w_hh"], 0.5)
+    np.testing.assert_allclose(found["calibration/input_scale"], 1.2)
+
+
+def test_the_neutral_distance_changes_nothing():
+    weights = given()
+    found = flatten(Held().apply(weights, Held().init(weights)))
+    assert all((found[path] == leaf).all() for path, leaf in flatten(START).items())
+
+
+def test_units_repeat_and_part_again():
+    stacked = ftbsc_training.repeated(START, 3)
+    one = flatten(ftbsc_training.unit_weights(stacked, 2))
+    assert all((one[path] == leaf).all() for path, leaf in flatten(START).items())
+
+
+@pytest.fixture(params=[True, False], ids=["quick", "full"])
+def settings(request):
+    config = ftbsc_settings.resolved(ftbsc_settings.FtbscConfig(quick=request.param))
+    return ftbsc_settings.plan(config).settings()
+
+
+def test_settings_have_names_of_their_own(settings):
+    assert len({setting.name for setting in settings}) == len(settings)
+
+
+def test_every_setting_comes_after_the_stage_it_starts_from(settings):
+    seen = set()
+    for setting in settings:
+        if setting.arm != "scratch":
+            stage = ftbsc_settings.scratch_of(
+                setting, next(s for s in settings if s.arm == "scratch")
+            )
+            assert stage in seen
+        seen.add(setting)
+
+
+STATES = ("IA", "IA", "IA", "IL", "IN", "IN")
+
+
+def toy_sites(config=None, counts="paper", seed=0):
+    sites = toys.sites(len(STATES), years=6, seed=seed)
+    names = tuple(f"{state}-{row}" for row, state in enumerate(STATES))
+    return replace(sites, names=names, groups=STATES, group_names=("IA", "IL", "IN"))
+
+
+CONFIG = FtbscConfig(
+    quick=True, inputs="default", hidden=2, warmup_days=5, steps=4, validate_every=2, batch=4
+)
+
+
+class Fake:
+    """Cells without training: predictions are what was observed, with an error by arm."""
+
+    def __init__(self, levels):
+        self.levels = levels
+        self.calls = []
+        self.stop_after = np.inf
+        self.validation = lambda setting: 1.0
+
+    def fit(self, laboratory, setting, world, seed, before, rounds=None):
+        if len(self.calls) == self.stop_after:
+            raise KeyboardInterrupt
+        self.calls.append((setting, seed))
+        count = len(world.unit_names)
+        each = np.full(count, self.validation(setting))
+        weights = {"calibration": {"input_scale": np.full((count, 2), float(seed))}}
+        return Outcome(weights, each, each, each, each, np.ones(count, bool))
+
+    def predictions(self, laboratory, setting, world, weights):
+        seed = int(weights["calibration"]["input_scale"][0, 0])
+        site = world.windows
+        found = {}
+        for row, name in enumerate(world.unit_names):
+            random = np.random.default_rng((seed, row))
+            own = np.array([world.state_of[place] == name for place in world.owner])[:, None]
+            level = self.levels.get(setting.arm, 2.0)
+            level = np.where(own, level, self.levels["pooled" if name == "pooled" else "other"])
+            error = level * random.normal(size=site.valid.shape)
+            reco, gpp = (np.asarray(site.targets[one]) for one in ("Reco", "GPP"))
+            reco = reco + error
+            amiss = 0.01 * (1 + row + seed) if setting.knowledge else 0.5
+            nee = reco - gpp + amiss
+            found[name] = {"GPP": gpp, "Ra": reco / 2, "Rh": reco / 2, "Reco": reco, "NEE": nee}
+        return found
+
+    def curves(self, laboratory, setting, world, weights):
+        probes = laboratory.probes
+        points = np.arange(len(probes[0].values), dtype=float)
+        return np.broadcast_to(points, (len(world.states), len(probes), 2, points.size))
+
+
+GOOD = {"calibrated": 0.5, "continued": 0.7, "pooled": 1.0, "other": 1.5}
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    made = Fake(GOOD)
+    monkeypatch.setattr(Laboratory, "fit", lambda *args: made.fit(*args))
+    monkeypatch.setattr(Laboratory, "_predictions", lambda *args: made.predictions(*args))
+    monkeypatch.setattr(Laboratory, "_curves", lambda *args: made.curves(*args))
+    monkeypatch.setattr(ftbsc_worlds, "load_sites", toy_sites)
+    monkeypatch.setattr(ftbsc_clock, "measure", lambda *args: ftbsc_clock.Pace(1.0, 1.0, 1.0))
+    monkeypatch.setattr(ftbsc, "resolved", small)
+    return made
+
+
+@pytest.fixture
+def unreported(monkeypatch):
+    monkeypatch.setattr(ftbsc_report, "write", lambda *args: None)
+
+
+def small(config):
+    sizes = {name: getattr(CONFIG, name) for name in ("steps", "validate_every", "batch")}
+    quick = ftbsc_settings.resolved(config)
+    return replace(quick, warmup_days=5, mu=(1e-2, 1.0), rho=(1e-2,), **sizes)
+
+
+def judged(folder):
+    config = small(replace(CONFIG, run=folder))
+    wanted = ftbsc_settings.plan(config)
+    cells = ftbsc_results.gather(Store(folder), wanted.settings(), range(3))
+    results = ftbsc_results.Results(cells, wanted)
+    return {one.name: one for one in ftbsc_results.verdicts(results, results.chosen())}
+
+
+def test_the_verdicts_follow_from_the_cells(fake, tmp_path, capsys):
+    ftbsc.main(replace(CONFIG, run=tmp_path / "run"))
+    printed = capsys.readouterr().out
+    assert printed.index("cells to run take at most") < printed.index("[1/")
+    assert "Verdicts on the claims" in (tmp_path / "run" / "tables.md").read_text()
+    assert len(list((tmp_path / "run" / "figures").glob("*.png"))) == 4
+    verdicts = {name: one.verdict for name, one in judged(tmp_path / "run").items()}
+    reproduced = ("T1", "T3", "T4", "T5", "D")
+    assert [verdicts[name] for name in reproduced] == [claims.REPRODUCED] * 5
+    with xr.open_dataset(tmp_path / "run" / "ftbsc.nc") as written:
+        assert {"setting", "seed", "train", "site", "state", "variable"} <= set(written.sizes)
+        assert {"mse", "r2", "paper_loss", "balance_residual", "response"} <= set(written)
+        assert (written["paper_loss"] <= written["mse"] / written["target_sd"] ** 2).all()
+
+
+def test_another_order_of_the_arms_is_not_reproduced(fake, unreported, tmp_path):
+    fake.levels = GOOD | {"calibrated": 0.9}
+    ftbsc.main(replace(CONFIG, run=tmp_path / "run"))
+    found = judged(tmp_path / "run")
+    assert found["T1"].verdict == claims.NOT_REPRODUCED
+    assert found["T4"].verdict == claims.NOT_REPRODUCED
+    assert found["T3"].verdict == claims.REPRODUCED
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was(fake, unreported, tmp_path):
+    config = replace(CONFIG, run=tmp_path / "run")
+    fake.stop_after = 7
+    with pytest.raises(KeyboardInterrupt):
+        ftbsc.main(config)
+    before, fake.calls, fake.stop_after = fake.calls, [], np.inf
+    ftbsc.main(config)
+    wanted = ftbsc_settings.plan(small(config)).settings()
+    assert set(before).isdisjoint(fake.calls)
+    assert len(before) + len(fake.calls) == 3 * len(wanted)
+    fake.calls = []
+    ftbsc.main(config)
+    assert fake.calls == []
+
+
+def test_cells_of_another_configuration_are_refused(fake, unreported, tmp_path):
+    ftbsc.main(replace(CONFIG, run=tmp_path / "run"))
+    with pytest.raises(ValueError, match=r"rate was 0\.001, now 0\.005; choose another --run"):
+        ftbsc.main(replace(CONFIG, run=tmp_path / "run", rate=5e-3))
+
+
+def test_the_ridges_are_chosen_on_validation_days_alone(fake, unreported, tmp_path):
+    fake.validation = lambda setting: 0.5 if setting.knobs.mu == 1.0 else 1.0
+    ftbsc.main(replace(CONFIG, run=tmp_path / "run"))
+    wanted = ftbsc_settings.plan(small(CONFIG))
+    cells = ftbsc_results.gather(Store(tmp_path / "run"), wanted.settings(), range(3))
+    assert ftbsc_results.Results(cells, wanted).chosen().knobs.mu == 1.0
+
+
+def test_t5_needs_a_run_without_knowledge_terms():
+    with pytest.raises(ValueError, match="expected 0 among them"):
+        ftbsc_settings.plan(replace(CONFIG, knowledge=(1.0,)))
+
+
+@pytest.fixture
+def stages(monkeypatch):
+    """A first stage and what was calibrated from it with the backbone held, really trained."""
+    monkeypatch.setattr(Laboratory, "model", lambda *args: toys.ToyModel())
+    config = small(CONFIG)
+    monkeypatch.setattr(ftbsc_worlds, "load_sites", toy_sites)
+    world = ftbsc_worlds.make_world(config, "paper", 0)
+    laboratory = Laboratory(config, ftbsc_worlds.scaling(config, toy_sites()))
+    wanted = ftbsc_settings.plan(config)
+    first = laboratory.run(wanted.scratch, world, 0, None)
+    second = laboratory.run(wanted.ablation["head only"], world, 0, first.weights)
+    return world, first, second
+
+
+def test_calibration_starts_from_the_pooled_model(stages):
+    world, first, second = stages
+    pooled = first.scores["best_error"].sel(train="pooled")
+    np.testing.assert_allclose(second.scores["best_error"].sel(train="pooled"), pooled, rtol=1e-5)
+    assert second.scores["steps"].sel(train="pooled") == 0
+    assert (second.scores["steps"].sel(train=list(world.states)) > 0).all()
+    better = second.scores["best_error"] <= second.scores["start_error"]
+    assert better.all()
+
+
+def test_what_an_ablation_holds_is_held_in_every_state(stages):
+    _, first, second = stages
+    before, after = flatten(first.weights), flatten(second.weights)
+    held = [path for path in before if not path.startswith("calibration/")]
+    assert all((after[path] == before[path][-1]).all() for path in held)
+    moved = after["calibration/output_shift"] != before["calibration/output_shift"][-1]
+    assert moved[:-1].any()
+
+
+def test_a_cell_scores_every_model_in_every_state(stages):
+    world, first, _ = stages
+    assert first.scores["mse"].sel(variable="NEE").notnull().all()
+    assert first.scores["train"].values.tolist() == list(world.unit_names)
+    assert np.isfinite(first.scores["response"]).all()
+    assert world.site_years == {"IA": 9, "IL": 3, "IN": 6}
+
+
+@pytest.mark.slow
+def test_the_experiment_runs_on_the_embedded_data(tmp_path, monkeypatch, capsys):
+    sizes = {"steps": 2, "validate_every": 2, "batch": 2, "other_batch": 1, "hidden": 2, "seeds": 2}
+    data = replace(CONFIG.data, synthetic_sites=6, synthetic_years=4)
+    short = {"mu": (1e-2,), "rho": (1e-2,), "knowledge": (1.0, 0.0), "warmup_days": 5}
+    ftbsc.main(FtbscConfig(run=tmp_path / "run", data=data, **sizes, **short))
+    assert "Verdicts on the claims" in capsys.readouterr().out
+    with xr.open_dataset(tmp_path / "run" / "ftbsc.nc") as written:
+        sites = (written["n_observed"].sum("variable") > 0).sum("site")
+        by_counts = {
+            str(name).split("-")[0]: int(n)
+            for name, n in zip(written["setting"].values, sites.isel(seed=0).values, strict=True)
+        }
+    assert by_counts == {"paper": 6, "equal": 6}
