@@ -12,7 +12,7 @@ import ftbsc_clock
 import ftbsc_report
 import ftbsc_worlds
 from ftbsc_cells import Laboratory
-from ftbsc_settings import FtbscConfig, Plan, Setting, plan, resolved, scratch_of
+from ftbsc_settings import FtbscConfig, Plan, Setting, plan, resolved, scratch_of, seeds
 from ftbsc_store import Store
 from reporting import say, warn
 
@@ -24,14 +24,13 @@ def main(config: FtbscConfig) -> None:
     """Runs all cells that are not finished, then writes and prints what came out."""
     config = resolved(config)
     wanted = plan(config)
-    seeds = range(config.seed, config.seed + config.seeds)
     store = Store.open(config)
-    every = [(setting, seed) for seed in seeds for setting in wanted.settings()]
+    every = [(setting, seed) for seed in seeds(config) for setting in wanted.settings()]
     missing = [cell for cell in every if not store.has(*cell)]
     say(f"{len(every)} cells, of which {len(every) - len(missing)} are finished in {config.run}.")
     if missing:
         run_cells(config, wanted, store, missing)
-    ftbsc_report.write(config, wanted, store, seeds)
+    ftbsc_report.write(config, wanted, store, seeds(config))
 
 
 def run_cells(

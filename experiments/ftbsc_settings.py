@@ -25,8 +25,9 @@ class FtbscConfig:
     data: Annotated[inputs.Data, command_line.FLAT] = field(
         default_factory=lambda: inputs.Data(synthetic_sites=90, synthetic_years=8)
     )
-    seeds: int = 5
-    """Repetitions; each draws its own synthetic world, weights and batches."""
+    seeds: int | None = None
+    """Repetitions; each draws its own synthetic world, weights and batches. None: 3 in the quick
+    form, else 5."""
     spread: float = 1.0
     """Scales how far the true parameters of synthetic sites and states lie apart."""
     inputs: Literal["kgml-ag", "default", "dynamic"] = "kgml-ag"
@@ -72,6 +73,12 @@ class FtbscConfig:
     """Show tracebacks."""
 
 
+def seeds(config: FtbscConfig) -> range:
+    """Returns the seeds of a run."""
+    count = config.seeds if config.seeds is not None else 3 if config.quick else 5
+    return range(config.seed, config.seed + count)
+
+
 def resolved(config: FtbscConfig) -> FtbscConfig:
     """Returns the configuration with the sizes of the quick form, if that is asked for."""
     if not config.quick:
@@ -79,7 +86,6 @@ def resolved(config: FtbscConfig) -> FtbscConfig:
     return replace(
         config,
         data=replace(config.data, synthetic_sites=18, synthetic_years=6),
-        seeds=3,
         warmup_days=15,
         steps=60,
         mu=(1e-2, 1.0),

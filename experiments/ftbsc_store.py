@@ -12,7 +12,7 @@ from ftbsc_settings import FtbscConfig, Setting
 
 from kgml_jax.adaptation import Weights, flatten, unflatten
 
-FREE = ("run", "quick", "seeds", "overwrite", "debug")
+FREE = (*run_directory.FREE, "quick", "seeds")
 """Options that may differ between a run and the one that goes on with it."""
 
 
@@ -30,10 +30,10 @@ class Store:
           ValueError: the cells there are of another configuration, or it is no run directory.
         """
         written = config.run / "config.json"
+        run_directory.check_resumable(config.run, config, config.overwrite, FREE)
         if config.overwrite or not written.is_file():
             run_directory.create(config.run, config, config.overwrite)
         else:
-            _check_same(config, run_directory.read_json(written))
             run_directory.write_json(written, config)
         (config.run / "cells").mkdir(exist_ok=True)
         return cls(config.run)
@@ -69,17 +69,3 @@ class Store:
 
     def _path(self, setting: Setting, seed: int, suffix: str = ".nc") -> Path:
         return self.folder / "cells" / f"{setting.name}-seed{seed}{suffix}"
-
-
-def _check_same(config: FtbscConfig, before: dict[str, Any]) -> None:
-    now = run_directory.plain(config)
-    changed = [
-        f"{name} was {before.get(name)}, now {value}"
-        for name, value in now.items()
-        if name not in FREE and before.get(name) != value
-    ]
-    if changed:
-        raise ValueError(
-            f"{config.run} holds cells of another configuration: {'; '.join(changed)}; "
-            "choose another --run or add --overwrite"
-        )

@@ -12,6 +12,9 @@ from typing import Any
 import jax
 import numpy as np
 
+FREE = ("run", "overwrite", "debug")
+"""Options that may differ between a run and the one that goes on with it."""
+
 PACKAGES = ("kgml_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
 
 
@@ -59,10 +62,16 @@ def create_or_resume(folder: Path, config: Any, overwrite: bool) -> Path:
     return folder
 
 
-def check_resumable(folder: Path, config: Any, overwrite: bool) -> None:
+def check_resumable(
+    folder: Path, config: Any, overwrite: bool, free: tuple[str, ...] = FREE
+) -> None:
     """Refuses a folder with a run of another configuration, unless it is to be overwritten.
 
-    The fields `overwrite` and `debug` do not count.
+    Args:
+      folder: the run directory.
+      config: the program's configuration.
+      overwrite: the run is to begin anew.
+      free: options that may differ.
 
     Raises:
       ValueError: naming what differs.
@@ -73,7 +82,7 @@ def check_resumable(folder: Path, config: Any, overwrite: bool) -> None:
     differing = [
         f"{name} {before.get(name)!r} before, {now.get(name)!r} now"
         for name in {**before, **now}
-        if before.get(name) != now.get(name) and name not in ("overwrite", "debug")
+        if before.get(name) != now.get(name) and name not in free
     ]
     if differing:
         raise ValueError(
