@@ -108,6 +108,19 @@ def five_steps(losses: Losses, nee: tuple[str, ...] = NEE) -> tuple[Stage, ...]:
             losses.preserved("soil_response", SOIL, least=0.9),
         ),
     )
+    step_2 = Stage(
+        "respiration",
+        SYNTHETIC,
+        targets=("Ra", "Rh", "NEE"),
+        course=Course(
+            objective=respiration,
+            rates=at(1e-3, BASIS, RA, RH, nee),
+            epochs=80,
+            patience=10,
+            decay=0.5,
+            decay_every=20,
+        ),
+    )
     return (
         Stage(
             "yield-and-ra",
@@ -123,19 +136,7 @@ def five_steps(losses: Losses, nee: tuple[str, ...] = NEE) -> tuple[Stage, ...]:
                 pacing=SelfPaced(),
             ),
         ),
-        Stage(
-            "respiration",
-            SYNTHETIC,
-            targets=("Ra", "Rh", "NEE"),
-            course=Course(
-                objective=respiration,
-                rates=at(1e-3, BASIS, RA, RH, nee),
-                epochs=80,
-                patience=10,
-                decay=0.5,
-                decay_every=20,
-            ),
-        ),
+        step_2,
         Stage(
             "county-yield",
             COUNTIES,
@@ -150,18 +151,10 @@ def five_steps(losses: Losses, nee: tuple[str, ...] = NEE) -> tuple[Stage, ...]:
                 pacing=SelfPaced(),
             ),
         ),
-        Stage(
-            "respiration-again",
-            SYNTHETIC,
-            targets=("Ra", "Rh", "NEE"),
-            course=Course(
-                objective=respiration,
-                rates=at(1e-3, BASIS, RA, RH, nee),
-                epochs=40,
-                patience=5,
-                decay=0.5,
-                decay_every=10,
-            ),
+        replace(
+            step_2,
+            name="respiration-again",
+            course=replace(step_2.course, epochs=40, patience=5, decay_every=10),
         ),
         Stage(
             "towers",
