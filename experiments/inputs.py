@@ -82,11 +82,21 @@ def load(config: Data) -> Loaded:
       DataError: the data cannot be used, or GPP is to be prescribed and a site has none.
     """
     loaded = _synthetic(config) if config.data is None else _read(config)
-    given = np.asarray(loaded.sites.site.forcing.prescribed_gpp).any(axis=1)
-    if config.prescribe_gpp and not given.all():
-        absent = [loaded.sites.names[row] for row in np.flatnonzero(~given)]
-        raise DataError("no GPP to prescribe", site=", ".join(absent), variable="prescribed_gpp")
+    if config.prescribe_gpp:
+        require_gpp(loaded.sites)
     return loaded
+
+
+def require_gpp(sites: Sites) -> None:
+    """Refuses sites of which one has no GPP to prescribe.
+
+    Raises:
+      DataError: naming them.
+    """
+    given = np.asarray(sites.site.forcing.prescribed_gpp).any(axis=1)
+    if not given.all():
+        absent = [sites.names[row] for row in np.flatnonzero(~given)]
+        raise DataError("no GPP to prescribe", site=", ".join(absent), variable="prescribed_gpp")
 
 
 def _synthetic(config: Data) -> Loaded:

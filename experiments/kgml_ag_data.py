@@ -1,6 +1,6 @@
 """What the five steps of KGML-ag learn from: simulated fields, counties with yields, towers."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import inputs
@@ -13,6 +13,7 @@ from kgml_ag_plan import COUNTIES, SYNTHETIC, TOWERS
 
 from kgml_jax.data import county_yields, splits
 from kgml_jax.data.assemble import assemble
+from kgml_jax.data.read import ReadOptions, read
 from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
 from kgml_jax.data.yield_targets import with_yields
 from kgml_jax.models.process import simulate_sites
@@ -38,8 +39,8 @@ class Sources:
     """Counties with one yield a year; their crops differ from the simulated fields'."""
     tower_sites: int = 11
     """Synthetic towers, with parameters of their own, noise and gaps."""
-    towers: Path | None = None
-    """FLUXNET file or folder, NetCDF, Zarr or CSV of real towers instead of synthetic ones."""
+    towers: tuple[Path, ...] = ()
+    """FLUXNET files or folders, NetCDF, Zarr or CSV of real towers instead of synthetic ones."""
     champaign: Path | None = None
     """Folder of real weather and yields: Champaign county, Illinois, instead of synthetic ones."""
     test_years: int = 2
@@ -108,9 +109,12 @@ def champaign(folder: Path) -> Sites:
 
 def towers(sources: Sources) -> Sites:
     """Reads towers, or simulates them, of which Reco and NEE are known, with noise and gaps."""
-    if sources.towers is not None:
-        data = inputs.Data(data=sources.towers, prescribe_gpp=True)
-        return _only(inputs.load(data).sites, TOWER_FLUXES)
+    if sources.towers:
+        readings = [read(path, options=ReadOptions(prescribe_gpp=True)) for path in sources.towers]
+        datasets = [dataset for reading in readings for dataset in reading.sites]
+        sites = assemble(datasets, targets=TOWER_FLUXES)
+        inputs.require_gpp(sites)
+        return sites
     config = SyntheticConfig(
         sites=sources.tower_sites,
         years=sources.years,
@@ -129,17 +133,6 @@ def _world(config: SyntheticConfig) -> xr.Dataset:
 
 def _yield(world: xr.Dataset, grain: xr.DataArray) -> xr.DataArray:
     return grain.where(world["harvest"] > 0).assign_attrs(units="g C m-2 yr-1")
-
-
-def _only(sites: Sites, targets: tuple[str, ...]) -> Sites:
-    kept = lambda part: {name: part[name] for name in targets if name in part}
-    site = sites.site
-    observed = {
-        "targets": kept(site.targets),
-        "mask": kept(site.mask),
-        "uncertainty": kept(site.uncertainty),
-    }
-    return replace(sites, site=replace(site, **observed))
 
 
 def _divided(sites: Sites, sources: Sources) -> Dataset:

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from kgml_jax.adaptation import Adaptation, Weights
 from kgml_jax.models.protocol import Model
@@ -36,6 +36,8 @@ def predict_sites(
     """
     mesh = site_mesh()
     padded = pad_sites((sites.site, {} if phi is None else phi), mesh.size)
+    # Weights that were trained on fewer devices, because those divided the batch, are spread.
+    weights = jax.device_put(weights, NamedSharding(mesh, PartitionSpec()))
     fluxes = _predict(model, adaptation, mesh, site_batch, weights, *padded)
     return {name: np.asarray(values)[: len(sites)] for name, values in fluxes.items()}
 
