@@ -51,7 +51,7 @@ def scored(world: World, scaling: Scaling, predictions: Predictions) -> xr.Datas
     found = by_site[list(METRICS)].assign(
         **state_metrics,
         n_observed=seen,
-        paper_loss=by_site["mse"] / sd**2 * seen / days,
+        paper_loss=by_site["mse"].where(seen > 0, 0.0) / sd**2 * seen / days,
         target_sd=sd,
         site_years=("state", [world.site_years[state] for state in world.states]),
     )

@@ -154,6 +154,24 @@ class Plan:
         return list(ordered)
 
 
+def check(config: FtbscConfig) -> None:
+    """Refuses a configuration that would compare a setting with itself, or nothing.
+
+    Raises:
+      ValueError: naming the option.
+    """
+    if 0.0 not in config.knowledge[1:]:
+        expected = "expected 0 among them, but not first, for claim T5"
+        raise ValueError(f"--knowledge {config.knowledge}; {expected}")
+    for name in ("batch", "rate"):
+        if getattr(config, f"other_{name}") == getattr(config, name):
+            raise ValueError(f"--other-{name} is --{name}; expected another one, for claim T4")
+    for name in ("seeds", "steps", "batch", "validate_every"):
+        value = getattr(config, name)
+        if value is not None and value < 1:
+            raise ValueError(f"--{name.replace('_', '-')} {value}; expected at least 1")
+
+
 def scratch_of(setting: Setting, scratch: Setting) -> Setting:
     """Returns the first stage from which a setting starts."""
     return replace(
@@ -165,10 +183,9 @@ def plan(config: FtbscConfig) -> Plan:
     """Returns what a resolved configuration runs.
 
     Raises:
-      ValueError: there is no run without knowledge terms to compare with.
+      ValueError: as `check`.
     """
-    if 0.0 not in config.knowledge:
-        raise ValueError(f"--knowledge {config.knowledge}; expected 0 among them, for claim T5")
+    check(config)
     counts = PAPER if config.data.data is None else GIVEN
     mu, rho, weight = config.mu[0], config.rho[0], config.knowledge[0]
     scratch = Setting(counts, "soft", weight, "scratch", Knobs(), config.batch, config.scratch_rate)

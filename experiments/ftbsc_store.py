@@ -30,7 +30,8 @@ class Store:
           ValueError: the cells there are of another configuration, or it is no run directory.
         """
         written = config.run / "config.json"
-        run_directory.check_resumable(config.run, config, config.overwrite, FREE)
+        if not _without_cells(config.run):
+            run_directory.check_resumable(config.run, config, config.overwrite, FREE)
         if config.overwrite or not written.is_file():
             run_directory.create(config.run, config, config.overwrite)
         else:
@@ -69,3 +70,11 @@ class Store:
 
     def _path(self, setting: Setting, seed: int, suffix: str = ".nc") -> Path:
         return self.folder / "cells" / f"{setting.name}-seed{seed}{suffix}"
+
+
+def _without_cells(folder: Path) -> bool:
+    """Returns whether a run was begun in a folder and finished nothing."""
+    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return found == {"config.json", "versions.json", "cells"} and not any(
+        (folder / "cells").iterdir()
+    )

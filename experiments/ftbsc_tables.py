@@ -135,7 +135,8 @@ def variants(results: Results, arm: Setting) -> Grid:
         f"Calibrated arms, mean over states: {MEASURE}; {BRACKETS}. All are varied from the "
         f"reference: head and backbone free, lambda {plan.reference.knowledge:g}, soft balance, "
         f"batch {plan.reference.batch}, rate {plan.reference.rate:g}. Zero-shot: the pooled model "
-        "from which calibration starts; global: the same after its own second stage"
+        "from which calibration starts; global: the same after its own second stage; independent: "
+        "always with the reference's rate, batch and lambda"
     )
     return Grid(title, header, tuple(rows), text_columns=2)
 
@@ -169,7 +170,8 @@ def physics(results: Results, arm: Setting) -> Grid:
     title = (
         "Drift by calibration: mean balance residual (g C m-2 d-1) and share of days with a "
         "negative flux, before to after; correlation of the responses of Ra and Rh with those of "
-        f"the pooled model before, {BRACKETS}; the lowest of any input, state and flux"
+        f"the pooled model before, {BRACKETS}; the lowest of any input, state and flux; whether D "
+        "holds over seeds alone"
     )
     return Grid(title, header, tuple(rows), text_columns=2)
 

@@ -1,6 +1,5 @@
 """Trains KGML-ag-Carbon in its five steps; run as `python experiments/kgml_ag.py --help`."""
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -57,13 +56,15 @@ def check(config: KgmlAgConfig) -> None:
     """Refuses what no plan can be made of.
 
     Raises:
-      ValueError: a step is not among the five, or there is no epoch.
+      ValueError: a step is not among the five, or there is no epoch or batch.
     """
     if not config.steps or not set(config.steps) <= set(range(1, 6)):
         given = " ".join(map(str, config.steps)) or "without a number"
         raise ValueError(f"--steps {given}; expected some of 1 to 5")
     if config.epochs is not None and config.epochs < 1:
         raise ValueError(f"--epochs {config.epochs}; expected at least 1, or None")
+    if config.batch < 1:
+        raise ValueError(f"--batch {config.batch}; expected at least 1")
 
 
 def make_plan(config: KgmlAgConfig, model: RecurrentModel) -> tuple[Stage, ...]:
@@ -113,11 +114,10 @@ def main(config: KgmlAgConfig) -> None:
         stage.name, stage.course.epochs, folder, stage=stage.name
     )
     own = identity(config, datasets, plan)
-    started = time.perf_counter()
     done = run_plan(model, plan, fresh, datasets, fit_key, folder / "steps", own, watched)
     for stage, weights, outcome in done:
         report.add(stage, weights, outcome)
-    report.finish(time.perf_counter() - started)
+    report.finish()
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ SOIL = (
 
 @dataclass(frozen=True)
 class Losses:
-    """Objectives of the steps; errors and knowledge in units of the targets' training deviation.
+    """Objectives of the steps; errors in units of the targets' training deviation.
 
     Attributes:
       scaling: standardisation of the model.

@@ -62,17 +62,18 @@ class Report:
             f"error {outcome.start_error:.3f} -> {outcome.best_error:.3f}"
         )
 
-    def finish(self, seconds: float) -> None:
+    def finish(self) -> None:
         """Prints and writes the tables, the scores and the figures."""
         result = xr.concat(self.parts, "step", join="outer")
         reporting.write_dataset(self.folder / "scores.nc", result)
         grid = score_grid(result)
         (self.folder / "scores.md").write_text(tables.markdown(grid))
+        seconds = sum(outcome["seconds"] for outcome in self.outcomes.values())
         summary = {"seconds": seconds, "steps": self.outcomes}
         run_directory.write_json(self.folder / "summary.json", summary)
         self._draw()
         reporting.OUT.print(tables.terminal(grid))
-        reporting.say(f"{seconds:.0f} s. Everything is in {self.folder}.")
+        reporting.say(f"{seconds:.0f} s of training. Everything is in {self.folder}.")
 
     def _draw(self) -> None:
         if importlib.util.find_spec("matplotlib") is None:

@@ -4,6 +4,7 @@ A stage starts from the best weights of the one before. What it needs of chance 
 place in the plan, so a plan that was stopped and resumed gives the weights of one that was not.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -57,6 +58,8 @@ class Outcome:
     start_error: float
     best_error: float
     healthy: bool
+    seconds: float
+    """Of training, compilation included."""
     resumed: bool = False
 
 
@@ -120,6 +123,7 @@ def train(
       ValueError: the roles leave no training or no validation day.
       DivergedError: the loss was not finite before validation ever improved.
     """
+    started = time.perf_counter()
     series = make_series(data.sites, data.roles, TRAIN, VALIDATION)
     fit = descended(model, course, weights, series, key, on_epoch)
     outcome = Outcome(
@@ -128,6 +132,7 @@ def train(
         start_error=float(fit.start_error),
         best_error=float(fit.best_error),
         healthy=bool(fit.healthy),
+        seconds=time.perf_counter() - started,
     )
     return fit.best, outcome
 

@@ -126,6 +126,7 @@ def test_a_table_without_a_crop_takes_it_from_its_name_and_zeros_are_missing(wri
             r"more than one.*corn of 19109 in 2007",
         ),
         (YOU.replace(",1,47", ",3,47"), "soybean.csv", r"state_fips: is no state"),
+        (YOU.replace(",1,47", ",,47"), "soybean.csv", r"state_fips: is no state"),
         (YOU.replace("2002", "202"), "soybean.csv", r"variable year: is no year"),
     ],
 )

@@ -10,6 +10,7 @@ import ftbsc_worlds
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import run_directory
 import toys
 import xarray as xr
 from ftbsc_cells import Laboratory
@@ -228,9 +229,24 @@ def test_the_ridges_are_chosen_on_validation_days_alone(fake, unreported, tmp_pa
     assert ftbsc_results.Results(cells, wanted).chosen().knobs.mu == 1.0
 
 
-def test_t5_needs_a_run_without_knowledge_terms():
-    with pytest.raises(ValueError, match="expected 0 among them"):
-        ftbsc_settings.plan(replace(CONFIG, knowledge=(1.0,)))
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"knowledge": (1.0,)}, "expected 0 among them"),
+        ({"knowledge": (0.0, 1.0)}, "but not first"),
+        ({"other_rate": CONFIG.rate}, "--other-rate is --rate"),
+        ({"seeds": 0}, "--seeds 0; expected at least 1"),
+    ],
+)
+def test_what_would_compare_nothing_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        ftbsc_settings.plan(replace(CONFIG, **change))
+
+
+def test_a_run_that_finished_nothing_does_not_bind_its_folder(tmp_path):
+    Store.open(replace(CONFIG, run=tmp_path / "run"))
+    Store.open(replace(CONFIG, run=tmp_path / "run", rate=5e-3))
+    assert run_directory.read_json(tmp_path / "run" / "config.json")["rate"] == 5e-3
 
 
 @pytest.fixture

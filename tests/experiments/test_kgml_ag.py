@@ -135,6 +135,7 @@ def test_another_configuration_in_the_same_folder_is_refused(run, run_program):
     [
         (("--steps", "6"), "--steps 6; expected some of 1 to 5"),
         (("--epochs", "0"), "--epochs 0; expected at least 1"),
+        (("--batch", "0"), "--batch 0; expected at least 1"),
         (("--towers", "nowhere"), "nowhere"),
         (("--champaign", "nowhere"), "nowhere"),
     ],
