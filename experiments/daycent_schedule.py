@@ -122,4 +122,4 @@ def plan(site: str = "Champaign-DayCent") -> Plan:
 
 def day(year: int, day_of_year: int) -> str:
     """Returns the ISO date of a day of a year, 1 January = 1."""
-    return str(np.datetime64(f"{year}-01-01") + (day_of_year - 1))
+    return str(np.datetime64(f"{year}-01-01") + np.timedelta64(day_of_year - 1, "D"))

@@ -169,7 +169,7 @@ def mead(folder: Path, plan: Plan) -> Field:
 def champaign(folder: Path, plans: Sequence[Plan]) -> list[Field]:
     """Reads the weather of Champaign, once for all plans there, which have one period."""
     first, last = (np.datetime64(day) for day in plans[0].period or ())
-    days = np.arange(first, last + 1)
+    days = np.arange(first, last + np.timedelta64(1, "D"))
     town = _station(table(folder, TOWN_WEATHER), _TOWN, days)
     tower = _station(table(folder, TOWER_WEATHER), _TOWER, days)
     joined, estimated = champaign_weather(days, town, tower, plans[0].attributes["latitude"])

@@ -112,7 +112,7 @@ def crop_years(plan: Plan, dates: np.ndarray) -> list[tuple[Season, np.ndarray]]
       first planting belong to none.
     """
     starts = [np.datetime64(season.planted) for season in plan.seasons]
-    ends = [*starts[1:], dates[-1] + 1]
+    ends = [*starts[1:], dates[-1] + np.timedelta64(1, "D")]
     years = [
         (season, (dates >= start) & (dates < end))
         for season, start, end in zip(plan.seasons, starts, ends, strict=True)

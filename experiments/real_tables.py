@@ -91,7 +91,8 @@ def annual(result: Result, observed: xr.Dataset) -> xr.Dataset:
       and `yield_observed` and `yield_simulated` (Mg ha-1).
     """
     months = observed["month"].to_numpy().astype("datetime64[M]")
-    lengths = ((months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")).astype(int)
+    after = months + np.timedelta64(1, "M")
+    lengths = (after.astype("datetime64[D]") - months.astype("datetime64[D]")).astype(int)
     of_month = months.astype("datetime64[Y]").astype(int) + 1970
     seasons = {int(season.harvested[:4]): season for season in result.field.plan.seasons}
     rows = []

@@ -157,7 +157,7 @@ def test_the_schedule_harvests_when_the_run_did(data_folder):
     table = pd.read_csv(path)
     table = table[table["time"] >= FIRST_YEAR]
     reaped = [
-        np.datetime64(f"{int(time)}-01-01") + (int(day) - 1)
+        np.datetime64(f"{int(time)}-01-01") + np.timedelta64(int(day) - 1, "D")
         for time, day in zip(table["time"], table["dayofyr"], strict=True)
     ]
     seasons = {
