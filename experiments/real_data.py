@@ -16,6 +16,7 @@ from real_plan import Plan, management
 from real_sites import BUSHELS_PER_ACRE, CORN, SOYBEAN
 
 from kgml_jax.data import attributes, estimates, quality, tables
+from kgml_jax.data import county_yields as county_reports
 from kgml_jax.data.fluxnet import latent_heat
 from kgml_jax.data.read import read
 from kgml_jax.data.schema import DEFAULT_OPTIONS, DataError, Note
@@ -42,7 +43,7 @@ _COLUMNS = {
 
 _TOWN = ("tmax_C", "tmin_C", "precip_mm")
 _TOWER = (*_TOWN, "sw_in_est_W_m2", "vpd_hPa", "ws_m_s", "n_hours")
-_COUNTY_CROPS = {CORN: "CORN, GRAIN", SOYBEAN: "SOYBEANS"}
+_COUNTY_CROPS = {CORN: "corn", SOYBEAN: "soybean"}
 
 Columns = Mapping[str, np.ndarray]
 
@@ -290,15 +291,10 @@ def county_yields(folder: Path) -> dict[int, dict[int, float]]:
     Returns:
       By row of the crop table and year, Mg ha-1 at market moisture.
     """
-    reports = table(folder, COUNTY_YIELDS)
-    items, years, values = (
-        reports.text("Data Item"),
-        reports.numbers("Year"),
-        reports.numbers("Value"),
-    )
+    bushels = county_reports.load(folder / COUNTY_YIELDS).table.dropna(subset="source_value")
     yields = {}
-    for row, name in _COUNTY_CROPS.items():
-        rows = items == f"{name} - YIELD, MEASURED IN BU / ACRE"
-        pairs = zip(years[rows].astype(int), values[rows] * BUSHELS_PER_ACRE[row], strict=True)
-        yields[row] = {int(year): float(grain) for year, grain in pairs}
+    for row, crop in _COUNTY_CROPS.items():
+        own = bushels[bushels["crop"] == crop]
+        grain = own["source_value"] * BUSHELS_PER_ACRE[row]
+        yields[row] = dict(zip(own["year"].tolist(), grain.tolist(), strict=True))
     return yields

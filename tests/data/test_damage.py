@@ -1,19 +1,14 @@
 """Every way a file can be wrong ends in one message that says where and what was expected."""
 
 import zipfile
+from functools import partial
 
 import pytest
+import refusals
 
 from kgml_jax.data.read import collect, read
-from kgml_jax.data.schema import DataError
 
-
-def refused(path, *words, **options):
-    with pytest.raises(DataError) as caught:
-        read(path, **options)
-    message = str(caught.value)
-    missing = [word for word in words if word not in message]
-    assert not missing, f"{missing} not in: {message}"
+refused = partial(refusals.refused, read)
 
 
 def test_a_wrong_path_is_named(tmp_path):

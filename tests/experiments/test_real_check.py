@@ -246,9 +246,9 @@ def test_county_yields_are_converted_from_bushels(tmp_path):
     (tmp_path / "yields").mkdir()
     (tmp_path / real_data.COUNTY_YIELDS).write_text(
         "Year,State,County,Data Item,Value\n"
-        '2000,IL,C,"CORN, GRAIN - YIELD, MEASURED IN BU / ACRE",100\n'
-        '2000,IL,C,"HAY - YIELD, MEASURED IN TONS / ACRE",3\n'
-        '2001,IL,C,"SOYBEANS - YIELD, MEASURED IN BU / ACRE",50\n'
+        '2000,IL,CHAMPAIGN,"CORN, GRAIN - YIELD, MEASURED IN BU / ACRE",100\n'
+        '2000,IL,CHAMPAIGN,"HAY - YIELD, MEASURED IN TONS / ACRE",3\n'
+        '2001,IL,CHAMPAIGN,"SOYBEANS - YIELD, MEASURED IN BU / ACRE",50\n'
     )
     yields = real_data.county_yields(tmp_path)
     assert yields[CORN] == {2000: pytest.approx(6.277, abs=1e-3)}
