@@ -44,7 +44,7 @@ def run_cells(
       store: takes the finished cells.
       missing: cells to run, seed by seed, each after the one it starts from.
     """
-    laboratory = make_laboratory(config, wanted)
+    laboratory = make_laboratory(config, wanted, store)
     # Two, as many as a seed has: cells come seed by seed.
     worlds = lru_cache(maxsize=2)(partial(ftbsc_worlds.make_world, config))
     make = partial(worlds, wanted.scratch.counts, missing[0][1])
@@ -64,9 +64,15 @@ def run_cells(
         say(f"[{done}/{len(missing)}] seed {seed} {setting.name}; {spent} spent, about {left} left")
 
 
-def make_laboratory(config: FtbscConfig, wanted: Plan) -> Laboratory:
-    """Returns the laboratory with the standardisation of the first seed's sites."""
+def make_laboratory(config: FtbscConfig, wanted: Plan, store: Store) -> Laboratory:
+    """Returns the laboratory with the standardisation of the first seed's sites.
+
+    Raises:
+      ValueError: files changed since the finished cells were trained.
+    """
     sites = ftbsc_worlds.load_sites(config, wanted.scratch.counts, config.seed)
+    if config.data.data is not None:
+        store.holds(sites)
     leak = leaky_inputs(INPUT_SETS[config.inputs], tuple(sites.site.targets))
     if leak and config.data.data is not None:
         warn(f"{leak}; --inputs default predicts GPP")

@@ -11,6 +11,7 @@ from ftbsc_cells import Cell
 from ftbsc_settings import FtbscConfig, Setting
 
 from kgml_jax.adaptation import Weights, flatten, unflatten
+from kgml_jax.sites import Sites
 
 FREE = (*run_directory.FREE, "quick", "seeds")
 """Options that may differ between a run and the one that goes on with it."""
@@ -38,6 +39,22 @@ class Store:
             run_directory.write_json(written, config)
         (config.run / "cells").mkdir(exist_ok=True)
         return cls(config.run)
+
+    def holds(self, sites: Sites) -> None:
+        """Remembers the data of the cells, or checks that they are still the same.
+
+        Raises:
+          ValueError: the cells there were trained on other data.
+        """
+        found = {"sites": run_directory.fingerprint(sites)}
+        written = self.folder / "data.json"
+        if not written.is_file():
+            run_directory.write_json(written, found)
+        elif run_directory.read_json(written) != found:
+            raise ValueError(
+                f"the data of --data are not those of the cells in {self.folder}; choose another "
+                "--run, or add --overwrite to start anew"
+            )
 
     def has(self, setting: Setting, seed: int) -> bool:
         """Returns whether a cell is finished."""
@@ -75,6 +92,6 @@ class Store:
 def _without_cells(folder: Path) -> bool:
     """Returns whether a run was begun in a folder and finished nothing."""
     found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    return found == {"config.json", "versions.json", "cells"} and not any(
+    return found - {"data.json"} == {"config.json", "versions.json", "cells"} and not any(
         (folder / "cells").iterdir()
     )

@@ -27,6 +27,9 @@ RA, RH = ("gru_ra/*", "to_ra/*"), ("gru_rh/*", "to_rh/*")
 NEE = ("gru_nee/*", "to_nee/*")
 """Weights of the network by part."""
 
+LEAST_PATIENCE = 5
+"""Epochs without gain that are always waited for; the smallest of the published ones."""
+
 SOIL_CARBON = Probe("soil_organic_carbon", "set", (8.0, 20.0, 35.0))
 GPP_LEVEL = Probe("prescribed_gpp", "scale", (0.8, 1.0, 1.2))
 YEARS = Probe(YEAR, "add", (-5.0, 0.0, 5.0))
@@ -96,24 +99,43 @@ def five_steps(losses: Losses, nee: tuple[str, ...] = NEE) -> tuple[Stage, ...]:
       losses: objectives.
       nee: weights of the network of NEE; none where NEE follows from the balance.
     """
-    respiration = losses.total((losses.balance(),), (losses.rises("Rh", SOIL_CARBON),))
-    county_yield = losses.total(
-        (losses.yield_range(),),
-        tuple(losses.rises("yield", probe) for probe in (GPP_LEVEL, YEARS, SOIL_CARBON)),
+    step_2 = respiration(losses, nee)
+    again = replace(step_2.course, epochs=40, patience=5, decay_every=10)
+    return (
+        yield_and_ra(losses),
+        step_2,
+        county_yield(losses),
+        replace(step_2, name="respiration-again", course=again),
+        towers(losses, nee),
     )
-    towers = losses.total(
-        (losses.balance(), losses.winter()),
-        (
-            losses.preserved("weather_response", WEATHER, least=0.8),
-            losses.preserved("soil_response", SOIL, least=0.9),
+
+
+def yield_and_ra(losses: Losses) -> Stage:
+    """Step 1: annual yield and daily Ra of the process model."""
+    return Stage(
+        "yield-and-ra",
+        SYNTHETIC,
+        targets=("Ra", "yield"),
+        course=Course(
+            objective=losses.total(),
+            rates=at(1e-3, BASIS, YIELD, RA),
+            epochs=1000,
+            patience=100,
+            decay=0.5,
+            decay_every=100,
+            pacing=SelfPaced(),
         ),
     )
-    step_2 = Stage(
+
+
+def respiration(losses: Losses, nee: tuple[str, ...]) -> Stage:
+    """Step 2: the daily fluxes of the process model, in balance."""
+    return Stage(
         "respiration",
         SYNTHETIC,
         targets=("Ra", "Rh", "NEE"),
         course=Course(
-            objective=respiration,
+            objective=losses.total((losses.balance(),), (losses.rises("Rh", SOIL_CARBON),)),
             rates=at(1e-3, BASIS, RA, RH, nee),
             epochs=80,
             patience=10,
@@ -121,53 +143,44 @@ def five_steps(losses: Losses, nee: tuple[str, ...] = NEE) -> tuple[Stage, ...]:
             decay_every=20,
         ),
     )
-    return (
-        Stage(
-            "yield-and-ra",
-            SYNTHETIC,
-            targets=("Ra", "yield"),
-            course=Course(
-                objective=losses.total(),
-                rates=at(1e-3, BASIS, YIELD, RA),
-                epochs=1000,
-                patience=100,
-                decay=0.5,
-                decay_every=100,
-                pacing=SelfPaced(),
-            ),
+
+
+def county_yield(losses: Losses) -> Stage:
+    """Step 3: reported yields of counties."""
+    rising = tuple(losses.rises("yield", probe) for probe in (GPP_LEVEL, YEARS, SOIL_CARBON))
+    return Stage(
+        "county-yield",
+        COUNTIES,
+        targets=("yield",),
+        course=Course(
+            objective=losses.total((losses.yield_range(),), rising),
+            rates=at(2e-4, BASIS) + at(1e-3, YIELD),
+            epochs=1000,
+            patience=100,
+            decay=0.5,
+            decay_every=100,
+            pacing=SelfPaced(),
         ),
-        step_2,
-        Stage(
-            "county-yield",
-            COUNTIES,
-            targets=("yield",),
-            course=Course(
-                objective=county_yield,
-                rates=at(2e-4, BASIS) + at(1e-3, YIELD),
-                epochs=1000,
-                patience=100,
-                decay=0.5,
-                decay_every=100,
-                pacing=SelfPaced(),
-            ),
-        ),
-        replace(
-            step_2,
-            name="respiration-again",
-            course=replace(step_2.course, epochs=40, patience=5, decay_every=10),
-        ),
-        Stage(
-            "towers",
-            TOWERS,
-            targets=("Reco", "NEE"),
-            course=Course(
-                objective=towers,
-                rates=at(5e-4, RA, nee) + at(2e-4, RH),
-                epochs=120,
-                patience=5,
-                decay=0.6,
-                decay_every=30,
-            ),
+    )
+
+
+def towers(losses: Losses, nee: tuple[str, ...]) -> Stage:
+    """Step 5: Reco and NEE of towers, responses to weather and soil kept."""
+    responses = (
+        losses.preserved("weather_response", WEATHER, least=0.8),
+        losses.preserved("soil_response", SOIL, least=0.9),
+    )
+    return Stage(
+        "towers",
+        TOWERS,
+        targets=("Reco", "NEE"),
+        course=Course(
+            objective=losses.total((losses.balance(), losses.winter()), responses),
+            rates=at(5e-4, RA, nee) + at(2e-4, RH),
+            epochs=120,
+            patience=5,
+            decay=0.6,
+            decay_every=30,
         ),
     )
 
@@ -180,6 +193,9 @@ def at(rate: float, *parts: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
 def shortened(stage: Stage, most: int | None, **changes: Any) -> Stage:
     """Returns a stage of at most so many epochs, its patience and decay shrunk alike.
 
+    The smallest patience published, five epochs, is never shrunk: one epoch without gain says
+    nothing.
+
     Args:
       stage: as published.
       most: epochs, at least 1; None leaves it.
@@ -188,5 +204,6 @@ def shortened(stage: Stage, most: int | None, **changes: Any) -> Stage:
     course = stage.course
     share = 1.0 if most is None else min(1.0, most / course.epochs)
     of = lambda published: max(1, math.ceil(share * published))
-    lengths = {name: of(getattr(course, name)) for name in ("epochs", "patience", "decay_every")}
-    return replace(stage, course=replace(course, **lengths, **changes))
+    patience = max(of(course.patience), min(LEAST_PATIENCE, course.patience))
+    lengths = {"epochs": of(course.epochs), "decay_every": of(course.decay_every)}
+    return replace(stage, course=replace(course, patience=patience, **lengths, **changes))

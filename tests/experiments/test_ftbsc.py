@@ -221,6 +221,14 @@ def test_cells_of_another_configuration_are_refused(fake, unreported, tmp_path):
         ftbsc.main(replace(CONFIG, run=tmp_path / "run", rate=5e-3))
 
 
+def test_cells_of_files_that_changed_since_are_refused(tmp_path):
+    store, sites = Store.open(replace(CONFIG, run=tmp_path / "run")), toy_sites()
+    store.holds(sites)
+    store.holds(toy_sites())
+    with pytest.raises(ValueError, match=r"data of --data are not those of the cells"):
+        store.holds(toy_sites(seed=1))
+
+
 def test_the_ridges_are_chosen_on_validation_days_alone(fake, unreported, tmp_path):
     fake.validation = lambda setting: 0.5 if setting.knobs.mu == 1.0 else 1.0
     ftbsc.main(replace(CONFIG, run=tmp_path / "run"))

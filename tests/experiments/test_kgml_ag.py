@@ -97,9 +97,10 @@ def test_without_knowledge_only_the_error_is_left(published):
         assert bool(extra) == (stage.name != "yield-and-ra")
 
 
-def test_fewer_epochs_shorten_every_length_but_never_to_nothing(published):
+def test_fewer_epochs_shorten_every_length_but_no_patience_below_five(published):
     course = kgml_ag_plan.shortened(published[4], 12, batch=3).course
-    assert (course.epochs, course.patience, course.decay_every, course.batch) == (12, 1, 3, 3)
+    assert (course.epochs, course.patience, course.decay_every, course.batch) == (12, 5, 3, 3)
+    assert kgml_ag_plan.shortened(published[0], 200).course.patience == 20
     whole = kgml_ag_plan.shortened(published[1], None)
     assert whole == kgml_ag_plan.shortened(published[1], 200) == published[1]
 
