@@ -28,6 +28,8 @@ from kgml_jax.process import (
 )
 from kgml_jax.process.crops import Crop
 from kgml_jax.process.drivers import Attributes, Forcing
+from kgml_jax.process.factors import Factors as Factors
+from kgml_jax.process.factors import maintained, paced
 from kgml_jax.process.mineral_nitrogen import MineralNitrogen
 from kgml_jax.process.parameters import Params as Params
 from kgml_jax.process.plant import Plant, PlantFluxes
@@ -56,6 +58,7 @@ def step(
     state: State,
     forcing: Forcing,
     gpp: Source = "simulated",
+    factors: Factors | None = None,
 ) -> tuple[State, Fluxes]:
     """Advances one site by one day.
 
@@ -67,6 +70,7 @@ def step(
       gpp: whether the model simulates photosynthesis or takes `forcing.prescribed_gpp`, as
         KGML-ag does: the canopy then opens as far as that uptake needs. Without a crop, and below
         0, what is prescribed counts as nothing.
+      factors: on fluxes of the day, `()` leaves; None scales nothing.
 
     Returns:
       The state at the end of the day, and the day's fluxes.
@@ -74,8 +78,9 @@ def step(
     air = radiation.atmosphere(attributes, forcing)
     crop, occupied, state, seed = _begin(params, state, forcing, air)
     surface = _surface_day(params, attributes, crop, occupied, state, forcing, air, gpp)
+    surface = _scaled(surface, factors)
     plants, grown, mineral, photosynthesised = _plant_day(
-        params, crop, occupied, state, forcing, surface, gpp
+        maintained(params, factors), crop, occupied, state, forcing, surface, gpp
     )
     plants, harvested = events.harvest(crop, plants, forcing.harvest, forcing.residue_removal)
     after, below = _soil_day(
@@ -107,6 +112,7 @@ class _Surface(NamedTuple):
     leaf_area: Field
     nitrogen_factor: Field
     potential_photosynthesis: Field
+    climate: organic_matter.Climate
 
 
 def _begin(
@@ -154,6 +160,16 @@ def _surface_day(
         leaf_area=leaf_area,
         nitrogen_factor=factor,
         potential_photosynthesis=canopy.potential_photosynthesis,
+        climate=_climate(hydraulic, water, temperature, forcing.air_temperature_mean),
+    )
+
+
+def _scaled(surface: _Surface, factors: Factors | None) -> _Surface:
+    if factors is None:
+        return surface
+    return surface._replace(
+        potential_photosynthesis=surface.potential_photosynthesis * factors.photosynthesis,
+        climate=paced(surface.climate, factors),
     )
 
 
@@ -264,10 +280,11 @@ def _plant_day(
     return after, grown, mineral, photosynthesised
 
 
-def _climate(surface: _Surface, air_temperature: Field) -> organic_matter.Climate:
-    temperature = surface.temperature
-    relative = soil_water.relative(surface.water.soil, surface.hydraulic)
-    air = surface.hydraulic.saturation - soil_water.content(surface.water.soil)
+def _climate(
+    hydraulic: Hydraulics, water: Water, temperature: Field, air_temperature: Field
+) -> organic_matter.Climate:
+    relative = soil_water.relative(water.soil, hydraulic)
+    air = hydraulic.saturation - soil_water.content(water.soil)
     # Residue lies between air and soil, as moist as the layer below it.
     residue = 0.5 * (air_temperature + temperature[0])
     return organic_matter.climate(
@@ -300,7 +317,7 @@ def _soil_day(
         attributes.clay,
         memory,
         organic,
-        _climate(surface, forcing.air_temperature_mean),
+        surface.climate,
         mineral_nitrogen.immobilisable(mineral),
     )
     mineral = mineral_nitrogen.exchange(mineral, decomposed.mineralised, decomposed.immobilised)

@@ -13,6 +13,7 @@ from kgml_jax.process.mineral_nitrogen import NitrogenLosses
 from kgml_jax.process.organic_matter import Decomposition
 from kgml_jax.process.plant import PlantFluxes
 from kgml_jax.process.state import Fluxes, State
+from kgml_jax.process.state_update import Increment, increment
 from kgml_jax.records import Field, record, var
 
 MEGA = 1e-6  # 1; MJ per J
@@ -169,10 +170,26 @@ def _stocks(state: State) -> dict[str, Field]:
 
 
 def imbalance(
-    attributes: Attributes, before: State, after: State, forcing: Forcing, fluxes: Fluxes
+    attributes: Attributes,
+    before: State,
+    after: State,
+    forcing: Forcing,
+    fluxes: Fluxes,
+    added: Increment | None = None,
 ) -> Imbalance:
-    """Returns what one day's budgets of carbon, nitrogen, water and heat leave unexplained."""
-    organic = lambda state: (state.plant, state.organic)
+    """Returns what one day's budgets of carbon, nitrogen, water and heat leave unexplained.
+
+    Args:
+      attributes: of the site.
+      before: state at the start of the day, before an update of it.
+      after: state at the end of the day.
+      forcing: of the day.
+      fluxes: of the day.
+      added: what an update of the state added on this day. Heat is not part of it: its budget
+        closes where the update left soil water alone.
+    """
+    gained = increment(before, after)
+    added = Increment(carbon=0.0, nitrogen=0.0, water=0.0) if added is None else added
     carbon = fluxes.seed_carbon - fluxes.net_ecosystem_exchange - fluxes.harvested_carbon
     nitrogen = fluxes.seed_nitrogen + fluxes.nitrogen_fertiliser + fluxes.nitrogen_deposition
     nitrogen = nitrogen + fluxes.nitrogen_fixation - fluxes.harvested_nitrogen
@@ -182,19 +199,9 @@ def imbalance(
     wet = soil_water.content(before.water.soil)
     storage = soil_temperature.heat_capacity(attributes.bulk_density, wet) * layers.THICKNESS
     warmed = jnp.sum(storage * (after.soil_temperature - before.soil_temperature))
-    changed = _change(organic(before), organic(after), NITROGEN)
     return Imbalance(
-        carbon=_change(organic(before), organic(after), CARBON) - carbon,
-        nitrogen=changed
-        + _change(before.mineral, after.mineral)
-        - (nitrogen - gases - fluxes.nitrate_leaching),
-        water=_change(before.water, after.water) - water,
+        carbon=gained.carbon - carbon - added.carbon,
+        nitrogen=gained.nitrogen - (nitrogen - gases - fluxes.nitrate_leaching) - added.nitrogen,
+        water=gained.water - water - added.water,
         heat=MEGA * warmed - (fluxes.ground_heat - fluxes.deep_heat),
     )
-
-
-def _change(before: object, after: object, row: int | None = None) -> Field:
-    # Pool by pool, then summed: totals of 1e4 g C m-2 would drown a day's fluxes in float32.
-    of = lambda leaf: leaf if row is None else leaf[row]
-    deltas = jax.tree.map(lambda old, new: jnp.sum(of(new) - of(old)), before, after)
-    return jax.tree.reduce(jnp.add, deltas)
