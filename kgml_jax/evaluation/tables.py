@@ -96,7 +96,7 @@ def _row(comparison: Comparison) -> tuple[str, ...]:
 
 
 def terminal(grid: Grid) -> rich.table.Table:
-    """Returns the table for `rich.print`, with a line wherever the first column changes."""
+    """Returns the table for `rich.print`; rows of one first column are set off from the others."""
     table = rich.table.Table(title=escape(grid.title), box=SIMPLE_HEAD, padding=0, show_edge=False)
     for index, column in enumerate(grid.columns):
         is_text = index < grid.text_columns
@@ -105,8 +105,9 @@ def terminal(grid: Grid) -> rich.table.Table:
         justify = "left" if is_text else "right"
         table.add_column(escape(heading), justify=justify, overflow="fold")
     following = [*grid.rows[1:], ("",)]
+    grouped = len({row[0] for row in grid.rows}) < len(grid.rows)
     for row, after in zip(grid.rows, following, strict=False):
-        table.add_row(*map(escape, row), end_section=row[0] != after[0])
+        table.add_row(*map(escape, row), end_section=grouped and row[0] != after[0])
     return table
 
 

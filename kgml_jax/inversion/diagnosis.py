@@ -1,0 +1,108 @@
+"""What the observations of every site say about its parameters, all sites in one program."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from kgml_jax.adaptation import Weights
+from kgml_jax.inversion import posterior
+from kgml_jax.inversion.posterior import Estimate, Identification, Partition, Posterior
+from kgml_jax.inversion.problem import Problem, observed
+from kgml_jax.records import Field, record
+from kgml_jax.sites import TRAIN, Site, Sites
+from kgml_jax.training.mapping import map_sites, pad_sites, site_mesh
+
+
+@record
+class Diagnosis:
+    """Posterior of one site and what follows from it; of many, with a leading site axis.
+
+    Attributes:
+      posterior: of the offsets.
+      identification: which parameters the data determine.
+      parameters: in physical units, with 90 % intervals.
+      prior_partition: how far the prior tells Ra from Rh.
+      partition: how far the posterior does.
+    """
+
+    posterior: Posterior
+    identification: Identification
+    parameters: Estimate
+    prior_partition: Partition
+    partition: Partition
+
+
+def diagnose(
+    problem: Problem,
+    weights: Weights,
+    sites: Sites,
+    base: np.ndarray,
+    offsets: np.ndarray,
+    *,
+    roles: np.ndarray | None = None,
+    site_batch: int = 1,
+    devices: Sequence[Any] | None = None,
+) -> Diagnosis:
+    """Linearises the model of every site at its estimate.
+
+    Args:
+      problem: what was estimated, of which training days.
+      weights: shared by all sites.
+      sites: with targets for the streams.
+      base: means of the priors, (site, p).
+      offsets: estimates from `base`, (site, p).
+      roles: of each day, (site, time); None takes all days as training days.
+      site_batch: sites a device advances at once.
+      devices: to spread the sites over, by default all local ones.
+
+    Returns:
+      A diagnosis with leaves (site, ...), NumPy arrays.
+    """
+    mesh = site_mesh(devices)
+    valid = np.asarray(sites.site.valid)
+    roles = np.full(valid.shape, TRAIN) if roles is None else roles
+    data = pad_sites((base, offsets, sites.site, roles), mesh.size)
+    found = _diagnose_all(problem, mesh, site_batch, weights, *data)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(sites)], found)
+
+
+@functools.partial(jax.jit, static_argnums=range(3))
+def _diagnose_all(
+    problem: Problem, mesh: Mesh, site_batch: int, weights: Weights, *data: Any
+) -> Diagnosis:
+    one = functools.partial(_diagnose_site, problem)
+    return map_sites(one, mesh, site_batch, shared=1)(weights, *data)
+
+
+def _diagnose_site(
+    problem: Problem, weights: Weights, base: Field, offsets: Field, site: Site, roles: Field
+) -> Diagnosis:
+    training = observed(site, roles == TRAIN)
+    days = jnp.maximum(jnp.sum(site.valid), 1)
+    mean = lambda daily: jnp.sum(jnp.where(site.valid, daily, 0.0)) / days
+
+    def looked_at(offsets: Field) -> tuple[Field, Field, Field]:
+        fluxes = problem.predict(weights, base + offsets, site)
+        return problem.misfits(fluxes, training), mean(fluxes["Ra"]), mean(fluxes["Rh"])
+
+    jacobian, ra_gradient, rh_gradient = jax.jacfwd(looked_at)(offsets)
+    prior_sd = jnp.asarray(problem.prior_sd, offsets.dtype)
+    after = posterior.laplace(jacobian, prior_sd)
+    common = jnp.stack([weights["process"][name] for name in problem.names])  # type: ignore[index]
+    unbounded = common + base + offsets
+    bounded = posterior.at_bound(unbounded, problem.names)
+    partition = functools.partial(
+        posterior.respiration_partition, ra_gradient=ra_gradient, rh_gradient=rh_gradient
+    )
+    return Diagnosis(
+        posterior=after,
+        identification=posterior.identify(after, bounded),
+        parameters=posterior.estimate(unbounded, after.sd, problem.names),
+        prior_partition=partition(jnp.diag(prior_sd)),
+        partition=partition(after.factor),
+    )

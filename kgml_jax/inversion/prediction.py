@@ -1,0 +1,149 @@
+"""Predictions of every calibrated site with intervals: Gaussian, and calibrated on validation days.
+
+The Gaussian interval holds what the posterior and the stated errors hold. The conformal one
+stretches it until it covers the validation days of the site, whatever is wrong with the model.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from kgml_jax.adaptation import Weights
+from kgml_jax.inversion import intervals
+from kgml_jax.inversion.intervals import Interval, IntervalScore
+from kgml_jax.inversion.problem import Problem, observed
+from kgml_jax.records import Field, record
+from kgml_jax.sites import TEST, TRAIN, VALIDATION, Site, Sites
+from kgml_jax.training.mapping import map_sites, pad_sites, site_mesh
+
+
+@record
+class Prediction:
+    """One variable of one site; of many, with a leading site axis.
+
+    Attributes:
+      value: at the estimate, (time,).
+      sd: of what will be observed: parameters and observation error, (time,).
+      factor: by which `sd` becomes the half-width of the conformal interval; inf where the
+        validation days are too few.
+      gaussian: how the Gaussian intervals meet the test days.
+      conformal: how the conformal intervals do.
+    """
+
+    value: Field
+    sd: Field
+    factor: Field
+    gaussian: IntervalScore
+    conformal: IntervalScore
+
+
+def predict_with_intervals(
+    problem: Problem,
+    weights: Weights,
+    sites: Sites,
+    unbounded: np.ndarray,
+    factor: np.ndarray,
+    roles: np.ndarray,
+    *,
+    probability: float = 0.9,
+    site_batch: int = 1,
+    devices: Sequence[Any] | None = None,
+) -> dict[str, Prediction]:
+    """Predicts the streams of every site with intervals, and judges these on its test days.
+
+    Args:
+      problem: what was estimated.
+      weights: shared by all sites.
+      sites: all sites.
+      unbounded: estimated offsets from the weights, (site, p).
+      factor: L with L L^T the posterior covariance of each site, (site, p, p).
+      roles: of each day, (site, time).
+      probability: of the intervals.
+      site_batch: sites a device advances at once.
+      devices: to spread the sites over, by default all local ones.
+
+    Returns:
+      A prediction by variable, leaves (site, ...), NumPy arrays.
+    """
+    mesh = site_mesh(devices)
+    data = pad_sites((unbounded, factor, sites.site, roles), mesh.size)
+    found = _predict_all(problem, probability, mesh, site_batch, weights, *data)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(sites)], found)
+
+
+@functools.partial(jax.jit, static_argnums=range(4))
+def _predict_all(
+    problem: Problem,
+    probability: float,
+    mesh: Mesh,
+    site_batch: int,
+    weights: Weights,
+    *data: Any,
+) -> dict[str, Prediction]:
+    one = functools.partial(_predict_site, problem, probability)
+    return map_sites(one, mesh, site_batch, shared=1)(weights, *data)
+
+
+def _predict_site(
+    problem: Problem,
+    probability: float,
+    weights: Weights,
+    unbounded: Field,
+    factor: Field,
+    site: Site,
+    roles: Field,
+) -> dict[str, Prediction]:
+    names = [stream.variable for stream in problem.streams if stream.variable in site.targets]
+
+    def twice(offsets: Field) -> tuple[dict[str, Field], dict[str, Field]]:
+        fluxes = problem.predict(weights, offsets, site)
+        kept = {name: fluxes[name] for name in names}
+        return kept, kept
+
+    sensitivity, values = jax.jacfwd(twice, has_aux=True)(unbounded)
+    inflation = {stream.variable: stream.inflation for stream in problem.streams}
+    return {
+        name: _judged(
+            values[name],
+            intervals.predictive_sd(
+                sensitivity[name], factor, inflation[name] * _noise_sd(name, site, roles)
+            ),
+            (name, probability),
+            site,
+            roles,
+        )
+        for name in names
+    }
+
+
+def _noise_sd(name: str, site: Site, roles: Field) -> Field:
+    # Stated where there is an observation; elsewhere the mean of the training days.
+    training = observed(site, roles == TRAIN).mask[name]
+    stated = jnp.where(training, site.uncertainty[name], 0.0)
+    usual = jnp.sum(stated) / jnp.maximum(jnp.sum(training), 1)
+    return jnp.where(site.mask[name], site.uncertainty[name], usual)
+
+
+def _judged(
+    value: Field, sd: Field, what: tuple[str, float], site: Site, roles: Field
+) -> Prediction:
+    name, probability = what
+    seen = lambda role: observed(site, roles == role).mask[name]
+    truth = site.targets[name]
+    # By days, not by months: with the twelve of one validation year these would have to promise
+    # 97.5 % to be sure of 90.
+    stretched = intervals.conformal_factor(value - truth, sd, seen(VALIDATION), probability)
+    score = lambda interval: intervals.interval_score(interval, truth, seen(TEST), probability)
+    conformal: Interval = intervals.symmetric_interval(value, stretched * sd)
+    return Prediction(
+        value=value,
+        sd=sd,
+        factor=stretched,
+        gaussian=score(intervals.gaussian_interval(value, sd, probability)),
+        conformal=score(conformal),
+    )

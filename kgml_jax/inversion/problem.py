@@ -1,0 +1,177 @@
+"""What is estimated at a site: few process parameters, a Gaussian prior, the streams that inform.
+
+Offsets live in the unbounded space of `kgml_jax.bijections`, where 0 is the prior of a parameter.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+
+from kgml_jax.adaptation import Weights
+from kgml_jax.models.protocol import Model
+from kgml_jax.process.parameters import Params
+from kgml_jax.records import Field, quantities
+from kgml_jax.sites import PREDICTABLE, Site
+
+PRIOR_SD = 0.5
+"""Standard deviation of an offset: at the middle of its bounds, a parameter then lies within the
+central quarter of them two times out of three. The design note gives .3-.6."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Observations that inform: a variable, and the factor by which its uncertainty is inflated.
+
+    Attributes:
+      variable: one of `sites.PREDICTABLE`.
+      inflation: above 1 it makes up for errors that are correlated from day to day, or for a model
+        that cannot be exact.
+    """
+
+    variable: str
+    inflation: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.variable not in PREDICTABLE:
+            raise ValueError(f"no variable {self.variable!r}; there are {', '.join(PREDICTABLE)}")
+        if not self.inflation > 0:
+            raise ValueError(f"inflation of {self.variable} is {self.inflation}; expected above 0")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Maximum a posteriori estimation of some process parameters of one site.
+
+    The cost of offsets z is half the sum of squares of `residuals`: the negative logarithm of the
+    posterior, up to a constant, for independent normal errors and a normal prior of z.
+
+    Attributes:
+      model: predicts one site; its weights hold `weights["process"][name]`.
+      names: fields of `process.Params` that are estimated.
+      prior_sd: standard deviation of each one's offset.
+      streams: what informs.
+    """
+
+    model: Model
+    names: tuple[str, ...]
+    prior_sd: tuple[float, ...]
+    streams: tuple[Stream, ...]
+
+    def __post_init__(self) -> None:
+        _check_names(self.names)
+        if len(self.prior_sd) != len(self.names):
+            found, expected = len(self.prior_sd), len(self.names)
+            raise ValueError(f"{found} prior standard deviations; expected {expected}")
+        if not all(sd > 0 for sd in self.prior_sd):
+            raise ValueError(f"prior standard deviations {self.prior_sd}; expected all above 0")
+        variables = [stream.variable for stream in self.streams]
+        if not variables or len(set(variables)) < len(variables):
+            raise ValueError(f"streams {variables}; expected one or more, each once")
+
+    def start(self) -> Field:
+        """Returns the offsets of the prior mean: zeros, (p,)."""
+        return jnp.zeros(len(self.names), jnp.result_type(float))
+
+    def weights(self, weights: Weights, offsets: Field) -> Weights:
+        """Returns the weights with `offsets`, (p,), added to the named process parameters.
+
+        Raises:
+          KeyError: the weights hold no such process parameter.
+        """
+        process = dict(weights["process"])
+        if unknown := [name for name in self.names if name not in process]:
+            raise KeyError(f"the weights hold no process parameter {', '.join(unknown)}")
+        for row, name in enumerate(self.names):
+            process[name] = process[name] + offsets[row]
+        return {**weights, "process": process}
+
+    def predict(self, weights: Weights, offsets: Field, site: Site) -> dict[str, Field]:
+        """Returns daily fluxes of one site by name, (time,), in physical units."""
+        return self.model.predict(self.weights(weights, offsets), site, None)
+
+    def misfits(self, fluxes: dict[str, Field], site: Site) -> Field:
+        """Returns `(prediction - target) / (inflation uncertainty)`, 0 where masked.
+
+        Args:
+          fluxes: what the model predicts.
+          site: one site with its targets, masks and uncertainties.
+
+        Returns:
+          All days of the first stream, then of the second, (streams * time,). A stream of which
+          the site has no target is left out.
+
+        Raises:
+          KeyError: the site has no target of any stream, or the model does not predict one.
+        """
+        streams = self._informing(site)
+        if lacking := [s.variable for s in streams if s.variable not in fluxes]:
+            found = ", ".join(fluxes)
+            raise KeyError(f"the model does not predict {', '.join(lacking)}; it predicts {found}")
+        return jnp.concatenate([_misfit(fluxes[s.variable], site, s) for s in streams])
+
+    def observations(self, site: Site) -> Field:
+        """Returns how many values inform about one site, int32 ()."""
+        counts = [jnp.sum(site.mask[s.variable], dtype=jnp.int32) for s in self._informing(site)]
+        return jnp.sum(jnp.stack(counts))
+
+    def deviations(self, offsets: Field) -> Field:
+        """Returns the residuals of the prior, (p,): offsets over their standard deviations."""
+        return offsets / jnp.asarray(self.prior_sd, offsets.dtype)
+
+    def residuals(self, weights: Weights, base: Field, offsets: Field, site: Site) -> Field:
+        """Returns misfits of the data and then of the prior, (n + p,).
+
+        Args:
+          weights: shared by all sites.
+          base: mean of the site's prior relative to the weights, (p,): a state-level effect, or
+            what a network says of the site.
+          offsets: from `base`, (p,).
+          site: masks are True on the days that count.
+        """
+        fluxes = self.predict(weights, base + offsets, site)
+        return jnp.concatenate([self.misfits(fluxes, site), self.deviations(offsets)])
+
+    def _informing(self, site: Site) -> list[Stream]:
+        streams = [stream for stream in self.streams if stream.variable in site.targets]
+        if not streams:
+            wanted = ", ".join(stream.variable for stream in self.streams)
+            raise KeyError(
+                f"the sites have no target {wanted}; they have {', '.join(site.targets)}"
+            )
+        return streams
+
+
+def default_prior_sd(names: Sequence[str]) -> tuple[float, ...]:
+    """Returns the prior standard deviation of each named parameter, `PRIOR_SD` for all.
+
+    Bounds differ by what is known of a parameter (design note on the process model, section 4), so
+    that one number in unbounded space is a wide prior where the bounds are wide.
+
+    Raises:
+      ValueError: a name is no field of `process.Params`.
+    """
+    _check_names(names)
+    return (PRIOR_SD,) * len(names)
+
+
+def observed(site: Site, days: Field) -> Site:
+    """Returns `site` with all masks False outside `days`, bool (time,)."""
+    seen = days & site.valid
+    return site.replace(mask={name: mask & seen for name, mask in site.mask.items()})  # type: ignore[attr-defined]
+
+
+def _misfit(predicted: Field, site: Site, stream: Stream) -> Field:
+    name = stream.variable
+    seen = site.mask[name]
+    # Masked first: neither a gap nor what is predicted in it may reach a derivative.
+    sigma = jnp.where(seen, site.uncertainty[name], 1.0)
+    return jnp.where(seen, predicted - site.targets[name], 0.0) / (stream.inflation * sigma)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    declared = quantities(Params)
+    if unknown := [name for name in names if name not in declared]:
+        raise ValueError(f"no parameter {', '.join(unknown)}; there are {', '.join(declared)}")
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"parameters {list(names)}; expected one or more, each once")

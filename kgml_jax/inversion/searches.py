@@ -1,0 +1,152 @@
+"""The searches of all sites: one compiled program, or one after the other on the host."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from kgml_jax.adaptation import Weights
+from kgml_jax.inversion.problem import Problem, observed
+from kgml_jax.inversion.shuffled import ShuffledComplex
+from kgml_jax.inversion.solution import Solution, Solver
+from kgml_jax.inversion.starts import starting_points
+from kgml_jax.records import Field
+from kgml_jax.sites import TRAIN, Site, Sites
+from kgml_jax.training.mapping import SITE_AXIS, map_sites, pad_sites, site_mesh
+
+
+def search_sites(
+    problem: Problem,
+    weights: Weights,
+    sites: Sites,
+    solver: Solver,
+    key: jax.Array,
+    *,
+    base: np.ndarray | None = None,
+    starts: int = 1,
+    site_batch: int = 1,
+    roles: np.ndarray | None = None,
+    devices: Sequence[Any] | None = None,
+) -> tuple[np.ndarray, Solution]:
+    """Searches every site for the least cost of its training days, from each of its starts.
+
+    Args:
+      problem: what is estimated.
+      weights: shared by all sites.
+      sites: with targets for the streams.
+      solver: searches one site from one start.
+      key: seeds starts and solver; a site's part of it depends on its identity, not its position.
+      base: means of the priors in unbounded space relative to `weights`, (site, p); zeros.
+      starts: searches a site; the first begins at the prior mean.
+      site_batch: sites a device advances at once.
+      roles: of each day, (site, time), as of `data.splits`; None trains on all days.
+      devices: to spread the sites over, by default all local ones.
+
+    Returns:
+      Starting points (site, start, p), and solutions with NumPy leaves (site, start, ...).
+
+    Raises:
+      ValueError: `base` or `roles` have another shape.
+    """
+    data = site_data(problem, sites, base, roles)
+    if isinstance(solver, ShuffledComplex):
+        return _solve_in_turn(problem, solver, starts, weights, key, data)
+    mesh = site_mesh(devices)
+    shared = jax.device_put((weights, key), NamedSharding(mesh, PartitionSpec()))
+    how = (problem, solver, starts, mesh, site_batch)
+    found = _solve_all(*how, *shared, *placed(mesh, data))
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(sites)], found)
+
+
+def site_data(
+    problem: Problem, sites: Sites, base: np.ndarray | None, roles: np.ndarray | None
+) -> tuple[np.ndarray, Site, np.ndarray]:
+    """Returns base (site, p), the sites, and roles (site, time), with defaults for None.
+
+    Raises:
+      ValueError: `base` or `roles` have another shape.
+    """
+    days = np.shape(sites.site.valid)
+    means = _shaped("base", base, (len(sites), len(problem.names)), problem.start().dtype)
+    every = np.full(days, TRAIN) if roles is None else roles
+    return means, sites.site, _shaped("roles", every, days, np.dtype(np.int8))
+
+
+def placed(mesh: Mesh, tree: Any) -> Any:
+    """Returns arrays with a leading site axis, padded, an equal share on every device."""
+    sharding = NamedSharding(mesh, PartitionSpec(SITE_AXIS))
+    return jax.device_put(pad_sites(tree, mesh.size), sharding)
+
+
+@functools.partial(jax.jit, static_argnums=range(5))
+def _solve_all(
+    problem: Problem,
+    solver: Solver,
+    starts: int,
+    mesh: Mesh,
+    site_batch: int,
+    weights: Weights,
+    key: jax.Array,
+    *data: Any,
+) -> tuple[Field, Solution]:
+    # Starting points and solutions, leaves (site, start, ...).
+    one = functools.partial(_solve_site, problem, solver, starts)
+    return map_sites(one, mesh, site_batch, shared=2)(weights, key, *data)
+
+
+def _solve_site(
+    problem: Problem,
+    solver: Solver,
+    starts: int,
+    weights: Weights,
+    key: jax.Array,
+    base: Field,
+    site: Site,
+    roles: Field,
+) -> tuple[Field, Solution]:
+    points, keys = _beginnings(problem, key, site.identity, starts)
+    training = observed(site, roles == TRAIN)
+    residuals = lambda offsets: problem.residuals(weights, base, offsets, training)
+    search = lambda start: solver.solve(residuals, *start)
+    return points, jax.lax.map(search, (points, keys))
+
+
+def _solve_in_turn(
+    problem: Problem,
+    solver: ShuffledComplex,
+    starts: int,
+    weights: Weights,
+    key: jax.Array,
+    data: tuple[np.ndarray, Site, np.ndarray],
+) -> tuple[np.ndarray, Solution]:
+    # The same for a solver that is no JAX program: one site and one start after the other.
+    residuals = jax.jit(problem.residuals)
+    points, solutions = [], []
+    for row in range(len(data[0])):
+        base, site, roles = jax.tree.map(lambda leaf, row=row: jnp.asarray(leaf[row]), data)
+        begin, keys = _beginnings(problem, key, site.identity, starts)
+        training = observed(site, roles == TRAIN)
+        of_site = lambda z, base=base, site=training: residuals(weights, base, z, site)
+        found = [solver.solve(of_site, *start) for start in zip(begin, keys, strict=True)]
+        points.append(np.asarray(begin))
+        solutions.append(jax.tree.map(lambda *leaves: np.stack(leaves), *found))
+    return np.stack(points), jax.tree.map(lambda *leaves: np.stack(leaves), *solutions)
+
+
+def _beginnings(
+    problem: Problem, key: jax.Array, identity: Field, starts: int
+) -> tuple[Field, jax.Array]:
+    # Starting points and keys of the searches of one site.
+    start_key, search_key = jax.random.split(jax.random.fold_in(key, identity))
+    return starting_points(problem, start_key, starts), jax.random.split(search_key, starts)
+
+
+def _shaped(name: str, given: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    values = np.zeros(shape, dtype) if given is None else np.asarray(given, dtype)
+    if values.shape != shape:
+        raise ValueError(f"{name} has shape {values.shape}; expected {shape}")
+    return values

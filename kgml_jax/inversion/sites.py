@@ -1,0 +1,239 @@
+"""Estimation of the parameters of all sites in one program, with the gate on validation."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from kgml_jax import bijections
+from kgml_jax.adaptation import Weights
+from kgml_jax.inversion.problem import Problem, observed
+from kgml_jax.inversion.searches import placed, search_sites, site_data
+from kgml_jax.inversion.solution import Solution, Solver
+from kgml_jax.inversion.starts import best_start
+from kgml_jax.process.parameters import Params
+from kgml_jax.records import Field, Quantity, quantities, record
+from kgml_jax.sites import TRAIN, VALIDATION, Site, Sites
+from kgml_jax.training.mapping import map_sites, site_mesh
+
+BOUND_SHARE = 0.01
+"""Share of the span between the bounds, on the scale of the parameter's transform, within which a
+parameter counts as lying at a bound."""
+
+
+@record
+class Review:
+    """A candidate of one site: how well it predicts, and how sharply the data bend the cost there.
+
+    Attributes:
+      training_error: mean squared misfit of the observed training days, ().
+      validation_error: the same of the validation days, (); 0 if there is none.
+      validation_count: observations of the validation days, ().
+      curvature: J^T J of the residuals of the training days and of the prior, (p, p).
+    """
+
+    training_error: Field
+    validation_error: Field
+    validation_count: Field
+    curvature: Field
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Parameters of all sites, NumPy arrays with a leading site axis.
+
+    Attributes:
+      problem: what was estimated.
+      sites: names of the sites.
+      base: means of the priors in unbounded space, relative to the weights, (site, p).
+      offsets: from `base`; 0 where the prior was kept, (site, p).
+      unbounded: `offsets`, `base` and weights together, from the declared priors, (site, p).
+      accepted: whether the estimate is kept: healthy, and better than the prior on the validation
+        days if the site has any, (site,).
+      healthy: whether a start of the site was finite, (site,).
+      prior: review of the prior, leaves (site, ...).
+      estimate: review of `offsets`, leaves (site, ...).
+      starts: first offsets of each search, (site, start, p).
+      solutions: outcome of each search before the gate, leaves (site, start, ...).
+      chosen: which of them has the least cost, (site,).
+    """
+
+    problem: Problem
+    sites: tuple[str, ...]
+    base: np.ndarray
+    offsets: np.ndarray
+    unbounded: np.ndarray
+    accepted: np.ndarray
+    healthy: np.ndarray
+    prior: Review
+    estimate: Review
+    starts: np.ndarray
+    solutions: Solution
+    chosen: np.ndarray
+
+    @property
+    def quantities(self) -> dict[str, Quantity]:
+        """Units, bounds and meaning of the estimated parameters, in order."""
+        declared = quantities(Params)
+        return {name: declared[name] for name in self.problem.names}
+
+    @property
+    def values(self) -> np.ndarray:
+        """Physical values, (site, p), in the units of `quantities`."""
+        return np.stack([self.value(name) for name in self.problem.names], axis=-1)
+
+    def value(self, name: str) -> np.ndarray:
+        """Returns the physical value of one parameter at every site, (site,)."""
+        column = self.unbounded[:, self.problem.names.index(name)]
+        found = bijections.constrain_offsets(Params, {name: jnp.asarray(column)})
+        return np.asarray(getattr(found, name))
+
+    @property
+    def at_bound(self) -> np.ndarray:
+        """Whether a parameter lies within `BOUND_SHARE` of a bound, bool (site, p)."""
+        priors = [
+            bijections.unconstrain(jnp.asarray(quantity.default), quantity)
+            for quantity in self.quantities.values()
+        ]
+        share = np.asarray(jax.nn.sigmoid(jnp.stack(priors) + self.unbounded))
+        return (share < BOUND_SHARE) | (share > 1 - BOUND_SHARE)
+
+    @property
+    def evaluations(self) -> np.ndarray:
+        """Simulations spent on each site by all its searches, (site,)."""
+        return self.solutions.evaluations.sum(axis=1)
+
+
+def estimate(
+    problem: Problem,
+    weights: Weights,
+    sites: Sites,
+    solver: Solver,
+    key: jax.Array,
+    *,
+    base: np.ndarray | None = None,
+    starts: int = 1,
+    site_batch: int = 1,
+    roles: np.ndarray | None = None,
+    devices: Sequence[Any] | None = None,
+) -> Estimates:
+    """Estimates the parameters of every site on its training days.
+
+    A site whose estimate is not better than the prior on its validation days keeps the prior (the
+    accept-if-better gate), as does one that is not healthy. No site influences another.
+
+    Args:
+      problem: what is estimated.
+      weights: shared by all sites.
+      sites: with targets for the streams.
+      solver: searches for the least cost of one site.
+      key: seeds starts and solver; a site's part of it depends on its identity, not its position.
+      base: means of the priors in unbounded space relative to `weights`, (site, p); zeros.
+      starts: searches a site; the first begins at the prior mean.
+      site_batch: sites a device advances at once.
+      roles: of each day, (site, time), as of `data.splits`; None trains on all days.
+      devices: to spread the sites over, by default all local ones.
+
+    Raises:
+      ValueError: `base` or `roles` have another shape.
+    """
+    how: Any = {"base": base, "roles": roles, "site_batch": site_batch, "devices": devices}
+    points, solutions = search_sites(problem, weights, sites, solver, key, starts=starts, **how)
+    chosen, rows = np.asarray(best_start(solutions)), np.arange(len(sites))
+    healthy = solutions.healthy[rows, chosen]
+    found = np.where(healthy[:, None], solutions.offsets[rows, chosen], 0)
+    candidates = np.stack([np.zeros_like(found), found], axis=1)
+    reviews = review_sites(problem, weights, sites, candidates, **how)
+    accepted = healthy & _improved(reviews)
+    offsets = np.where(accepted[:, None], found, 0)
+    common = np.array([weights["process"][name] for name in problem.names])
+    means = site_data(problem, sites, base, roles)[0]
+    return Estimates(
+        problem=problem,
+        sites=sites.names,
+        base=means,
+        offsets=offsets,
+        unbounded=common + means + offsets,
+        accepted=accepted,
+        healthy=healthy,
+        prior=jax.tree.map(lambda leaf: leaf[:, 0], reviews),
+        estimate=jax.tree.map(lambda leaf: leaf[rows, accepted.astype(int)], reviews),
+        starts=points,
+        solutions=solutions,
+        chosen=chosen,
+    )
+
+
+def review_sites(
+    problem: Problem,
+    weights: Weights,
+    sites: Sites,
+    candidates: np.ndarray,
+    *,
+    base: np.ndarray | None = None,
+    roles: np.ndarray | None = None,
+    site_batch: int = 1,
+    devices: Sequence[Any] | None = None,
+) -> Review:
+    """Looks at candidates of every site, offsets (site, candidate, p); see `estimate`.
+
+    Returns:
+      NumPy leaves (site, candidate, ...).
+    """
+    mesh = site_mesh(devices)
+    shared = jax.device_put(weights, NamedSharding(mesh, PartitionSpec()))
+    data = placed(mesh, (candidates, *site_data(problem, sites, base, roles)))
+    reviews = _review_all(problem, mesh, site_batch, shared, *data)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(sites)], reviews)
+
+
+@functools.partial(jax.jit, static_argnums=range(3))
+def _review_all(
+    problem: Problem,
+    mesh: Mesh,
+    site_batch: int,
+    weights: Weights,
+    *data: Any,
+) -> Review:
+    one = functools.partial(_review_site, problem)
+    return map_sites(one, mesh, site_batch, shared=1)(weights, *data)
+
+
+def _review_site(
+    problem: Problem, weights: Weights, candidates: Field, base: Field, site: Site, roles: Field
+) -> Review:
+    # Leaves (candidate, ...).
+    training, validation = (observed(site, roles == role) for role in (TRAIN, VALIDATION))
+
+    def looked_at(offsets: Field) -> tuple[Field, tuple[Field, Field]]:
+        fluxes = problem.predict(weights, base + offsets, site)
+        misfits = [problem.misfits(fluxes, days) for days in (training, validation)]
+        return jnp.concatenate([misfits[0], problem.deviations(offsets)]), tuple(misfits)
+
+    def review(offsets: Field) -> Review:
+        jacobian, (trained, validated) = jax.jacfwd(looked_at, has_aux=True)(offsets)
+        return Review(
+            training_error=_mean_square(trained, problem.observations(training)),
+            validation_error=_mean_square(validated, problem.observations(validation)),
+            validation_count=problem.observations(validation),
+            curvature=jacobian.T @ jacobian,
+        )
+
+    return jax.lax.map(review, candidates)
+
+
+def _mean_square(misfits: Field, count: Field) -> Field:
+    return jnp.sum(misfits**2) / jnp.maximum(count, 1)
+
+
+def _improved(reviews: Review) -> np.ndarray:
+    # Whether the second of two candidates passes the gate, leaves (site, candidate, ...).
+    before, after = np.moveaxis(reviews.validation_error, 1, 0)
+    unseen = reviews.validation_count[:, 0] == 0
+    # A prior that is not finite is worse than any estimate that is.
+    return np.isfinite(after) & (unseen | ~(after >= before))

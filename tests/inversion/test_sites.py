@@ -1,0 +1,208 @@
+"""Estimation at many sites: what one site finds, keeps and is spared."""
+
+import dataclasses
+
+import inversion_toys
+import jax
+import numpy as np
+import pytest
+import toys
+from inversion_toys import NAMES, changed
+
+from kgml_jax.inversion.evolution import CovarianceAdaptation
+from kgml_jax.inversion.least_squares import LevenbergMarquardt
+from kgml_jax.inversion.problem import observed
+from kgml_jax.inversion.shuffled import ShuffledComplex
+from kgml_jax.inversion.sites import estimate
+from kgml_jax.process.parameters import Params
+from kgml_jax.records import quantities
+from kgml_jax.sites import TRAIN
+
+PROBLEM = inversion_toys.problem()
+TRUTH = np.random.default_rng(0).normal(0, 0.4, (4, 3))
+KEY = jax.random.key(0)
+WEIGHTS = {"process": dict.fromkeys(quantities(Params), np.float32(0.0))}
+SOLVER = LevenbergMarquardt(iterations=8, cost_tolerance=1e-9, step_tolerance=1e-6)
+
+
+@pytest.fixture(scope="module")
+def table():
+    return inversion_toys.known_sites(PROBLEM, TRUTH, noise=0.1)
+
+
+@pytest.fixture(scope="module")
+def roles(table):
+    return toys.roles(table)
+
+
+@pytest.fixture(scope="module")
+def found(table, roles):
+    return estimate(PROBLEM, WEIGHTS, table, SOLVER, KEY, roles=roles)
+
+
+def with_targets(table, row, days, value):
+    """`table` with all targets of one site replaced on some days."""
+    targets = {name: values.copy() for name, values in table.site.targets.items()}
+    for name, values in targets.items():
+        values[row, days[row]] = np.where(table.site.mask[name][row, days[row]], value, 0.0)
+    return dataclasses.replace(table, site=changed(table.site, targets=targets))
+
+
+def test_every_site_gets_the_solution_of_its_own_normal_equations(found, table, roles):
+    for row, name in enumerate(table.names):
+        site = observed(table.one(name), roles[row] == TRAIN)
+        expected = inversion_toys.linear_solution(PROBLEM, site)
+        # Single precision: sums over about 500 days, and a condition of the scaled matrix near 10.
+        np.testing.assert_allclose(found.offsets[row], expected, atol=1e-5)
+    assert found.accepted.all()
+    assert found.healthy.all()
+
+
+def test_curvature_is_that_of_training_days_and_prior(found, table, roles):
+    site = observed(table.one(table.names[1]), roles[1] == TRAIN)
+    residuals = lambda z: PROBLEM.residuals(WEIGHTS, PROBLEM.start(), z, site)
+    jacobian = np.asarray(jax.jacfwd(residuals)(PROBLEM.start()))
+    np.testing.assert_allclose(found.estimate.curvature[1], jacobian.T @ jacobian, rtol=1e-4)
+
+
+def test_a_site_does_not_depend_on_its_company_its_place_or_the_batch(table, roles):
+    solver = CovarianceAdaptation(evaluations=70)
+    run = lambda rows, **how: estimate(
+        PROBLEM, WEIGHTS, table.take(rows), solver, KEY, roles=roles[rows], starts=2, **how
+    )
+    together, alone = run([0, 1, 2, 3], site_batch=2), run([2])
+    np.testing.assert_array_equal(alone.starts[0], together.starts[2])
+    np.testing.assert_allclose(alone.offsets[0], together.offsets[2], atol=1e-5)
+    assert not np.allclose(together.starts[0, 1], together.starts[1, 1])
+
+
+def test_a_site_that_is_no_number_keeps_its_prior_and_leaves_the_others_untouched(
+    found, table, roles
+):
+    broken = with_targets(table, 1, roles == TRAIN, np.nan)
+    after = estimate(PROBLEM, WEIGHTS, broken, SOLVER, KEY, roles=roles)
+    np.testing.assert_array_equal(after.healthy, [True, False, True, True])
+    np.testing.assert_array_equal(after.accepted, [True, False, True, True])
+    np.testing.assert_array_equal(after.offsets[1], 0.0)
+    others = [0, 2, 3]
+    np.testing.assert_array_equal(after.offsets[others], found.offsets[others])
+    np.testing.assert_array_equal(
+        after.estimate.curvature[others], found.estimate.curvature[others]
+    )
+
+
+def test_days_that_are_not_for_training_do_not_move_the_estimate(found, table, roles):
+    other = with_targets(table, 0, roles != TRAIN, 50.0)
+    after = estimate(PROBLEM, WEIGHTS, other, SOLVER, KEY, roles=roles)
+    np.testing.assert_array_equal(after.solutions.offsets, found.solutions.offsets)
+
+
+def test_a_site_that_validates_no_better_keeps_the_prior(found, table, roles):
+    # The validation year of the first site is the prior's own prediction.
+    other = with_targets(table, 0, roles != TRAIN, 0.0)
+    after = estimate(PROBLEM, WEIGHTS, other, SOLVER, KEY, roles=roles)
+    np.testing.assert_array_equal(after.accepted, [False, True, True, True])
+    np.testing.assert_array_equal(after.offsets[0], 0.0)
+    np.testing.assert_allclose(after.values[0], [PRIORS[name] for name in NAMES], rtol=1e-6)
+    assert after.estimate.validation_error[0] == after.prior.validation_error[0]
+    assert (found.estimate.validation_error < found.prior.validation_error).all()
+
+
+PRIORS = {name: quantity.default for name, quantity in quantities(Params).items()}
+
+
+def test_without_validation_days_there_is_no_gate(table):
+    after = estimate(PROBLEM, WEIGHTS, table, SOLVER, KEY)
+    assert after.accepted.all()
+    assert (after.estimate.validation_count == 0).all()
+    # Observed days of the two streams are all there is.
+    seen = sum(table.site.mask[stream.variable].sum(axis=1) for stream in PROBLEM.streams)
+    spread = np.sqrt(after.estimate.training_error)
+    assert (seen > 1000).all()
+    # Noise of 0.1 where 0.3 is stated.
+    np.testing.assert_allclose(spread, 1 / 3, atol=0.03)
+
+
+def test_values_are_physical_and_zero_offsets_the_priors(found):
+    assert list(found.quantities) == list(NAMES)
+    assert found.quantities["albedo"].units == "1"
+    for column, (name, quantity) in enumerate(found.quantities.items()):
+        low, high = quantity.bounds
+        values = found.value(name)
+        np.testing.assert_array_equal(values, found.values[:, column])
+        assert ((low < values) & (values < high)).all()
+        # Larger offsets are larger values.
+        np.testing.assert_array_equal(np.argsort(values), np.argsort(found.offsets[:, column]))
+    assert not found.at_bound.any()
+
+
+def test_a_parameter_driven_to_its_bound_is_flagged():
+    truth = np.array([[6.0, 0.0, 0.0], [0.0, 0.0, -6.0]])
+    problem = inversion_toys.problem(prior_sd=5.0)
+    table = inversion_toys.known_sites(problem, truth)
+    after = estimate(problem, WEIGHTS, table, SOLVER, KEY)
+    np.testing.assert_array_equal(after.at_bound, np.abs(truth) > 5)
+    ends = np.array([quantity.bounds for quantity in after.quantities.values()])
+    assert after.values[0, 0] == pytest.approx(ends[0, 1], abs=2e-3)
+    assert after.values[1, 2] == pytest.approx(ends[2, 0], abs=0.5)
+
+
+def test_without_observations_a_site_keeps_its_base(table):
+    nothing = {name: np.zeros_like(mask) for name, mask in table.site.mask.items()}
+    unseen = dataclasses.replace(table, site=changed(table.site, mask=nothing))
+    base = np.linspace(-0.5, 0.5, 12).reshape(4, 3)
+    weights = {"process": {**WEIGHTS["process"], "albedo": np.float32(0.25)}}
+    after = estimate(PROBLEM, weights, unseen, SOLVER, KEY, base=base)
+    np.testing.assert_array_equal(after.offsets, 0.0)
+    np.testing.assert_allclose(after.unbounded, base + np.array([0.25, 0.0, 0.0]), rtol=1e-6)
+    np.testing.assert_allclose(after.estimate.curvature[0], 4.0 * np.eye(3), rtol=1e-6)
+
+
+def test_the_prior_is_centred_on_the_base(table):
+    base = np.tile([0.3, -0.2, 0.1], (4, 1))
+    tight = inversion_toys.problem(prior_sd=1e-4)
+    after = estimate(tight, WEIGHTS, table, SOLVER, KEY, base=base)
+    np.testing.assert_allclose(after.unbounded, base, atol=1e-3)
+
+
+def test_many_starts_find_the_better_of_two_valleys():
+    problem = inversion_toys.problem(
+        inversion_toys.ValleyModel(), names=NAMES[:1], prior_sd=1.5, streams=("NEE",)
+    )
+    table = inversion_toys.known_sites(problem, np.full((2, 1), -1.3))
+    one = estimate(problem, WEIGHTS, table, LevenbergMarquardt(), KEY)
+    many = estimate(problem, WEIGHTS, table, LevenbergMarquardt(), KEY, starts=12)
+    assert (one.offsets > 0.5).all()
+    np.testing.assert_allclose(many.offsets, -1.3, atol=0.02)
+    np.testing.assert_array_equal(many.starts[:, 0], 0.0)
+    np.testing.assert_array_equal(many.solutions.offsets[:, 0], one.solutions.offsets[:, 0])
+    assert many.solutions.offsets.shape == (2, 12, 1)
+    np.testing.assert_array_equal(many.chosen, many.solutions.cost.argmin(axis=1))
+    np.testing.assert_array_equal(many.evaluations, many.solutions.evaluations.sum(axis=1))
+
+
+def test_shuffled_complexes_go_through_the_same_door(found, table, roles):
+    pytest.importorskip("spotpy", reason="extra calib")
+    solver = ShuffledComplex(evaluations=600)
+    run = lambda: estimate(PROBLEM, WEIGHTS, table, solver, KEY, roles=roles)
+    after = run()
+    # A box of three standard deviations, a population that is nearly a point.
+    np.testing.assert_allclose(after.offsets, found.offsets, atol=0.02)
+    assert (after.solutions.cost >= found.solutions.cost - 1e-2).all()
+    assert (after.evaluations > 100).all()
+    costs = after.solutions.trace_cost[:, 0]
+    assert (np.diff(costs, axis=1) <= 0).all()
+    np.testing.assert_array_equal(after.solutions.trace_offsets[:, 0, -1], after.offsets)
+    np.testing.assert_array_equal(run().offsets, after.offsets)
+
+
+def test_shuffled_complexes_say_which_extra_they_need(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "spotpy", None)
+    with pytest.raises(ImportError, match=r"kgml_jax\[calib\]"):
+        ShuffledComplex().solve(lambda z: z, np.zeros(2), KEY)
+
+
+@pytest.mark.parametrize("argument", ["base", "roles"])
+def test_arguments_of_another_shape_are_refused(table, argument):
+    with pytest.raises(ValueError, match=rf"{argument} has shape \(4, 2\); expected \(4, "):
+        estimate(PROBLEM, WEIGHTS, table, SOLVER, KEY, **{argument: np.zeros((4, 2))})
