@@ -1,0 +1,234 @@
+"""Estimates process parameters at every site; run as `python experiments/estimate.py --help`.
+
+Each site gets parameters with units, bounds and intervals, flags where the data do not determine
+them, and predictions of the held-out years before and after.
+"""
+
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import command_line
+import estimate_report
+import inputs
+import jax
+import numpy as np
+import pretrained
+import run_directory
+import tyro
+from reporting import say, warn, write_inputs
+
+from kgml_jax.adaptation import Adaptation, Dense, Weights
+from kgml_jax.inversion.diagnosis import Diagnosis, diagnose
+from kgml_jax.inversion.evolution import CovarianceAdaptation, DifferentialEvolution
+from kgml_jax.inversion.gradient import Adam, LimitedMemory
+from kgml_jax.inversion.groups import group_effects
+from kgml_jax.inversion.least_squares import LevenbergMarquardt
+from kgml_jax.inversion.prediction import Prediction, predict_with_intervals
+from kgml_jax.inversion.problem import Problem, Stream, default_prior_sd
+from kgml_jax.inversion.shuffled import ShuffledComplex
+from kgml_jax.inversion.sites import Estimates, estimate
+from kgml_jax.inversion.solution import Solver
+from kgml_jax.models.process import ProcessModel
+from kgml_jax.models.protocol import Model
+from kgml_jax.process.parameters import DEFAULT_SUBSET
+from kgml_jax.sites import Sites
+from kgml_jax.training.predict import predict_sites
+
+SOLVERS: dict[str, Solver | ShuffledComplex] = {
+    "levenberg-marquardt": LevenbergMarquardt(),
+    "l-bfgs": LimitedMemory(),
+    "adam": Adam(),
+    "cma-es": CovarianceAdaptation(),
+    "differential-evolution": DifferentialEvolution(),
+    "sce-ua": ShuffledComplex(),
+}
+"""Ways of searching by name; the last needs the extra `calib`."""
+
+
+@dataclass(frozen=True)
+class EstimateConfig:
+    """Estimate process parameters at every site in one compiled program."""
+
+    run: Path = Path("runs/estimate")
+    """Folder for everything this run writes."""
+    data: Annotated[inputs.Data, command_line.FLAT] = field(default_factory=inputs.Data)
+    split: Annotated[inputs.SplitChoice, command_line.FLAT] = field(
+        default_factory=inputs.SplitChoice
+    )
+    parameters: tuple[str, ...] = DEFAULT_SUBSET
+    """Fields of `process.Params` to estimate; any subset by name."""
+    streams: tuple[str, ...] = ("NEE", "Reco", "ET")
+    """Observed variables that inform; one that no site has is left out."""
+    inflation: float = 1.0
+    """Factor on the stated uncertainties, for errors that last longer than a day."""
+    base: Literal["defaults", "groups"] = "defaults"
+    """Means of the priors: the defaults, or shifts that the sites of a group share."""
+    from_run: Annotated[Path | None, tyro.conf.arg(name="from")] = None
+    """Pretrained hybrid (pretrain.py --model dpl, ...) whose parameters are the means instead."""
+    solver: Literal[
+        "levenberg-marquardt", "l-bfgs", "adam", "cma-es", "differential-evolution", "sce-ua"
+    ] = "levenberg-marquardt"
+    """How the best parameters are searched."""
+    starts: int = 1
+    """Searches a site: from the mean of the prior, and from draws."""
+    spin_up_cycles: int = 2
+    """Passes through the first two years before the record starts."""
+    site_batch: int = 8
+    """Sites a device advances at once; bounds memory, does not change results."""
+    seed: int = 0
+    """Seed of starts and of searches that draw."""
+    overwrite: bool = False
+    """Replace the run directory if it exists."""
+    debug: bool = False
+    """Show tracebacks."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was found at all sites."""
+
+    found: Estimates
+    known: Diagnosis
+    predictions: dict[str, Prediction]
+    fluxes: dict[str, dict[str, np.ndarray]]
+    """Daily fluxes before and after, by strategy and variable, (site, time)."""
+    seconds: float
+
+
+def model_and_weights(config: EstimateConfig) -> tuple[Model, Weights]:
+    """Returns the model to calibrate: the process model, or a pretrained hybrid.
+
+    Raises:
+      ValueError: the pretrained model has no process parameters.
+    """
+    if config.from_run is None:
+        model = ProcessModel(spin_up_cycles=config.spin_up_cycles)
+        return model, model.init(jax.random.key(config.seed))
+    base = pretrained.load(config.from_run)
+    if "process" not in base.weights:
+        raise ValueError(
+            f"--from {config.from_run} holds a {type(base.model).__name__}, which has no process "
+            "parameters; expected a hybrid or the process model"
+        )
+    return base.model, base.weights
+
+
+def make_problem(config: EstimateConfig, model: Model, sites: Sites) -> Problem:
+    """Returns what is estimated, from the streams that the sites have.
+
+    Raises:
+      ValueError: a parameter or stream has no such name, or no site has any of the streams.
+    """
+    streams = [Stream(variable, config.inflation) for variable in config.streams]
+    seen = [one for one in streams if np.any(sites.site.mask.get(one.variable, False))]
+    for one in streams:
+        if one not in seen:
+            warn(f"no site observes {one.variable}; it informs nothing")
+    if not seen:
+        raise ValueError(
+            f"no site observes {', '.join(config.streams)}; there are {', '.join(sites.site.mask)}"
+        )
+    prior_sd = default_prior_sd(config.parameters)
+    return Problem(model, config.parameters, prior_sd, tuple(seen))
+
+
+def from_groups(
+    config: EstimateConfig, problem: Problem, weights: Weights, sites: Sites, roles: np.ndarray
+) -> tuple[Problem, np.ndarray]:
+    """Returns the problem with what is left of the prior, and the shift of each site's group."""
+    first = search(config, problem, weights, sites, roles, None)
+    rows = np.arange(len(sites))
+    best = first.solutions.offsets[rows, first.chosen]
+    best = np.where(first.healthy[:, None], best, 0.0)
+    known = diagnose(
+        problem, weights, sites, first.base, best, roles=roles, site_batch=config.site_batch
+    )
+    effects, left = group_effects(
+        best,
+        known.posterior.factor @ known.posterior.factor.swapaxes(1, 2),
+        np.asarray(sites.site.group).tolist(),
+        np.array(problem.prior_sd),
+    )
+    return replace(problem, prior_sd=tuple(left.tolist())), effects.astype(best.dtype)
+
+
+def search(
+    config: EstimateConfig,
+    problem: Problem,
+    weights: Weights,
+    sites: Sites,
+    roles: np.ndarray,
+    base: np.ndarray | None,
+) -> Estimates:
+    """Estimates all sites with the solver of the configuration."""
+    return estimate(
+        problem,
+        weights,
+        sites,
+        SOLVERS[config.solver],
+        jax.random.key(config.seed),
+        base=base,
+        starts=config.starts,
+        site_batch=config.site_batch,
+        roles=roles,
+    )
+
+
+def calibrated(
+    config: EstimateConfig, problem: Problem, weights: Weights, sites: Sites, roles: np.ndarray
+) -> Outcome:
+    """Estimates, diagnoses and predicts all sites."""
+    began, base = time.perf_counter(), None
+    if config.base == "groups":
+        problem, base = from_groups(config, problem, weights, sites, roles)
+    found = search(config, problem, weights, sites, roles, base)
+    seconds = time.perf_counter() - began
+    shared = {"roles": roles, "site_batch": config.site_batch}
+    known = diagnose(problem, weights, sites, found.base, found.offsets, **shared)
+    moved = found.base + found.offsets
+    return Outcome(
+        found=found,
+        known=known,
+        predictions=predict_with_intervals(
+            problem, weights, sites, moved, known.posterior.factor, **shared
+        ),
+        fluxes={
+            estimate_report.BEFORE: predict_sites(problem.model, weights, sites),
+            estimate_report.AFTER: predicted(problem, weights, sites, moved),
+        },
+        seconds=seconds,
+    )
+
+
+def predicted(
+    problem: Problem, weights: Weights, sites: Sites, offsets: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Returns daily fluxes of every site with its own parameters, (site, time)."""
+    rules = tuple((f"process/{name}", Dense()) for name in problem.names)
+    phi = {f"process/{n}": {"shift": offsets[:, row]} for row, n in enumerate(problem.names)}
+    return predict_sites(problem.model, weights, sites, Adaptation(rules), phi)
+
+
+def main(config: EstimateConfig) -> None:
+    """Estimates the parameters, scores the held-out days, and writes the run."""
+    if config.base == "groups" and config.from_run is not None:
+        raise ValueError("--base groups and --from are two means of the same priors; choose one")
+    model, weights = model_and_weights(config)
+    loaded = inputs.load(config.data)
+    split = inputs.make_split(config.split, loaded.sites)
+    roles = split.roles(loaded.sites)
+    problem = make_problem(config, model, loaded.sites)
+    run_directory.create(config.run, config, config.overwrite, source=config.from_run)
+    write_inputs(config.run, config.data, loaded, split)
+    say(
+        f"Estimating {len(problem.names)} parameters at {len(loaded.sites)} sites from "
+        f"{', '.join(stream.variable for stream in problem.streams)} by {config.solver}."
+    )
+    outcome = calibrated(config, problem, weights, loaded.sites, roles)
+    estimate_report.write(config.run, loaded, split, outcome)
+
+
+if __name__ == "__main__":
+    command_line.run(main, EstimateConfig)

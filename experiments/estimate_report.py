@@ -1,0 +1,197 @@
+"""What `estimate.py` writes and prints: parameters with flags, scores, coverage."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import inputs
+import numpy as np
+import reporting
+import run_directory
+import xarray as xr
+
+from kgml_jax.data.splits import Split
+from kgml_jax.evaluation.tables import Grid, markdown, number, terminal
+from kgml_jax.inversion.diagnosis import Diagnosis
+from kgml_jax.inversion.sites import Estimates
+from kgml_jax.models.features import INPUT_SETS, fit_scaling
+from kgml_jax.sites import Sites
+
+if TYPE_CHECKING:
+    from estimate import Outcome
+
+BEFORE, AFTER = "prior", "estimated"
+
+
+def write(folder: Path, loaded: inputs.Loaded, split: Split, outcome: "Outcome") -> None:
+    """Writes `parameters.nc`, `sites.nc`, `predictions.nc`, `tables.md`, and prints the tables."""
+    sites, days = loaded.sites, inputs.test_days(split, loaded.sites)
+    scaling = fit_scaling(INPUT_SETS["dynamic"], sites, split.roles(sites))
+    results = reporting.score_all(outcome.fluxes, sites, days, scaling)
+    error = results["standardised_mse"]
+    results["harmed"] = (error > error.sel(strategy=BEFORE)).astype(float)
+    parameters = parameter_table(sites, outcome.found, outcome.known, loaded.world)
+    reporting.write_dataset(folder / "parameters.nc", parameters)
+    reporting.write_dataset(folder / "sites.nc", results)
+    reporting.write_dataset(folder / "predictions.nc", prediction_table(sites, outcome))
+    grids = [parameter_grid(parameters), coverage_grid(outcome), outcome_grid(results, outcome)]
+    scores = reporting.markdown(results)
+    (folder / "tables.md").write_text("\n".join([*map(markdown, grids), scores]))
+    reporting.print_medians(results)
+    for grid in grids:
+        reporting.OUT.print(terminal(grid))
+        reporting.OUT.print()
+    run_directory.write_json(folder / "summary.json", summary(results, parameters, outcome))
+    reporting.draw(folder / "figures", sites, split, outcome.fluxes, results, days)
+    reporting.say(f"Everything is in {folder}: parameters.nc, predictions.nc, sites.nc, tables.md.")
+
+
+def parameter_table(
+    sites: Sites, found: Estimates, known: Diagnosis, world: xr.Dataset | None
+) -> xr.Dataset:
+    """Returns every parameter of every site in its own units, with its flags.
+
+    Dims (site, parameter); the units, bounds and priors are coordinates of the parameters.
+    """
+    both, names = ("site", "parameter"), found.problem.names
+    flags = known.identification
+    partner = np.array(names)[flags.partner]
+    columns = {
+        "value": (known.parameters.value, "estimate, also the median of the posterior"),
+        "sd": (known.parameters.sd, "posterior standard deviation"),
+        "lower": (known.parameters.lower, "5 % quantile of the posterior"),
+        "upper": (known.parameters.upper, "95 % quantile of the posterior"),
+        "shrinkage": (known.posterior.shrinkage, "1 - posterior sd over prior sd, unbounded"),
+        "identified": (flags.identified, "1: the data determine the parameter"),
+        "at_bound": (flags.at_bound, "1: the estimate lies at a bound"),
+        "trade_off": (flags.trade_off, "largest posterior correlation with another parameter"),
+    }
+    table = xr.Dataset(
+        {
+            name: (both, np.asarray(values, np.float32), {"long_name": text})
+            for name, (values, text) in columns.items()
+        },
+        coords={"site": list(sites.names), "parameter": list(names)},
+    )
+    table["trade_off_with"] = (both, partner.astype(str))
+    per_site = {
+        "accepted": (found.accepted, "1: better than the prior on the validation days"),
+        "healthy": (found.healthy, "1: cost and derivatives were finite"),
+        "degrees_of_freedom": (known.posterior.degrees_of_freedom, "parameters the data inform"),
+        "condition_number": (known.posterior.condition_number, "of J^T J in units of the prior"),
+        "respiration_trade_off": (known.partition.difference_to_sum, "sd(Ra - Rh) / sd(Ra + Rh)"),
+        "simulations": (found.evaluations, "simulations of the record spent"),
+    }
+    for name, (values, text) in per_site.items():
+        table[name] = ("site", np.asarray(values, np.float32), {"long_name": text})
+    declared = found.quantities.values()
+    table.coords["units"] = ("parameter", [one.units for one in declared])
+    table.coords["prior"] = ("parameter", [one.default for one in declared])
+    for end, name in enumerate(("lower_bound", "upper_bound")):
+        ends = [one.bounds[end] if one.bounds else np.nan for one in declared]
+        table.coords[name] = ("parameter", ends)
+    if world is not None:
+        truth = np.stack([world[f"true_{name}"].to_numpy() for name in names], axis=1)
+        table["truth"] = (both, truth, {"long_name": "parameter of the synthetic site"})
+    return table
+
+
+def prediction_table(sites: Sites, outcome: "Outcome") -> xr.Dataset:
+    """Returns predicted days of the streams with their intervals, dims (site, time).
+
+    Days are counted from each site's first; the dates are in `date`. Days of padding are NaN.
+    """
+    valid = np.asarray(sites.site.valid)
+    date = np.asarray(sites.site.calendar.date).astype("datetime64[D]").astype("datetime64[ns]")
+    table = xr.Dataset({"date": (("site", "day"), date)}, coords={"site": list(sites.names)})
+    for name, one in outcome.predictions.items():
+        kept = lambda values: np.where(valid, values, np.nan).astype(np.float32)
+        table[name] = (("site", "day"), kept(one.value))
+        table[f"{name}_sd"] = (("site", "day"), kept(one.sd))
+        table[f"{name}_conformal_factor"] = ("site", np.asarray(one.factor, np.float32))
+    return table
+
+
+def parameter_grid(table: xr.Dataset) -> Grid:
+    """Tabulates every parameter over sites: median, spread, how often it is determined."""
+    columns = ["parameter", "units", "prior", "median", "10 to 90 %", "shrinkage", "identified"]
+    columns += ["at a bound", *(["r with truth"] if "truth" in table else [])]
+    rows = []
+    for name in table["parameter"].values:
+        one = table.sel(parameter=name)
+        low, high = np.quantile(one["value"], (0.1, 0.9))
+        row = [str(name), str(one["units"].item()), number(one["prior"].item())]
+        row += [number(float(one["value"].median())), f"{number(low)} to {number(high)}"]
+        row += [number(float(one["shrinkage"].median()))]
+        row += [f"{float(one[flag].mean()):.0%}" for flag in ("identified", "at_bound")]
+        if "truth" in table:
+            row.append(number(float(xr.corr(one["value"], one["truth"]))))
+        rows.append(tuple(row))
+    title = "Parameters over sites; identified, at a bound: share of the sites"
+    return Grid(title, tuple(columns), tuple(rows), 2)
+
+
+def coverage_grid(outcome: "Outcome") -> Grid:
+    """Tabulates how 90 % intervals met the test days, pooled over sites."""
+    rows = []
+    for name, one in outcome.predictions.items():
+        for kind, score in (("gaussian", one.gaussian), ("conformal", one.conformal)):
+            weight = score.count / max(score.count.sum(), 1)
+            pooled = [np.nansum(weight * part) for part in (score.coverage, score.width)]
+            spread = (
+                np.nanquantile(score.coverage, (0.1, 0.9)) if score.count.any() else [np.nan] * 2
+            )
+            rows.append(
+                (
+                    name,
+                    kind,
+                    f"{pooled[0]:.1%}",
+                    f"{spread[0]:.0%} to {spread[1]:.0%}",
+                    number(float(pooled[1])),
+                    number(float(np.nansum(weight * score.score))),
+                )
+            )
+    title = "90 % intervals on the test days: share of the observations inside"
+    columns = ("variable", "interval", "coverage", "10 to 90 % of sites", "width", "score")
+    return Grid(title, columns, tuple(rows), 2)
+
+
+def outcome_grid(results: xr.Dataset, outcome: "Outcome") -> Grid:
+    """Tabulates the errors before and after, and how the sites fared."""
+    error = results["standardised_mse"]
+    found, known = outcome.found, outcome.known
+    rows = (
+        ("median error before", number(float(error.sel(strategy=BEFORE).median()))),
+        ("median error after", number(float(error.sel(strategy=AFTER).median()))),
+        ("sites accepted", f"{int(found.accepted.sum())} of {len(found.sites)}"),
+        ("sites harmed on test days", str(int(results["harmed"].sel(strategy=AFTER).sum()))),
+        ("sites not finite", str(int((~found.healthy).sum()))),
+        ("parameters identified, mean", number(known.identification.identified.sum(1).mean())),
+        ("degrees of freedom, mean", number(known.posterior.degrees_of_freedom.mean())),
+        ("simulations a site", f"{found.evaluations.mean():.0f}"),
+        ("seconds", f"{outcome.seconds:.0f}"),
+    )
+    title = f"Outcome; error: {reporting.HEADLINE}"
+    return Grid(title, ("", "value"), rows, 1)
+
+
+def summary(results: xr.Dataset, parameters: xr.Dataset, outcome: "Outcome") -> dict:
+    """Returns the run in numbers, for `summary.json`."""
+    error = results["standardised_mse"]
+    shares = lambda name: {
+        str(one): float(parameters[name].sel(parameter=one).mean())
+        for one in parameters["parameter"].values
+    }
+    return {
+        "sites": parameters.sizes["site"],
+        "headline": reporting.HEADLINE,
+        "median_mse": {str(n): float(error.sel(strategy=n).median()) for n in (BEFORE, AFTER)},
+        "sites_accepted": int(outcome.found.accepted.sum()),
+        "sites_harmed_on_test": int(results["harmed"].sel(strategy=AFTER).sum()),
+        "sites_not_finite": int((~outcome.found.healthy).sum()),
+        "identified": shares("identified"),
+        "at_bound": shares("at_bound"),
+        "seconds": outcome.seconds,
+        "variables": {
+            name: reporting.variable_summaries(results, name) for name in (BEFORE, AFTER)
+        },
+    }

@@ -1,0 +1,95 @@
+import itertools
+
+import jax
+import numpy as np
+import pytest
+import run_directory
+import twin
+import twin_world
+import xarray as xr
+from twin import TwinConfig
+from twin_world import MODEL, OBSERVED_AS
+
+NAMES = ("vcmax_multiplier", "carbon_use_efficiency")
+
+
+@pytest.fixture(scope="module")
+def world():
+    return twin_world.make_twins(2, 1, 1, 0, NAMES, (0.5, 0.5))
+
+
+def test_the_truth_is_what_the_model_makes_of_the_true_parameters(world):
+    assert world.truth.shape == (2, 2)
+    weights = MODEL.init(jax.random.key(0))
+    prior = MODEL.predict(weights, world.sites.one(world.sites.names[0]))
+    for row, name in enumerate(NAMES):
+        weights["process"][name] = weights["process"][name] + world.truth[0, row]
+    true = MODEL.predict(weights, world.sites.one(world.sites.names[0]))
+    for variable in ("GPP", "Rh", "yield"):
+        np.testing.assert_allclose(world.fluxes[variable][0], true[variable], rtol=1e-3, atol=1e-3)
+        assert np.abs(true[variable] - prior[variable]).max() > 0.05
+
+
+def test_without_noise_every_day_after_the_first_years_is_seen_as_it_is(world):
+    site = twin_world.observe(world, noisy=False, seed=0).site
+    observed = np.asarray(world.sites.site.calendar.year_index) >= 1
+    for variable in ("NEE", "ET", "Reco", "Rh"):
+        np.testing.assert_array_equal(site.mask[variable], observed)
+        np.testing.assert_allclose(
+            site.targets[variable][observed], world.fluxes[variable][observed], rtol=1e-6
+        )
+    harvest = np.asarray(world.sites.site.forcing.harvest) > 0
+    np.testing.assert_array_equal(site.mask["yield"], observed & harvest)
+    assert (site.mask["soil_carbon_stock"].sum(axis=1) == 1).all()
+
+
+def test_noise_is_as_large_as_is_stated(world):
+    site = twin_world.observe(world, noisy=True, seed=0).site
+    seen = site.mask["NEE"]
+    assert 0.3 < 1 - seen[:, 366:].mean() < 0.75
+    error = (site.targets["NEE"] - world.fluxes["NEE"])[seen] / site.uncertainty["NEE"][seen]
+    assert error.std() == pytest.approx(1, abs=0.12)
+    assert abs(error.mean()) < 0.15
+
+
+def test_a_stream_shows_its_variables_alone(world):
+    sites = twin_world.observe(world, noisy=False, seed=0)
+    kept = twin.informed(sites, twin.STREAMS["NEE, ET"]).site.mask
+    assert {name for name, mask in kept.items() if mask.any()} == {"NEE", "ET"}
+    assert set(kept) == set(OBSERVED_AS)
+
+
+def test_every_stream_adds_to_the_one_before():
+    streams = [set(variables) for variables in twin.STREAMS.values()]
+    assert all(less < more for less, more in itertools.pairwise(streams))
+    assert streams[-1] == set(OBSERVED_AS)
+
+
+@pytest.mark.parametrize("name", ["sites", "iterations", "site_batch"])
+def test_empty_sizes_are_refused(name):
+    option = f"--{name.replace('_', '-')}"
+    with pytest.raises(ValueError, match=rf"{option} 0; expected >= 1"):
+        twin.resolved(TwinConfig(**{name: 0}))
+
+
+@pytest.mark.slow
+def test_the_experiment_recovers_two_parameters(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(twin, "QUICK", {"sites": 6, "years": 1, "starts": 2, "iterations": 8})
+    folder = tmp_path / "run"
+    config = TwinConfig(quick=True, parameters=NAMES, unobserved_years=0, run=folder)
+    twin.main(config)
+    first = capsys.readouterr().out
+    assert "carbon_use_efficiency" in first
+    with xr.open_dataset(folder / "twin.nc") as joined:
+        last = joined.isel(stream=-1)
+        assert (last["r"].sel(setting=twin.EXACT) > 0.99).all()
+        assert (last["r"].sel(setting=twin.NOISY) > 0.7).all()
+        assert (joined["identified"].mean("site").isel(stream=-1) > 0.5).all()
+        assert not joined["misjudged"].any()
+        assert (joined["spread_of_starts"].sel(setting=twin.EXACT) == 0).all()
+    assert {path.name for path in (folder / "figures").iterdir()} == {"recovery.png", "truth.png"}
+    # A second run reads what the first left.
+    before = {path: path.stat().st_mtime_ns for path in (folder / "cells").iterdir()}
+    twin.main(config)
+    assert {path: path.stat().st_mtime_ns for path in (folder / "cells").iterdir()} == before
+    assert run_directory.read_json(folder / "config.json")["sites"] == 6
