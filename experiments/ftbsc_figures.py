@@ -107,9 +107,7 @@ def _sweep(axes: Axes, results: Results, points: list[tuple[float, Setting]]) ->
     places = range(len(points))
     errors = [own_models(results.errors(one)).mean("state").values for _, one in points]
     spans = [interval_of(values) for values in errors]
-    variables = len(results.cells["variable"])
-    # The objective adds up the variables, the score averages them.
-    validation = [results.validation(one) / variables for _, one in points]
+    validation = [results.validation(one) for _, one in points]
     axes.plot(places, [one.mean for one in spans], "o-", color=COLOURS[0], label="test years")
     known = [one for one in spans if np.isfinite(one.high)]
     if len(known) == len(spans):

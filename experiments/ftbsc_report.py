@@ -25,6 +25,7 @@ def write(config: FtbscConfig, wanted: Plan, store: Store, seeds: Sequence[int])
         ftbsc_tables.cross_state(results, arm),
         ftbsc_tables.variants(results, arm),
         ftbsc_tables.physics(results, arm),
+        ftbsc_tables.response_grid(results, arm),
         ftbsc_tables.requirements(judged),
         ftbsc_tables.verdict_grid(judged),
     ]

@@ -139,7 +139,8 @@ class Results:
     def validation(self, setting: Setting) -> float:
         """Returns the geometric mean of the validation errors of a setting's own models."""
         errors = self.of(setting)["best_error"].sel(train=self.states)
-        return float(np.exp(np.log(errors).mean()))
+        # The objective adds up the variables, the score averages them.
+        return float(np.exp(np.log(errors).mean())) / len(self.cells["variable"])
 
 
 def own_models(table: xr.DataArray) -> xr.DataArray:

@@ -176,6 +176,29 @@ def physics(results: Results, arm: Setting) -> Grid:
     return Grid(title, header, tuple(rows), text_columns=2)
 
 
+def response_grid(results: Results, arm: Setting) -> Grid:
+    """How large every response is, and how much of its shape calibration keeps."""
+    start = scratch_of(arm, results.plan.scratch)
+    curves = [results.of(setting)["response"] for setting in (start, arm)]
+    alike = results.correlations(arm)
+    size = lambda curve: number(float((curve.max("point") - curve.min("point")).mean()))
+    rows = []
+    for probe in alike["probe"].values:
+        cells = []
+        for flux in alike["flux"].values:
+            own = [curve.sel(probe=probe, flux=flux) for curve in curves]
+            r = float(alike.sel(probe=probe, flux=flux).mean())
+            cells += [number(r), f"{size(own[0])} to {size(own[1])}"]
+        rows.append((str(probe).replace("_", " "), *cells))
+    named = [(f"{flux}: r", f"{flux}: range") for flux in alike["flux"].values]
+    title = (
+        "Responses of the chosen arm, mean over seeds and states: correlation with those of the "
+        "pooled model before, and range of the flux over the probed values, g C m-2 d-1, before "
+        "to after"
+    )
+    return Grid(title, ("input", *(name for pair in named for name in pair)), tuple(rows), 1)
+
+
 def requirements(judged: list[Claim]) -> Grid:
     """Every requirement of every claim with its intervals."""
     rows = [

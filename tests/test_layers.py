@@ -37,6 +37,8 @@ RESERVED = {
     "pandas": {"data", "evaluation"},
     "matplotlib": {"evaluation"},
     "sklearn": {"evaluation"},
+    "blackjax": {"inversion"},
+    "spotpy": {"inversion"},
     "tyro": set(),
     "rich": {"evaluation"},
 }
