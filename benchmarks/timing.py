@@ -54,23 +54,31 @@ def report(name: str, rows: Sequence[Mapping[str, Any]]) -> Path:
     Returns:
       The file, which also holds the kind of device, the version of jax and the commit.
     """
-    device = jax.devices()[0]
-    origin = {
-        "device": f"{device.platform}: {device.device_kind}",
-        "jax": jax.__version__,
-        "commit": _commit(),
-    }
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({**origin, "rows": [dict(row) for row in rows]}, indent=2) + "\n")
-
-    table = Table(title=f"{name} ({', '.join(origin.values())})")
+    table = Table(title=f"{name} ({', '.join(_origin().values())})")
     for column in rows[0]:
         table.add_column(column.replace("_", " "), justify="right")
     for row in rows:
         table.add_row(*(_text(value) for value in row.values()))
     Console().print(table)
+    return write(name, rows)
+
+
+def write(name: str, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Writes what `report` writes, without printing it."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    content = {**_origin(), "rows": [dict(row) for row in rows]}
+    path.write_text(json.dumps(content, indent=2) + "\n")
     return path
+
+
+def _origin() -> dict[str, str]:
+    device = jax.devices()[0]
+    return {
+        "device": f"{device.platform}: {device.device_kind}",
+        "jax": jax.__version__,
+        "commit": _commit(),
+    }
 
 
 def _commit() -> str:

@@ -48,7 +48,8 @@ class CalibrateConfig:
     )
     """Used with `--data`; without, the split of the pretraining run is kept."""
     strategy: tuple[str, ...] = ("bias", "ftbsc", "site-only")
-    """Any of bias, affine, head, low-rank, full, full-l2sp, ftbsc, site-only, group-only."""
+    """Any of bias, affine, head, low-rank, process, full, full-l2sp, ftbsc, site-only, group-only
+    that has weights of the model to move."""
     seed: int = 0
     """Seed of batches, dropout and fresh weights."""
     steps: int = 120
@@ -248,7 +249,7 @@ def collect(
 ) -> xr.Dataset:
     """Scores all arms on the test days and adds acceptance, health and effort per site."""
     predictions = {name: arm.fluxes for name, arm in arms.items()}
-    results = reporting.score_all(predictions, sites, days, base.model.scaling)
+    results = reporting.score_all(predictions, sites, days, base.scaling)
     per_site = {
         "validation_error": ([arm.validation for arm in arms.values()], "1", "validation error"),
         "accepted": (
@@ -297,10 +298,8 @@ def summarise(name: str, arm: Arm, results: xr.Dataset) -> dict[str, Any]:
 def main(config: CalibrateConfig) -> None:
     """Calibrates, scores the held-out days against the pretrained model, and writes the run."""
     config = replace(config, from_run=config.from_run.resolve())
-    unknown = sorted(set(config.strategy) - set(STRATEGIES))
-    if unknown:
-        raise ValueError(f"no strategy {', '.join(unknown)}; there are {', '.join(STRATEGIES)}")
     base = stored.load(config.from_run)
+    stored.require_strategies(config.strategy, base)
     loaded, split, choice = data_and_split(config, base)
     sites = loaded.sites
     roles = split.roles(sites)
@@ -311,7 +310,7 @@ def main(config: CalibrateConfig) -> None:
     rows = [[row] for row in range(len(sites))]
     own = make_units(sites, roles, rows, base.header["warmup_days"], TRAIN, VALIDATION)
     objective = pretrain.make_objective(
-        base.model.scaling, base.header["balance_weight"], base.header["weighting"]
+        base.scaling, base.header["balance_weight"], base.header["weighting"]
     )
     task = Task(config, base, objective, sites, roles, own)
     arms = {REFERENCE: zero_shot(task)}

@@ -30,6 +30,7 @@ from kgml_jax.inversion.problem import Problem, Stream, default_prior_sd
 from kgml_jax.inversion.shuffled import ShuffledComplex
 from kgml_jax.inversion.sites import Estimates, estimate
 from kgml_jax.inversion.solution import Solver
+from kgml_jax.models.parameter_learning import ParameterLearningModel
 from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.protocol import Model
 from kgml_jax.process.parameters import DEFAULT_SUBSET
@@ -186,7 +187,15 @@ def calibrated(
     found = search(config, problem, weights, sites, roles, base)
     seconds = time.perf_counter() - began
     shared = {"roles": roles, "site_batch": config.site_batch}
-    known = diagnose(problem, weights, sites, found.base, found.offsets, **shared)
+    known = diagnose(
+        problem,
+        weights,
+        sites,
+        found.base,
+        found.offsets,
+        learnt=learnt_offsets(problem, weights, sites),
+        **shared,
+    )
     moved = found.base + found.offsets
     return Outcome(
         found=found,
@@ -200,6 +209,16 @@ def calibrated(
         },
         seconds=seconds,
     )
+
+
+def learnt_offsets(problem: Problem, weights: Weights, sites: Sites) -> np.ndarray | None:
+    """Returns what the network of a dPL model adds to the parameters, (site, parameter)."""
+    model = problem.model
+    if not isinstance(model, ParameterLearningModel):
+        return None
+    learnt = jax.vmap(model.site_offsets, in_axes=(None, 0))(weights, sites.site)
+    none = np.zeros(len(sites), np.float32)
+    return np.stack([np.asarray(learnt.get(name, none)) for name in problem.names], axis=1)
 
 
 def predicted(

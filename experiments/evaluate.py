@@ -178,7 +178,7 @@ def main(config: EvaluateConfig) -> None:
         predictions = {"zero-shot": predict_sites(base.model, base.weights, sites)}
     if config.references:
         predictions |= reference_arms(sites, split)
-    results = reporting.score_all(predictions, sites, days, base.model.scaling)
+    results = reporting.score_all(predictions, sites, days, base.scaling)
     reporting.write_dataset(config.run / "evaluation.nc", results)
     reporting.write_dataset(config.run / "groups.nc", scores.by_group(predictions, sites, days))
     reporting.write_dataset(config.run / "predictions.nc", as_dataset(predictions, sites, days))

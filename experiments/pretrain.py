@@ -1,8 +1,8 @@
-"""Pretrains one global network on all sites; run as `python experiments/pretrain.py --help`."""
+"""Pretrains one global model on all sites; run as `python experiments/pretrain.py --help`."""
 
 import json
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,9 +14,11 @@ import reporting
 import run_directory
 
 from kgml_jax.data.splits import leaky_inputs
+from kgml_jax.models import kinds
 from kgml_jax.models.features import INPUT_SETS, Scaling, fit_scaling
+from kgml_jax.models.observables import FURTHER_NAMES
+from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.protocol import model_to_json
-from kgml_jax.models.recurrent import RecurrentModel
 from kgml_jax.objectives.compose import Term, Total
 from kgml_jax.objectives.errors import MaskedError
 from kgml_jax.objectives.knowledge import MassBalance, NonNegativity
@@ -30,7 +32,7 @@ from kgml_jax.training.windows import make_units
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """Pretrain one global network on all sites together."""
+    """Pretrain one global model on all sites together."""
 
     run: Path = Path("runs/pretrain")
     """Folder for everything this run writes."""
@@ -38,20 +40,27 @@ class PretrainConfig:
     split: Annotated[inputs.SplitChoice, command_line.FLAT] = field(
         default_factory=inputs.SplitChoice
     )
+    model: kinds.Name = "recurrent"
+    """recurrent: network alone; emulator: with GPP as input; process: one set of parameters;
+    gpp-forced: with GPP as input; dpl, dpl-dynamic: attributes, and weather, set parameters;
+    closure: a network in the daily step moves rates; residual: outputs are corrected, and do not
+    close with stocks; residual-conserving: fluxes are scaled in the daily step."""
     seed: int = 0
     """Seed of the weights, batches and dropout."""
     inputs: Literal["default", "dynamic", "legacy"] = "default"
     """dynamic: without place and soil; legacy: with GPP, as KGML-ag (tower GPP leaks NEE)."""
-    hidden: int = 32
-    """Width of every recurrent layer."""
+    hidden: int | None = None
+    """Width of every layer. None: 32, of networks beside the process model 16."""
     basis_layers: int = 2
-    """Recurrent layers all outputs share."""
+    """Recurrent layers all outputs share (recurrent, emulator)."""
     rh_layers: int = 2
-    """Recurrent layers of heterotrophic respiration; GPP, Ra and NEE have one each."""
+    """Recurrent layers of heterotrophic respiration; GPP, Ra and NEE have one each (same)."""
     balance: Literal["hard", "soft"] = "hard"
-    """hard: NEE := Ra + Rh - GPP; soft: NEE has a network of its own."""
+    """hard: NEE := Ra + Rh - GPP; soft: NEE has a network of its own (same)."""
     dropout: float = 0.2
-    """Share of the shared units dropped in training."""
+    """Share of the shared units dropped in training (same)."""
+    parameters: tuple[str, ...] = ()
+    """Process parameters that a dpl or closure sets. Empty: those of the model."""
     steps: int = 1500
     """Most gradient steps."""
     batch: int = 16
@@ -60,8 +69,9 @@ class PretrainConfig:
     """Peak learning rate; rises over up to 50 steps, then falls along a cosine."""
     weight_decay: float = 1e-4
     """AdamW's decoupled weight decay."""
-    warmup_days: int = 60
-    """Days before 1 January that bring the state up to date and are not scored."""
+    warmup_days: int | None = None
+    """Days before 1 January that bring the state up to date and are not scored. None: 60; 365 where
+    the process model is part, which starts on a 1 January."""
     validate_every: int = 25
     """Steps between validations."""
     patience: int = 20
@@ -91,33 +101,68 @@ def make_objective(scaling: Scaling, balance_weight: float, weighting: str) -> T
     )
 
 
-def make_model(config: PretrainConfig, sites: Sites, roles: np.ndarray) -> RecurrentModel:
-    """Returns the network with its standardisation fitted on the training days."""
-    legacy = config.inputs == "legacy"
+def resolved(config: PretrainConfig) -> PretrainConfig:
+    """Returns the config with what follows from the model filled in.
+
+    Raises:
+      ValueError: the inputs do not suit the model.
+    """
+    kind = kinds.KINDS[config.model]
+    if config.model == "emulator":
+        config = replace(config, inputs="legacy")
+    elif config.inputs == "legacy" and config.model != "recurrent":
+        raise ValueError(f"--inputs legacy tells GPP, which model {config.model} is to predict")
+    given = kind.gpp_given or config.inputs == "legacy" or config.data.prescribe_gpp
+    return replace(
+        config,
+        data=replace(config.data, prescribe_gpp=given),
+        hidden=kind.hidden if config.hidden is None else config.hidden,
+        warmup_days=kind.warmup_days if config.warmup_days is None else config.warmup_days,
+    )
+
+
+def make_scaling(config: PretrainConfig, sites: Sites, roles: np.ndarray) -> Scaling:
+    """Returns the standardisation, fitted on the training days."""
     names = INPUT_SETS[config.inputs]
-    warning = leaky_inputs(names, tuple(sites.site.targets))
+    given = config.inputs == "legacy" or kinds.KINDS[config.model].gpp_given
+    told = (*names, "prescribed_gpp") if given else names
+    warning = leaky_inputs(told, tuple(sites.site.targets))
     if warning:
         reporting.warn(warning)
     scaling = fit_scaling(names, sites, roles)
-    if legacy:
+    if given:
         # What is given is neither learnt nor scored.
         targets = tuple(scale for scale in scaling.targets if scale.name != "GPP")
         scaling = replace(scaling, targets=targets)
-    return RecurrentModel(
-        scaling=scaling,
-        hidden=config.hidden,
-        basis_layers=config.basis_layers,
-        rh_layers=config.rh_layers,
-        gpp="input" if legacy else "predicted",
-        balance=config.balance,
-        dropout=config.dropout,
-    )
+    return scaling
+
+
+def make_model(config: PretrainConfig, scaling: Scaling) -> Any:
+    """Returns the model; a process model in it predicts every target that it can."""
+    observed = {scale.name for scale in scaling.targets}
+    observables = tuple(name for name in FURTHER_NAMES if name in observed)
+    options: dict[str, Any] = {
+        "hidden": config.hidden,
+        "basis_layers": config.basis_layers,
+        "rh_layers": config.rh_layers,
+        "balance": config.balance,
+        "dropout": config.dropout,
+        "observables": observables,
+        "process": ProcessModel(observables=observables),
+    }
+    own = kinds.KINDS[config.model].options
+    options = {name: value for name, value in options.items() if name in own}
+    if config.model == "recurrent" and config.inputs == "legacy":
+        options["gpp"] = "input"
+    if config.parameters:
+        options["parameters"] = config.parameters
+    return kinds.build(config.model, scaling, **options)
 
 
 def main(config: PretrainConfig) -> None:
     """Trains, scores the held-out days, and writes the run directory."""
-    if config.inputs == "legacy":
-        config = replace(config, data=replace(config.data, prescribe_gpp=True))
+    config = resolved(config)
+    warmup = config.warmup_days or 0
     loaded = inputs.load(config.data)
     sites = loaded.sites
     split = inputs.make_split(config.split, sites)
@@ -126,13 +171,14 @@ def main(config: PretrainConfig) -> None:
         default = len(sites) // 3 if config.data.data is None else 0
         split = inputs.hide_new_sites(split, sites, default if unseen is None else unseen)
     roles = split.roles(sites)
-    model = make_model(config, sites, roles)
-    objective = make_objective(model.scaling, config.balance_weight, config.weighting)
+    scaling = make_scaling(config, sites, roles)
+    model = make_model(config, scaling)
+    objective = make_objective(scaling, config.balance_weight, config.weighting)
     folder = run_directory.create(config.run, config, config.overwrite)
     reporting.write_inputs(folder, config.data, loaded, split)
 
     everyone = [[int(row) for row in np.flatnonzero((roles == TRAIN).any(axis=1))]]
-    units = make_units(sites, roles, everyone, config.warmup_days, TRAIN, VALIDATION)
+    units = make_units(sites, roles, everyone, warmup, TRAIN, VALIDATION)
     unit = jax.tree.map(lambda leaf: leaf[0], units)
     init_key, fit_key = jax.random.split(jax.random.key(config.seed))
     settings = Settings(
@@ -154,10 +200,11 @@ def main(config: PretrainConfig) -> None:
     seconds = time.perf_counter() - started
     header = {
         "model": model_to_json(model),
+        "scaling": asdict(scaling),
         "split": json.loads(split.to_json()),
         "balance_weight": config.balance_weight,
         "weighting": config.weighting,
-        "warmup_days": config.warmup_days,
+        "warmup_days": warmup,
     }
     checkpoint.save(folder / "checkpoint", "pretrained", weights, run_directory.plain(header))
     predictions = {"pretrained": predict_sites(model, weights, sites)}
@@ -170,7 +217,7 @@ def main(config: PretrainConfig) -> None:
         "best_validation_error": float(fit.best_error),
         "seconds": seconds,
     }
-    reporting.finish_pretraining(folder, sites, split, predictions, model.scaling, summary)
+    reporting.finish_pretraining(folder, sites, split, predictions, scaling, summary)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Reading back what `pretrain.py` and `calibrate.py` wrote."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,19 +14,20 @@ import run_directory
 from kgml_jax.adaptation import Weights
 from kgml_jax.data.schema import DataError
 from kgml_jax.data.splits import Split
-from kgml_jax.models.protocol import model_from_json
-from kgml_jax.models.recurrent import RecurrentModel
+from kgml_jax.models import kinds
+from kgml_jax.models.features import Scaling
+from kgml_jax.models.protocol import model_from_json, scaling_from_json
 from kgml_jax.sites import TEST, TRAIN, VALIDATION, Sites
 from kgml_jax.training import checkpoint
-
-MODELS = {"RecurrentModel": RecurrentModel}
+from kgml_jax.training.strategies import STRATEGIES
 
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A finished pretraining run: model with its standardisation, weights, split and data."""
+    """A finished pretraining run: model, standardisation, weights, split and data."""
 
-    model: RecurrentModel
+    model: Any
+    scaling: Scaling
     weights: Weights
     split: Split
     data: inputs.Data
@@ -44,15 +46,42 @@ def load(run: Path) -> Pretrained:
       ValueError: the folder is no finished pretraining run, or of another schema.
     """
     header = checkpoint.read_header(run / "checkpoint", "pretrained")
-    model = model_from_json(MODELS, header["model"])
+    model = model_from_json(kinds.CLASSES, header["model"])
+    # A network carries its standardisation; a process model by itself has none of its own.
+    scaling = header["scaling"] if "scaling" in header else header["model"]["scaling"]
     template = jax.eval_shape(model.init, jax.random.key(0))
     return Pretrained(
         model=model,
+        scaling=scaling_from_json(scaling),
         weights=checkpoint.restore(run / "checkpoint", template),
         split=Split.from_json(json.dumps(header["split"])),
         data=inputs.data_from_json(run_directory.read_json(run / "data.json")),
         header=header,
     )
+
+
+def require_strategies(names: Sequence[str], base: Pretrained) -> None:
+    """Refuses strategies that are not known, or move weights that the model does not have.
+
+    Raises:
+      ValueError: naming them, and those there are.
+    """
+    if unknown := sorted(set(names) - set(STRATEGIES)):
+        raise ValueError(f"no strategy {', '.join(unknown)}; there are {', '.join(STRATEGIES)}")
+    offered = [name for name in STRATEGIES if _fits(name, base.weights)]
+    if unfit := [name for name in names if name not in offered]:
+        raise ValueError(
+            f"{type(base.model).__name__} has no weights for strategy {', '.join(unfit)}; "
+            f"it can take {', '.join(offered)}"
+        )
+
+
+def _fits(name: str, weights: Weights) -> bool:
+    try:
+        jax.eval_shape(STRATEGIES[name].adaptation.init, weights)
+    except ValueError:
+        return False
+    return True
 
 
 def keep_where_unmoved(

@@ -55,8 +55,9 @@ def join(results: Results) -> xr.Dataset:
 def _judged(cell: xr.Dataset, setting: str) -> xr.Dataset:
     found = recovery(cell["truth"], cell["estimate"], cell["sd"])
     wrong = misjudged(found, cell["identified"], LEAST_R[setting])
-    seconds = {"seconds": cell.attrs["seconds"], "starts": cell.attrs["starts"]}
-    return xr.merge([cell, found]).assign(misjudged=wrong, **seconds).drop_attrs()
+    spread = cell.get("spread_of_starts", np.nan * cell["truth"])
+    kept = {"seconds": cell.attrs["seconds"], "spread_of_starts": spread, "misjudged": wrong}
+    return xr.merge([cell, found]).assign(kept).drop_attrs()
 
 
 def recovery_grid(joined: xr.Dataset, setting: str) -> Grid:
@@ -116,7 +117,6 @@ def summary_grid(joined: xr.Dataset) -> Grid:
 def _summary(cell: xr.Dataset) -> tuple[str, ...]:
     declared = cell["identified"].mean("site") >= 0.5
     median = lambda name: number(float(cell[name].median()))
-    spread = "-" if int(cell["starts"]) < 2 else number(float(cell["spread_of_starts"].median()))
     return (
         str(cell["setting"].item()),
         str(cell["stream"].item()),
@@ -127,7 +127,7 @@ def _summary(cell: xr.Dataset) -> tuple[str, ...]:
         f"{float(cell['condition_number'].median()):.1e}",
         median("respiration_trade_off"),
         median("prior_respiration_trade_off"),
-        spread,
+        median("spread_of_starts"),
         median("prior_error"),
         median("error"),
         f"{float(cell['converged'].mean()):.0%}",

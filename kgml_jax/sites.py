@@ -26,6 +26,7 @@ FURTHER: dict[str, Quantity] = {
     "nitrate": Quantity("g N m-2", "Nitrate nitrogen of the soil, 0-120 cm."),
     "ammonium": Quantity("g N m-2", "Ammonium nitrogen of the soil, 0-120 cm."),
     "soil_water_content": Quantity("m3 m-3", "Water content of the soil, mean of 0-30 cm."),
+    "soil_carbon_stock": Quantity("g C m-2", "Organic carbon of the soil, 0-30 cm, no residue."),
 }
 """What some models predict and some data hold beside `VARIABLES`."""
 

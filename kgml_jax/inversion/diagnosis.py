@@ -45,6 +45,7 @@ def diagnose(
     offsets: np.ndarray,
     *,
     roles: np.ndarray | None = None,
+    learnt: np.ndarray | None = None,
     site_batch: int = 1,
     devices: Sequence[Any] | None = None,
 ) -> Diagnosis:
@@ -57,6 +58,8 @@ def diagnose(
       base: means of the priors, (site, p).
       offsets: estimates from `base`, (site, p).
       roles: of each day, (site, time); None takes all days as training days.
+      learnt: what a network inside the model adds to the parameters, (site, p), as
+        `ParameterLearningModel.site_offsets` says; it shows in physical values alone.
       site_batch: sites a device advances at once.
       devices: to spread the sites over, by default all local ones.
 
@@ -66,7 +69,8 @@ def diagnose(
     mesh = site_mesh(devices)
     valid = np.asarray(sites.site.valid)
     roles = np.full(valid.shape, TRAIN) if roles is None else roles
-    data = pad_sites((base, offsets, sites.site, roles), mesh.size)
+    learnt = np.zeros_like(base) if learnt is None else learnt
+    data = pad_sites((base, offsets, sites.site, roles, learnt), mesh.size)
     found = _diagnose_all(problem, mesh, site_batch, weights, *data)
     return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(sites)], found)
 
@@ -80,7 +84,13 @@ def _diagnose_all(
 
 
 def _diagnose_site(
-    problem: Problem, weights: Weights, base: Field, offsets: Field, site: Site, roles: Field
+    problem: Problem,
+    weights: Weights,
+    base: Field,
+    offsets: Field,
+    site: Site,
+    roles: Field,
+    learnt: Field,
 ) -> Diagnosis:
     training = observed(site, roles == TRAIN)
     days = jnp.maximum(jnp.sum(site.valid), 1)
@@ -94,7 +104,7 @@ def _diagnose_site(
     prior_sd = jnp.asarray(problem.prior_sd, offsets.dtype)
     after = posterior.laplace(jacobian, prior_sd)
     common = jnp.stack([weights["process"][name] for name in problem.names])  # type: ignore[index]
-    unbounded = common + base + offsets
+    unbounded = common + learnt + base + offsets
     bounded = posterior.at_bound(unbounded, problem.names)
     partition = functools.partial(
         posterior.respiration_partition, ra_gradient=ra_gradient, rh_gradient=rh_gradient

@@ -10,7 +10,7 @@ import optax
 from kgml_jax.inversion.solution import Residuals, Solution, half_square, repeated_last
 from kgml_jax.records import Field
 
-GRADIENT_COST = 8
+GRADIENT_COST = 10
 """Simulations whose time a cost with its reverse-mode gradient takes, for one site of the process
 model on a CPU (`benchmarks/inversion.py`)."""
 

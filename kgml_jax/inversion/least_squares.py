@@ -31,7 +31,7 @@ class LevenbergMarquardt:
 
     iterations: int = 30
     damping: float = 1e-2
-    cost_tolerance: float = 1e-5
+    cost_tolerance: float = 3e-5
     step_tolerance: float = 1e-4
     gradient_tolerance: float = 1e-5
 
@@ -82,8 +82,8 @@ class LevenbergMarquardt:
         choose = lambda new, old: jnp.where(accept, new, old)
         gain = (search.cost - found) / search.promised
         damping, factor = _damping(search, accept & ~first, first, gain)
-        matrix = choose(jacobian.T @ jacobian, search.matrix)
-        gradient = choose(jacobian.T @ value, search.gradient)
+        matrix = choose(projected(jacobian, jacobian), search.matrix)
+        gradient = choose(projected(jacobian, value), search.gradient)
         offsets, cost = choose(search.trial, search.offsets), choose(found, search.cost)
         step, promised, cosine = _step(matrix, gradient, damping, cost)
         change = jnp.maximum(jnp.abs(search.cost - found), search.promised)
@@ -136,6 +136,11 @@ def value_and_jacobian(residuals: Residuals, offsets: Field) -> tuple[Field, Fie
 
     jacobian, value = jax.jacfwd(twice, has_aux=True)(offsets)
     return value, jacobian
+
+
+def projected(jacobian: Field, columns: Field) -> Field:
+    """Returns `J^T columns` in full precision, also where accelerators round by default."""
+    return jnp.matmul(jacobian.T, columns, precision=jax.lax.Precision.HIGHEST)
 
 
 def _damping(search: _Search, accept: Field, first: Field, gain: Field) -> tuple[Field, Field]:

@@ -131,7 +131,8 @@ def at_bound(offsets: Field, names: tuple[str, ...]) -> Field:
     """Says which parameters lie at a bound, bool (p,).
 
     Args:
-      offsets: of `names` from their declared priors in unbounded space, all levels summed, (p,).
+      offsets: of `names` from their declared priors in unbounded space, all levels summed, (p,);
+        leading axes, such as that of sites, stay.
       names: fields of `Params`.
     """
     share = jax.nn.sigmoid(_priors(names, offsets) + offsets)

@@ -42,7 +42,7 @@ def search_sites(
       key: seeds starts and solver; a site's part of it depends on its identity, not its position.
       base: means of the priors in unbounded space relative to `weights`, (site, p); zeros.
       starts: searches a site; the first begins at the prior mean.
-      site_batch: sites a device advances at once.
+      site_batch: sites a device advances at once; a batch goes on until its last site is done.
       roles: of each day, (site, time), as of `data.splits`; None trains on all days.
       devices: to spread the sites over, by default all local ones.
 

@@ -12,6 +12,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from kgml_jax import bijections
 from kgml_jax.adaptation import Weights
+from kgml_jax.inversion import posterior
+from kgml_jax.inversion.least_squares import projected
 from kgml_jax.inversion.problem import Problem, observed
 from kgml_jax.inversion.searches import placed, search_sites, site_data
 from kgml_jax.inversion.solution import Solution, Solver
@@ -20,10 +22,6 @@ from kgml_jax.process.parameters import Params
 from kgml_jax.records import Field, Quantity, quantities, record
 from kgml_jax.sites import TRAIN, VALIDATION, Site, Sites
 from kgml_jax.training.mapping import map_sites, site_mesh
-
-BOUND_SHARE = 0.01
-"""Share of the span between the bounds, on the scale of the parameter's transform, within which a
-parameter counts as lying at a bound."""
 
 
 @record
@@ -95,13 +93,8 @@ class Estimates:
 
     @property
     def at_bound(self) -> np.ndarray:
-        """Whether a parameter lies within `BOUND_SHARE` of a bound, bool (site, p)."""
-        priors = [
-            bijections.unconstrain(jnp.asarray(quantity.default), quantity)
-            for quantity in self.quantities.values()
-        ]
-        share = np.asarray(jax.nn.sigmoid(jnp.stack(priors) + self.unbounded))
-        return (share < BOUND_SHARE) | (share > 1 - BOUND_SHARE)
+        """Whether a parameter lies at a bound, bool (site, p); see `posterior.at_bound`."""
+        return np.asarray(posterior.at_bound(jnp.asarray(self.unbounded), self.problem.names))
 
     @property
     def evaluations(self) -> np.ndarray:
@@ -221,7 +214,7 @@ def _review_site(
             training_error=_mean_square(trained, problem.observations(training)),
             validation_error=_mean_square(validated, problem.observations(validation)),
             validation_count=problem.observations(validation),
-            curvature=jacobian.T @ jacobian,
+            curvature=projected(jacobian, jacobian),
         )
 
     return jax.lax.map(review, candidates)

@@ -10,23 +10,29 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
-from kgml_jax import bijections, integrate
+from kgml_jax import integrate
 from kgml_jax.adaptation import Weights
+from kgml_jax.models.control import (
+    CONSERVED,
+    Controller,
+    Day,
+    Memory,
+    constant,
+    constrained,
+    offsets_of,
+)
+from kgml_jax.models.observables import (
+    FURTHER_NAMES,
+    NAMES,
+    YIELD,
+    over_the_year,
+    require_observables,
+)
 from kgml_jax.process import ecosystem
 from kgml_jax.process.drivers import Attributes, Forcing
-from kgml_jax.process.ecosystem import Fluxes, Params, Source
+from kgml_jax.process.ecosystem import Fluxes, Params, Source, State
 from kgml_jax.records import Field, quantities
 from kgml_jax.sites import Site
-
-NAMES = {
-    "GPP": "gross_primary_productivity",
-    "Ra": "autotrophic_respiration",
-    "Rh": "heterotrophic_respiration",
-    "Reco": "ecosystem_respiration",
-    "NEE": "net_ecosystem_exchange",
-    "ET": "evapotranspiration",
-}
-"""Fields of the process model's fluxes by the names of the variables they predict."""
 
 GRAIN = "grain_carbon"
 """Carbon exported with grain, g C m-2 d-1: beside the variables, what `simulate_sites` returns."""
@@ -44,12 +50,25 @@ class ProcessModel:
       spin_up_days: length of a pass; the default is a whole corn-soybean rotation.
       segment: days that the backward pass recomputes together; see `integrate.rollout`.
       gpp: where photosynthesis comes from: simulated, or prescribed by the forcing.
+      observables: what is predicted beside `NAMES`: any of `FURTHER_NAMES`.
+
+    Raises:
+      ValueError: an observable has no such name.
     """
 
     spin_up_cycles: int = 0
     spin_up_days: int = 730
     segment: int | None = None
     gpp: Source = "simulated"
+    observables: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_observables(self.observables)
+
+    @property
+    def conserves(self) -> tuple[str, ...]:
+        """Budgets that close on every day; see `ecosystem.imbalance`."""
+        return CONSERVED
 
     def init(self, key: jax.Array) -> Weights:
         """Returns the priors: zero offsets, whatever the key."""
@@ -66,9 +85,21 @@ class ProcessModel:
           site: one site; only forcing and attributes are read.
           key: not used.
         """
-        params = bijections.constrain_offsets(Params, weights["process"])  # type: ignore[arg-type]
-        days = jnp.sum(site.valid)
-        return self.run(params, site.attributes, site.forcing, _named, days)
+        return self.observe(self.controller(weights, site), site)
+
+    def controller(self, weights: Weights, site: Site) -> Controller:
+        """Returns what sets the parameters: nothing does after the first day."""
+        return constant(constrained(offsets_of(weights), {}))
+
+    def observe(self, controller: Controller, site: Site) -> dict[str, Field]:
+        """Returns what is predicted of one site whose parameters a controller sets, (time,)."""
+        names = NAMES | {name: FURTHER_NAMES[name] for name in self.observables}
+        report = lambda day: {name: getattr(day.fluxes, field) for name, field in names.items()}
+        attributes, days = site.attributes, jnp.sum(site.valid)
+        daily = self.controlled(controller, attributes, site.forcing, report, days)
+        if YIELD in daily:
+            daily[YIELD] = over_the_year(daily[YIELD], site.forcing.day_of_year)
+        return daily
 
     def run(
         self,
@@ -78,10 +109,33 @@ class ProcessModel:
         report: Callable[[Fluxes], Any],
         days: Field,
     ) -> Any:
-        """Simulates one site.
+        """Simulates one site with parameters that stay as they are.
 
         Args:
           params: in physical units, `()` leaves.
+          attributes: `()` leaves.
+          forcing: (time,) leaves.
+          report: what to keep of a day's fluxes, a pytree.
+          days: length of the record; later days only pad it, and spin-up leaves them out.
+
+        Returns:
+          What `report` keeps, with leaves (time, ...).
+        """
+        of_day = lambda day: report(day.fluxes)
+        return self.controlled(constant(params), attributes, forcing, of_day, days)
+
+    def controlled(
+        self,
+        controller: Controller,
+        attributes: Attributes,
+        forcing: Forcing,
+        report: Callable[[Day], Any],
+        days: Field,
+    ) -> Any:
+        """Simulates one site whose parameters a controller sets at the start of each day.
+
+        Args:
+          controller: acts in the spin-up as well; its memory then goes on into the record.
           attributes: `()` leaves.
           forcing: (time,) leaves.
           report: what to keep of a day, a pytree.
@@ -91,23 +145,27 @@ class ProcessModel:
           What `report` keeps, with leaves (time, ...).
         """
 
-        def step(state: ecosystem.State, day: Forcing) -> tuple[ecosystem.State, Any]:
-            state, fluxes = ecosystem.step(params, attributes, state, day, self.gpp)
-            return state, report(fluxes)
+        def step(carry: tuple[State, Memory], day: tuple) -> tuple[tuple[State, Memory], Any]:
+            (state, memory), (drivers, inputs) = carry, day
+            params, factors, memory = controller.act(memory, state, drivers, inputs)
+            after, fluxes = ecosystem.step(params, attributes, state, drivers, self.gpp, factors)
+            return (after, memory), report(Day(state, after, drivers, fluxes))
 
-        state = ecosystem.initial_state(params, attributes)
+        carry = (ecosystem.initial_state(controller.params, attributes), controller.memory)
+        record = (forcing, controller.inputs)
         if self.spin_up_cycles:
-            first = jax.tree.map(lambda leaf: leaf[: self.spin_up_days], forcing)
-            counts = jnp.arange(first.crop.shape[0]) < days
+            carry = self._spun_up(step, carry, record, days)
+        return integrate.rollout(step, carry, record, self.segment)[1]
 
-            def counted(state: ecosystem.State, day: tuple) -> tuple[ecosystem.State, None]:
-                after = step(state, day[0])[0]
-                return jax.tree.map(
-                    lambda new, old: jnp.where(day[1], new, old), after, state
-                ), None
+    def _spun_up(self, step: integrate.Step, carry: Any, record: Any, days: Field) -> Any:
+        first = jax.tree.map(lambda leaf: leaf[: self.spin_up_days], record)
+        counts = jnp.arange(first[0].crop.shape[0]) < days
 
-            state = integrate.spin_up(counted, state, (first, counts), self.spin_up_cycles)
-        return integrate.rollout(step, state, forcing, self.segment)[1]
+        def counted(carry: Any, day: tuple) -> tuple[Any, None]:
+            after = step(carry, day[0])[0]
+            return jax.tree.map(lambda new, old: jnp.where(day[1], new, old), after, carry), None
+
+        return integrate.spin_up(counted, carry, (first, counts), self.spin_up_cycles)
 
 
 FROM_ATTRIBUTES = ProcessModel()
@@ -236,10 +294,6 @@ def simulate_sites(
     batches = simulate_batches(parameters, attributes, forcing, asked, size)
     parts = [values for _, values in batches]
     return {name: np.concatenate([part[field] for part in parts]) for name, field in names.items()}
-
-
-def _named(fluxes: Fluxes) -> dict[str, Field]:
-    return {name: getattr(fluxes, field) for name, field in NAMES.items()}
 
 
 def as_record(cls: Any, arrays: Arrays, rows: np.ndarray) -> Any:

@@ -1,12 +1,12 @@
 """What every model offers, and models as JSON."""
 
 import dataclasses
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args, get_origin, get_type_hints
 
 import jax
 
 from kgml_jax.adaptation import Weights
-from kgml_jax.models.features import Scale, Scaling
+from kgml_jax.models.features import Scaling
 from kgml_jax.records import Field
 from kgml_jax.sites import Site
 
@@ -42,13 +42,27 @@ def model_from_json(kinds: dict[str, Any], described: dict[str, Any]) -> Any:
     kind = arguments.pop("kind", None)
     if kind not in kinds:
         raise ValueError(f"model kind {kind!r} is unknown; there are {', '.join(kinds)}")
-    known = {field.name for field in dataclasses.fields(kinds[kind])}
-    if unknown := sorted(set(arguments) - known):
-        raise ValueError(f"{kind} has no argument {', '.join(unknown)}")
-    if "scaling" in arguments:
-        scales = {
-            part: tuple(Scale(**scale) for scale in rows)
-            for part, rows in arguments["scaling"].items()
-        }
-        arguments["scaling"] = Scaling(**scales)
-    return kinds[kind](**arguments)
+    return _rebuilt(kinds[kind], arguments)
+
+
+def scaling_from_json(described: dict[str, Any]) -> Scaling:
+    """Returns the standardisation that `dataclasses.asdict` described.
+
+    Raises:
+      ValueError: a part of it is not known to this version.
+    """
+    return _rebuilt(Scaling, described)
+
+
+def _rebuilt(annotation: type[Any], value: Any) -> Any:
+    # JSON knows neither dataclasses nor tuples: the annotations of the fields tell what was there.
+    if dataclasses.is_dataclass(annotation):
+        hints = get_type_hints(annotation)
+        known = [field.name for field in dataclasses.fields(annotation)]
+        if unknown := sorted(set(value) - set(known)):
+            raise ValueError(f"{annotation.__name__} has no argument {', '.join(unknown)}")
+        own = {name: _rebuilt(hints[name], item) for name, item in value.items()}
+        return annotation(**own)
+    if get_origin(annotation) is tuple:
+        return tuple(_rebuilt(get_args(annotation)[0], item) for item in value)
+    return value

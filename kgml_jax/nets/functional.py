@@ -36,13 +36,22 @@ class Network:
         state = nnx.state(self._build(key))
         return _named(nnx.to_pure_dict(state))
 
-    def apply(self, weights: Mapping[str, Any], *inputs: Any, **options: Any) -> Any:
+    def apply(
+        self, weights: Mapping[str, Any], *inputs: Any, method: str = "__call__", **options: Any
+    ) -> Any:
         """Runs the network with `weights` as returned by `init`; pure in all its arguments.
 
         Call it inside `jax.jit`: outside, recurrent layers are compiled anew at every call.
+
+        Args:
+          weights: those of `init`; others beside them are left alone.
+          inputs: of the module's method.
+          method: name of the method to call.
+          options: keyword arguments of it.
         """
         graphdef, template = _anatomy(self)
-        return nnx.merge(graphdef, _shaped_like(template, weights))(*inputs, **options)
+        module = nnx.merge(graphdef, _shaped_like(template, weights))
+        return getattr(module, method)(*inputs, **options)
 
     def _build(self, key: jax.Array) -> nnx.Module:
         return self.module(**dict(self.arguments), rngs=nnx.Rngs(key))

@@ -48,6 +48,21 @@ def gru(
     return run(projected, weights["w_hh"], weights["b_hh"], initial)
 
 
+def cell(weights: Weights, inputs: jax.Array, state: jax.Array) -> jax.Array:
+    """Advances one layer by one day, where the inputs of a day depend on the days before.
+
+    Args:
+      weights: as in `gru`.
+      inputs: of the day, (features,).
+      state: hidden state before it, (hidden,).
+
+    Returns:
+      The hidden state after the day, (hidden,).
+    """
+    projected = inputs @ weights["w_ih"] + weights["b_ih"]
+    return _advanced(weights["w_hh"], weights["b_hh"], state, projected)
+
+
 def _gates(
     w_hh: jax.Array, b_hh: jax.Array, state: jax.Array, projected: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
@@ -64,12 +79,18 @@ def _mix(state: jax.Array, update: jax.Array, candidate: jax.Array) -> jax.Array
     return candidate + update * (state - candidate)
 
 
+def _advanced(
+    w_hh: jax.Array, b_hh: jax.Array, state: jax.Array, projected: jax.Array
+) -> jax.Array:
+    _, update, candidate, _ = _gates(w_hh, b_hh, state, projected)
+    return _mix(state, update, candidate)
+
+
 def _recur_plain(
     projected: jax.Array, w_hh: jax.Array, b_hh: jax.Array, initial: jax.Array
 ) -> jax.Array:
     def day(state: jax.Array, today: jax.Array) -> tuple[jax.Array, jax.Array]:
-        _, update, candidate, _ = _gates(w_hh, b_hh, state, today)
-        state = _mix(state, update, candidate)
+        state = _advanced(w_hh, b_hh, state, today)
         return state, state
 
     return jax.lax.scan(day, initial, projected)[1]
@@ -159,8 +180,14 @@ class GRULayer(nnx.Module):
 
     def __call__(self, inputs: jax.Array, initial: jax.Array) -> jax.Array:
         """Returns the hidden states (time, hidden); `inputs` (time, features)."""
-        weights = {name: getattr(self, name)[...] for name in ("w_ih", "w_hh", "b_ih", "b_hh")}
-        return gru(weights, inputs, initial, backward=self.backward)
+        return gru(self._weights(), inputs, initial, backward=self.backward)
+
+    def day(self, inputs: jax.Array, state: jax.Array) -> jax.Array:
+        """Returns the hidden state (hidden,) after a day; `inputs` (features,), see `cell`."""
+        return cell(self._weights(), inputs, state)
+
+    def _weights(self) -> Weights:
+        return {name: getattr(self, name)[...] for name in ("w_ih", "w_hh", "b_ih", "b_hh")}
 
 
 class GRU(nnx.Module):
@@ -211,3 +238,19 @@ class GRU(nnx.Module):
             inputs = getattr(self, f"layer_{layer}")(inputs, initial[layer])
             kept.append(inputs[last])
         return inputs, jnp.stack(kept)
+
+    def day(self, inputs: jax.Array, states: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Advances all layers by one day.
+
+        Args:
+          inputs: of the day, (in_features,).
+          states: of the layers before it, (layers, hidden).
+
+        Returns:
+          The top layer's state (hidden,), and all layers' states (layers, hidden).
+        """
+        after = []
+        for layer in range(self.layers):
+            inputs = getattr(self, f"layer_{layer}").day(inputs, states[layer])
+            after.append(inputs)
+        return inputs, jnp.stack(after)

@@ -42,6 +42,9 @@ STRATEGIES: dict[str, Strategy] = {
     "full": Strategy("all weights", PRESETS["full"]),
     "full-l2sp": Strategy("all weights, held to the pretrained ones", PRESETS["full-l2sp"]),
     "ftbsc": Strategy("calibration head and held weights (FTBSC-KGML)", PRESETS["ftbsc"]),
+    "process": Strategy(
+        "process parameters, held to the pretrained ones", PRESETS["process"], 3e-2
+    ),
     "site-only": Strategy(
         "each site from scratch, no transfer", PRESETS["full"], 3e-3, scratch=True, effort=2.0
     ),

@@ -96,7 +96,7 @@ def rank(count, probability):
 
 
 @pytest.mark.parametrize("real", [jnp.float32, jnp.float64])
-@pytest.mark.parametrize("probability", [0.5, 0.8, 0.9, 0.95])
+@pytest.mark.parametrize("probability", [0.5, 0.6, 0.8, 0.9, 0.95])
 def test_the_conformal_factor_has_the_finite_sample_rank(rng, probability, real):
     counts = np.r_[1:60, 99, 199, 500, 999]
     scores = np.stack([rng.permutation(999) % n + 1.0 for n in counts])

@@ -48,6 +48,7 @@ def twin():
     return dataclasses.replace(sites, site=site), weights
 
 
+@pytest.mark.slow
 def test_exact_observations_give_back_the_parameters_of_each_site(twin):
     sites, weights = twin
     found = estimate(PROBLEM, weights, sites, LevenbergMarquardt(), jax.random.key(0))
