@@ -213,6 +213,28 @@ def reached(way: dict[str, np.ndarray], what: str, level: float, spent: str) -> 
     return float(way[spent][np.argmax(near)]) if near.any() else None
 
 
+def against(ways: dict[str, dict[str, np.ndarray]], reference: str) -> list[str]:
+    """Says when each solver came to the cost and error that one ends with, and when that one did.
+
+    The ratio is of simulations until the level was first reached: what the reference spent later,
+    without getting any further, does not count.
+    """
+    lines = []
+    for what in ("cost", "held-out error"):
+        level = ways[reference][what][-1]
+        own = reached(ways[reference], what, level, "simulations")
+        for name, one in ways.items():
+            needed = reached(one, what, level, "simulations")
+            if own is None or needed is None:
+                lines.append(f"{name} does not reach the {what} that {reference} ends with")
+                continue
+            lines.append(
+                f"{name} reaches the {what} that {reference} ends with after {needed:.0f} "
+                f"simulations; {reference} needed {own / needed:.1f} times as many"
+            )
+    return lines
+
+
 def summary(runs: dict[str, Run], ways: dict[str, dict[str, np.ndarray]]) -> list[dict[str, Any]]:
     """Returns one row a solver: outcome, what it spent, and what until it was near the best of all.
 
@@ -259,17 +281,8 @@ def compare(config: BenchmarkConfig, problem: Problem, sites: Sites, roles: np.n
     ]
     write("inversion_traces", traces)
     report("inversion", summary(runs, ways))
-    if "cma" not in ways:
-        return
-    spent = runs["cma"].simulations
-    for name, one in ways.items():
-        for what in ("cost", "held-out error"):
-            needed = reached(one, what, ways["cma"][what][-1], "simulations")
-            if needed is None:
-                print(f"{name} does not reach the {what} that CMA-ES ends with")
-            else:
-                fewer = f"{needed:.0f} simulations, {spent / needed:.1f} times fewer"
-                print(f"{name} reaches the {what} that CMA-ES ends with after {fewer}")
+    if "cma" in ways:
+        print("\n".join(against(ways, "cma")))
 
 
 def main(config: BenchmarkConfig) -> None:

@@ -17,7 +17,6 @@ import tyro
 import xarray as xr
 
 from kgml_jax.adaptation import PRESETS, Adaptation, Weights, trained_share
-from kgml_jax.data.splits import Split
 from kgml_jax.evaluation import physics, scores
 from kgml_jax.objectives.compose import Total
 from kgml_jax.sites import TRAIN, VALIDATION, Sites
@@ -79,47 +78,6 @@ class Arm:
     steps: np.ndarray
     trained_share: float
     seconds: float
-
-
-def data_and_split(
-    config: CalibrateConfig, base: stored.Pretrained
-) -> tuple[inputs.Loaded, Split, inputs.Data]:
-    """Returns the sites to calibrate and their split, with no test day the pretrained model saw.
-
-    On the data of the pretraining run its split is kept, but sites it never saw are divided anew.
-
-    Raises:
-      ValueError: an option has no meaning here.
-    """
-    if config.data is None and config.metadata is not None:
-        raise ValueError("--metadata has no meaning without --data")
-    choice = base.data
-    if config.data is not None:
-        choice = replace(choice, data=config.data, metadata=config.metadata)
-    loaded = inputs.load(choice)
-    if config.data is not None:
-        split = inputs.make_split(config.split, loaded.sites)
-        stored.assert_unseen(base.split, split, loaded.sites)
-        return loaded, split, choice
-    base.split.assert_covers(loaded.sites)
-    unseen = ~seen_in_pretraining(base, loaded.sites)
-    if not unseen.any() and config.split != inputs.SplitChoice():
-        raise ValueError("the split of the pretraining run is kept; --split needs --data")
-    split = inputs.divide_unseen(base.split, config.split, loaded.sites)
-    if base.split.kind.startswith("leave"):
-        # The sites it was trained on have no test days in such a split.
-        held_out = [int(row) for row in np.flatnonzero(unseen)]
-        loaded = replace(loaded, sites=loaded.sites.take(held_out))
-    return loaded, split, choice
-
-
-def seen_in_pretraining(base: stored.Pretrained, sites: Sites) -> np.ndarray:
-    """Returns which sites the pretraining learnt from, bool (site,)."""
-    known = [name in base.split.intervals for name in sites.names]
-    roles = base.split.roles(sites.take([int(row) for row in np.flatnonzero(known)]))
-    seen = np.zeros(len(sites), bool)
-    seen[known] = ((roles == TRAIN) | (roles == VALIDATION)).any(axis=1)
-    return seen
 
 
 def members(strategy: Strategy, sites: Sites) -> list[list[int]]:
@@ -268,7 +226,7 @@ def collect(
     results["harmed"] = (error > error.sel(strategy=REFERENCE)).astype(float)
     text = "worse than the pretrained model on the test days"
     results["harmed"].attrs = {"units": "1", "long_name": text}
-    seen = seen_in_pretraining(base, sites).astype(float)
+    seen = stored.seen_in_pretraining(base, sites).astype(float)
     text = "the pretrained model was trained on this site"
     results["known"] = ("site", seen, {"units": "1", "long_name": text})
     return results
@@ -300,7 +258,7 @@ def main(config: CalibrateConfig) -> None:
     config = replace(config, from_run=config.from_run.resolve())
     base = stored.load(config.from_run)
     stored.require_strategies(config.strategy, base)
-    loaded, split, choice = data_and_split(config, base)
+    loaded, split, choice = stored.data_and_split(base, config.data, config.metadata, config.split)
     sites = loaded.sites
     roles = split.roles(sites)
     run_directory.create(config.run, config, config.overwrite, source=config.from_run)

@@ -20,21 +20,22 @@ import tyro
 from reporting import say, warn, write_inputs
 
 from kgml_jax.adaptation import Adaptation, Dense, Weights
+from kgml_jax.data.splits import Split
 from kgml_jax.inversion.diagnosis import Diagnosis, diagnose
 from kgml_jax.inversion.evolution import CovarianceAdaptation, DifferentialEvolution
 from kgml_jax.inversion.gradient import Adam, LimitedMemory
-from kgml_jax.inversion.groups import group_effects
+from kgml_jax.inversion.groups import group_priors
 from kgml_jax.inversion.least_squares import LevenbergMarquardt
 from kgml_jax.inversion.prediction import Prediction, predict_with_intervals
 from kgml_jax.inversion.problem import Problem, Stream, default_prior_sd
-from kgml_jax.inversion.shuffled import ShuffledComplex
+from kgml_jax.inversion.shuffled import ShuffledComplex, require_spotpy
 from kgml_jax.inversion.sites import Estimates, estimate
 from kgml_jax.inversion.solution import Solver
 from kgml_jax.models.parameter_learning import ParameterLearningModel
 from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.protocol import Model
 from kgml_jax.process.parameters import DEFAULT_SUBSET
-from kgml_jax.sites import Sites
+from kgml_jax.sites import VARIABLES, Sites
 from kgml_jax.training.predict import predict_sites
 
 SOLVERS: dict[str, Solver | ShuffledComplex] = {
@@ -75,7 +76,7 @@ class EstimateConfig:
     starts: int = 1
     """Searches a site: from the mean of the prior, and from draws."""
     spin_up_cycles: int = 2
-    """Passes through the first two years before the record starts."""
+    """Passes through the first two years before the record starts; a hybrid has its own."""
     site_batch: int = 8
     """Sites a device advances at once; bounds memory, does not change results."""
     seed: int = 0
@@ -95,25 +96,59 @@ class Outcome:
     predictions: dict[str, Prediction]
     fluxes: dict[str, dict[str, np.ndarray]]
     """Daily fluxes before and after, by strategy and variable, (site, time)."""
+    simulations: np.ndarray
+    """Spent on each site by all searches, (site,)."""
     seconds: float
 
 
-def model_and_weights(config: EstimateConfig) -> tuple[Model, Weights]:
-    """Returns the model to calibrate: the process model, or a pretrained hybrid.
+@dataclass(frozen=True)
+class Start:
+    """What is calibrated, where, and from which priors."""
+
+    model: Model
+    weights: Weights
+    loaded: inputs.Loaded
+    split: Split
+    source: inputs.Data
+
+
+def start(config: EstimateConfig) -> Start:
+    """Returns the process model and the data asked for, or a pretrained hybrid and its data.
 
     Raises:
-      ValueError: the pretrained model has no process parameters.
+      ValueError: an option has no meaning beside another, or the pretrained model has no process
+        parameters.
+      DataError: the data cannot be used.
     """
-    if config.from_run is None:
-        model = ProcessModel(spin_up_cycles=config.spin_up_cycles)
-        return model, model.init(jax.random.key(config.seed))
-    base = pretrained.load(config.from_run)
+    further = tuple(name for name in config.streams if name not in VARIABLES)
+    if config.from_run is not None:
+        return _on_top(config, further)
+    loaded = inputs.load(config.data, further)
+    inputs.require_crops(loaded.sites)
+    model = ProcessModel(
+        spin_up_cycles=config.spin_up_cycles, spin_up_differentiated=True, observables=further
+    )
+    weights = model.init(jax.random.key(config.seed))
+    return Start(model, weights, loaded, inputs.make_split(config.split, loaded.sites), config.data)
+
+
+def _on_top(config: EstimateConfig, further: tuple[str, ...]) -> Start:
+    files = replace(inputs.Data(), data=config.data.data, metadata=config.data.metadata)
+    if config.base == "groups" or config.data != files or further:
+        raise ValueError(
+            "with --from the priors, the streams and all options of the data but --data and "
+            "--metadata are those of the pretraining run; leave out "
+            f"{', '.join(further) or '--base groups and the other options'}"
+        )
+    base = pretrained.load(config.from_run or Path())
     if "process" not in base.weights:
         raise ValueError(
             f"--from {config.from_run} holds a {type(base.model).__name__}, which has no process "
             "parameters; expected a hybrid or the process model"
         )
-    return base.model, base.weights
+    choice = config.data
+    found = pretrained.data_and_split(base, choice.data, choice.metadata, config.split)
+    return Start(base.model, base.weights, *found)
 
 
 def make_problem(config: EstimateConfig, model: Model, sites: Sites) -> Problem:
@@ -137,22 +172,30 @@ def make_problem(config: EstimateConfig, model: Model, sites: Sites) -> Problem:
 
 def from_groups(
     config: EstimateConfig, problem: Problem, weights: Weights, sites: Sites, roles: np.ndarray
-) -> tuple[Problem, np.ndarray]:
-    """Returns the problem with what is left of the prior, and the shift of each site's group."""
+) -> tuple[Problem, np.ndarray, np.ndarray]:
+    """Estimates every site by itself, to centre its prior on what the others of its group share.
+
+    Returns:
+      The problem with what is left of the prior's spread, the mean over sites of its variance; the
+      mean of each site's prior, (site, p); and the simulations spent on each site, (site,).
+    """
     first = search(config, problem, weights, sites, roles, None)
-    rows = np.arange(len(sites))
-    best = first.solutions.offsets[rows, first.chosen]
-    best = np.where(first.healthy[:, None], best, 0.0)
-    known = diagnose(
-        problem, weights, sites, first.base, best, roles=roles, site_batch=config.site_batch
-    )
-    effects, left = group_effects(
-        best,
+    best = first.solutions.offsets[np.arange(len(sites)), first.chosen]
+    usable = np.where(first.healthy[:, None], best, 0.0)
+    shared = {"roles": roles, "kept": first.healthy, "site_batch": config.site_batch}
+    known = diagnose(problem, weights, sites, first.base, usable, **shared)
+    mean, spread = group_priors(
+        np.where(first.healthy[:, None], best, np.nan),
         known.posterior.factor @ known.posterior.factor.swapaxes(1, 2),
         np.asarray(sites.site.group).tolist(),
         np.array(problem.prior_sd),
     )
-    return replace(problem, prior_sd=tuple(left.tolist())), effects.astype(best.dtype)
+    left = np.sqrt(np.mean(spread**2, axis=0))
+    return (
+        replace(problem, prior_sd=tuple(left.tolist())),
+        mean.astype(best.dtype),
+        first.evaluations,
+    )
 
 
 def search(
@@ -181,9 +224,9 @@ def calibrated(
     config: EstimateConfig, problem: Problem, weights: Weights, sites: Sites, roles: np.ndarray
 ) -> Outcome:
     """Estimates, diagnoses and predicts all sites."""
-    began, base = time.perf_counter(), None
+    began, base, spent = time.perf_counter(), None, np.zeros(len(sites), int)
     if config.base == "groups":
-        problem, base = from_groups(config, problem, weights, sites, roles)
+        problem, base, spent = from_groups(config, problem, weights, sites, roles)
     found = search(config, problem, weights, sites, roles, base)
     seconds = time.perf_counter() - began
     shared = {"roles": roles, "site_batch": config.site_batch}
@@ -194,6 +237,7 @@ def calibrated(
         found.base,
         found.offsets,
         learnt=learnt_offsets(problem, weights, sites),
+        kept=found.accepted,
         **shared,
     )
     moved = found.base + found.offsets
@@ -207,6 +251,7 @@ def calibrated(
             estimate_report.BEFORE: predict_sites(problem.model, weights, sites),
             estimate_report.AFTER: predicted(problem, weights, sites, moved),
         },
+        simulations=spent + found.evaluations,
         seconds=seconds,
     )
 
@@ -232,21 +277,19 @@ def predicted(
 
 def main(config: EstimateConfig) -> None:
     """Estimates the parameters, scores the held-out days, and writes the run."""
-    if config.base == "groups" and config.from_run is not None:
-        raise ValueError("--base groups and --from are two means of the same priors; choose one")
-    model, weights = model_and_weights(config)
-    loaded = inputs.load(config.data)
-    split = inputs.make_split(config.split, loaded.sites)
-    roles = split.roles(loaded.sites)
-    problem = make_problem(config, model, loaded.sites)
+    if config.solver == "sce-ua":
+        require_spotpy()
+    begun = start(config)
+    sites, roles = begun.loaded.sites, begun.split.roles(begun.loaded.sites)
+    problem = make_problem(config, begun.model, sites)
     run_directory.create(config.run, config, config.overwrite, source=config.from_run)
-    write_inputs(config.run, config.data, loaded, split)
+    write_inputs(config.run, begun.source, begun.loaded, begun.split)
     say(
-        f"Estimating {len(problem.names)} parameters at {len(loaded.sites)} sites from "
+        f"Estimating {len(problem.names)} parameters at {len(sites)} sites from "
         f"{', '.join(stream.variable for stream in problem.streams)} by {config.solver}."
     )
-    outcome = calibrated(config, problem, weights, loaded.sites, roles)
-    estimate_report.write(config.run, loaded, split, outcome)
+    outcome = calibrated(config, problem, begun.weights, sites, roles)
+    estimate_report.write(config.run, begun.loaded, begun.split, outcome)
 
 
 if __name__ == "__main__":

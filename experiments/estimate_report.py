@@ -11,7 +11,7 @@ import xarray as xr
 
 from kgml_jax.data.splits import Split
 from kgml_jax.evaluation.tables import Grid, markdown, number, terminal
-from kgml_jax.inversion.diagnosis import Diagnosis
+from kgml_jax.inversion.intervals import IntervalScore
 from kgml_jax.inversion.sites import Estimates
 from kgml_jax.models.features import INPUT_SETS, fit_scaling
 from kgml_jax.sites import Sites
@@ -29,7 +29,7 @@ def write(folder: Path, loaded: inputs.Loaded, split: Split, outcome: "Outcome")
     results = reporting.score_all(outcome.fluxes, sites, days, scaling)
     error = results["standardised_mse"]
     results["harmed"] = (error > error.sel(strategy=BEFORE)).astype(float)
-    parameters = parameter_table(sites, outcome.found, outcome.known, loaded.world)
+    parameters = parameter_table(sites, outcome, loaded.world)
     reporting.write_dataset(folder / "parameters.nc", parameters)
     reporting.write_dataset(folder / "sites.nc", results)
     reporting.write_dataset(folder / "predictions.nc", prediction_table(sites, outcome))
@@ -45,13 +45,12 @@ def write(folder: Path, loaded: inputs.Loaded, split: Split, outcome: "Outcome")
     reporting.say(f"Everything is in {folder}: parameters.nc, predictions.nc, sites.nc, tables.md.")
 
 
-def parameter_table(
-    sites: Sites, found: Estimates, known: Diagnosis, world: xr.Dataset | None
-) -> xr.Dataset:
+def parameter_table(sites: Sites, outcome: "Outcome", world: xr.Dataset | None) -> xr.Dataset:
     """Returns every parameter of every site in its own units, with its flags.
 
     Dims (site, parameter); the units, bounds and priors are coordinates of the parameters.
     """
+    found, known = outcome.found, outcome.known
     both, names = ("site", "parameter"), found.problem.names
     flags = known.identification
     partner = np.array(names)[flags.partner]
@@ -76,10 +75,11 @@ def parameter_table(
     per_site = {
         "accepted": (found.accepted, "1: better than the prior on the validation days"),
         "healthy": (found.healthy, "1: cost and derivatives were finite"),
+        "converged": (converged(found), "1: the search ended before its budget did"),
         "degrees_of_freedom": (known.posterior.degrees_of_freedom, "parameters the data inform"),
         "condition_number": (known.posterior.condition_number, "of J^T J in units of the prior"),
         "respiration_trade_off": (known.partition.difference_to_sum, "sd(Ra - Rh) / sd(Ra + Rh)"),
-        "simulations": (found.evaluations, "simulations of the record spent"),
+        "simulations": (outcome.simulations, "simulations of the record spent"),
     }
     for name, (values, text) in per_site.items():
         table[name] = ("site", np.asarray(values, np.float32), {"long_name": text})
@@ -93,6 +93,11 @@ def parameter_table(
         truth = np.stack([world[f"true_{name}"].to_numpy() for name in names], axis=1)
         table["truth"] = (both, truth, {"long_name": "parameter of the synthetic site"})
     return table
+
+
+def converged(found: Estimates) -> np.ndarray:
+    """Returns whether the search that is kept ended by itself, bool (site,)."""
+    return found.solutions.converged[np.arange(len(found.sites)), found.chosen]
 
 
 def prediction_table(sites: Sites, outcome: "Outcome") -> xr.Dataset:
@@ -131,28 +136,34 @@ def parameter_grid(table: xr.Dataset) -> Grid:
 
 
 def coverage_grid(outcome: "Outcome") -> Grid:
-    """Tabulates how 90 % intervals met the test days, pooled over sites."""
+    """Tabulates how 90 % intervals met the test days, pooled over the sites that have any."""
     rows = []
     for name, one in outcome.predictions.items():
         for kind, score in (("gaussian", one.gaussian), ("conformal", one.conformal)):
-            weight = score.count / max(score.count.sum(), 1)
-            pooled = [np.nansum(weight * part) for part in (score.coverage, score.width)]
-            spread = (
-                np.nanquantile(score.coverage, (0.1, 0.9)) if score.count.any() else [np.nan] * 2
-            )
-            rows.append(
-                (
-                    name,
-                    kind,
-                    f"{pooled[0]:.1%}",
-                    f"{spread[0]:.0%} to {spread[1]:.0%}",
-                    number(float(pooled[1])),
-                    number(float(np.nansum(weight * score.score))),
-                )
-            )
-    title = "90 % intervals on the test days: share of the observations inside"
-    columns = ("variable", "interval", "coverage", "10 to 90 % of sites", "width", "score")
+            rows.append((name, kind, *_coverage(score)))
+    title = (
+        "90 % intervals on the test days: share of the observations inside; sites without: too few "
+        "validation days, or not finite"
+    )
+    columns = (
+        *("variable", "interval", "coverage", "10 to 90 % of sites"),
+        *("mean width", "interval score", "sites", "sites without"),
+    )
     return Grid(title, columns, tuple(rows), 2)
+
+
+def _coverage(score: IntervalScore) -> tuple[str, ...]:
+    seen = np.asarray(score.count) > 0
+    has = seen & np.isfinite(score.width)
+    if not has.any():
+        return ("-", "-", "-", "-", "0", str(int(seen.sum())))
+    weight = score.count[has] / score.count[has].sum()
+    coverage, width, mean_score = (
+        float(np.sum(weight * part[has])) for part in (score.coverage, score.width, score.score)
+    )
+    low, high = np.quantile(score.coverage[has], (0.1, 0.9))
+    counts = str(int(has.sum())), str(int((seen & ~has).sum()))
+    return f"{coverage:.1%}", f"{low:.0%} to {high:.0%}", number(width), number(mean_score), *counts
 
 
 def outcome_grid(results: xr.Dataset, outcome: "Outcome") -> Grid:
@@ -164,10 +175,11 @@ def outcome_grid(results: xr.Dataset, outcome: "Outcome") -> Grid:
         ("median error after", number(float(error.sel(strategy=AFTER).median()))),
         ("sites accepted", f"{int(found.accepted.sum())} of {len(found.sites)}"),
         ("sites harmed on test days", str(int(results["harmed"].sel(strategy=AFTER).sum()))),
+        ("sites whose search converged", f"{int(converged(found).sum())} of {len(found.sites)}"),
         ("sites not finite", str(int((~found.healthy).sum()))),
         ("parameters identified, mean", number(known.identification.identified.sum(1).mean())),
         ("degrees of freedom, mean", number(known.posterior.degrees_of_freedom.mean())),
-        ("simulations a site", f"{found.evaluations.mean():.0f}"),
+        ("simulations a site", f"{outcome.simulations.mean():.0f}"),
         ("seconds", f"{outcome.seconds:.0f}"),
     )
     title = f"Outcome; error: {reporting.HEADLINE}"

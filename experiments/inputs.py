@@ -14,7 +14,7 @@ from kgml_jax.data.schema import DataError, Note
 from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
 from kgml_jax.data.synthetic.truth import Twist
 from kgml_jax.models.process import simulate_sites
-from kgml_jax.sites import TEST, TRAIN, VALIDATION, Sites
+from kgml_jax.sites import TEST, TRAIN, VALIDATION, VARIABLES, Sites
 
 PATHS = ("data", "metadata", "synthetic_stations")
 
@@ -75,13 +75,18 @@ class Loaded:
     """The synthetic data set with its truth, if the sites are synthetic."""
 
 
-def load(config: Data) -> Loaded:
+def load(config: Data, further: tuple[str, ...] = ()) -> Loaded:
     """Reads or generates the sites.
+
+    Args:
+      config: which.
+      further: names of `sites.FURTHER` that become targets beside the fluxes where data hold them.
 
     Raises:
       DataError: the data cannot be used, or GPP is to be prescribed and a site has none.
     """
-    loaded = _synthetic(config) if config.data is None else _read(config)
+    targets = (*VARIABLES, *further)
+    loaded = _synthetic(config, targets) if config.data is None else _read(config, targets)
     if config.prescribe_gpp:
         require_gpp(loaded.sites)
     return loaded
@@ -99,7 +104,23 @@ def require_gpp(sites: Sites) -> None:
         raise DataError("no GPP to prescribe", site=", ".join(absent), variable="prescribed_gpp")
 
 
-def _synthetic(config: Data) -> Loaded:
+def require_crops(sites: Sites) -> None:
+    """Refuses sites at which nothing ever grows, as far as is known: there GPP would be 0.
+
+    Raises:
+      DataError: naming them.
+    """
+    forcing = sites.site.forcing
+    grown = (np.asarray(forcing.crop) >= 0) & (np.asarray(forcing.occupied) > 0)
+    if not grown.any(axis=1).all():
+        absent = [sites.names[row] for row in np.flatnonzero(~grown.any(axis=1))]
+        expected = "crop and occupied (with planting and harvest), which the process model needs"
+        raise DataError(
+            "no crop calendar", site=", ".join(absent), variable="crop", expected=expected
+        )
+
+
+def _synthetic(config: Data, targets: tuple[str, ...]) -> Loaded:
     world = generate(
         SyntheticConfig(
             sites=config.synthetic_sites,
@@ -113,10 +134,10 @@ def _synthetic(config: Data) -> Loaded:
     if config.prescribe_gpp:
         # The simulated GPP, as KGML-ag's synthetic pretraining data give it.
         world["prescribed_gpp"] = world["GPP_truth"]
-    return Loaded(sites=assemble(per_site(world)), world=world)
+    return Loaded(sites=assemble(per_site(world), targets), world=world)
 
 
-def _read(config: Data) -> Loaded:
+def _read(config: Data, targets: tuple[str, ...]) -> Loaded:
     options = ReadOptions(
         qc_threshold=config.qc_threshold,
         max_gap=config.max_gap,
@@ -125,7 +146,7 @@ def _read(config: Data) -> Loaded:
         prescribe_gpp=config.prescribe_gpp,
     )
     reading = read(config.data or "", config.metadata, options)
-    return Loaded(sites=assemble(reading), notes=reading.notes)
+    return Loaded(sites=assemble(reading, targets), notes=reading.notes)
 
 
 def data_from_json(described: dict[str, Any]) -> Data:

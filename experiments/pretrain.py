@@ -165,6 +165,8 @@ def main(config: PretrainConfig) -> None:
     warmup = config.warmup_days or 0
     loaded = inputs.load(config.data)
     sites = loaded.sites
+    if kinds.KINDS[config.model].has_process:
+        inputs.require_crops(sites)
     split = inputs.make_split(config.split, sites)
     if config.split.split == "last-years":
         unseen = config.split.new_sites

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,53 @@ def keep_where_unmoved(
     return {
         name: np.where(moved[:, None], values, zero_shot[name]) for name, values in fluxes.items()
     }
+
+
+def data_and_split(
+    base: Pretrained, data: Path | None, metadata: Path | None, choice: inputs.SplitChoice
+) -> tuple[inputs.Loaded, Split, inputs.Data]:
+    """Returns the sites to calibrate and their split, with no test day the pretrained model saw.
+
+    On the data of the pretraining run its split is kept, but sites it never saw are divided anew.
+
+    Args:
+      base: the pretraining run.
+      data: other sites than those of the run.
+      metadata: CSV of metadata for `data`.
+      choice: how the days of sites that the run did not see are divided.
+
+    Raises:
+      ValueError: an option has no meaning here.
+    """
+    if data is None and metadata is not None:
+        raise ValueError("--metadata has no meaning without --data")
+    source = base.data if data is None else replace(base.data, data=data, metadata=metadata)
+    loaded = inputs.load(source)
+    if "process" in base.weights:
+        inputs.require_crops(loaded.sites)
+    if data is not None:
+        split = inputs.make_split(choice, loaded.sites)
+        assert_unseen(base.split, split, loaded.sites)
+        return loaded, split, source
+    base.split.assert_covers(loaded.sites)
+    unseen = ~seen_in_pretraining(base, loaded.sites)
+    if not unseen.any() and choice != inputs.SplitChoice():
+        raise ValueError("the split of the pretraining run is kept; --split needs --data")
+    split = inputs.divide_unseen(base.split, choice, loaded.sites)
+    if base.split.kind.startswith("leave"):
+        # The sites it was trained on have no test days in such a split.
+        held_out = [int(row) for row in np.flatnonzero(unseen)]
+        loaded = replace(loaded, sites=loaded.sites.take(held_out))
+    return loaded, split, source
+
+
+def seen_in_pretraining(base: Pretrained, sites: Sites) -> np.ndarray:
+    """Returns which sites the pretraining learnt from, bool (site,)."""
+    known = [name in base.split.intervals for name in sites.names]
+    roles = base.split.roles(sites.take([int(row) for row in np.flatnonzero(known)]))
+    seen = np.zeros(len(sites), bool)
+    seen[known] = ((roles == TRAIN) | (roles == VALIDATION)).any(axis=1)
+    return seen
 
 
 def assert_unseen(pretrained: Split, split: Split, sites: Sites) -> None:

@@ -6,7 +6,7 @@ observed as a tower would, and estimated from one stream of data after the other
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import command_line
@@ -35,8 +35,6 @@ STREAMS = {
 }
 """What informs, one stream more in every row. Soil respiration is that of trenched plots."""
 
-EXACT, NOISY = "noise-free", "noisy"
-
 
 @dataclass(frozen=True)
 class TwinConfig:
@@ -45,7 +43,7 @@ class TwinConfig:
     run: Path = Path("runs/twin")
     """Folder for everything this run writes; a run that was stopped goes on in it."""
     quick: bool = False
-    """Fewer sites, years, streams and starts, for a look."""
+    """Fewer sites, years, streams and starts, for a look; sizes given otherwise are kept."""
     sites: int = 50
     """Number of twins."""
     years: int = 2
@@ -71,18 +69,21 @@ class TwinConfig:
 
 
 QUICK = {"sites": 8, "years": 2, "starts": 3, "start_sites": 2, "iterations": 10}
-"""What `quick` makes of the options."""
+"""What `quick` makes of the options that are left at their defaults."""
 
 QUICK_STREAMS = ("NEE", "+ soil carbon")
 
 
 def resolved(config: TwinConfig) -> TwinConfig:
-    """Returns the configuration with the sizes of `quick`.
+    """Returns the configuration with the sizes of `quick` where none other was chosen.
 
     Raises:
       ValueError: a size is too small.
     """
-    config = replace(config, **QUICK) if config.quick else config
+    if config.quick:
+        defaults = {field.name: field.default for field in fields(TwinConfig)}
+        left = {name for name in QUICK if getattr(config, name) == defaults[name]}
+        config = replace(config, **{name: QUICK[name] for name in left})
     for name in ("sites", "years", "starts", "start_sites", "iterations", "site_batch"):
         if getattr(config, name) < 1:
             raise ValueError(f"--{name.replace('_', '-')} {getattr(config, name)}; expected >= 1")
@@ -92,7 +93,7 @@ def resolved(config: TwinConfig) -> TwinConfig:
 def cells(config: TwinConfig) -> Iterator[tuple[str, str]]:
     """Yields setting and stream of everything that is estimated."""
     names = QUICK_STREAMS if config.quick else tuple(STREAMS)
-    for setting in (EXACT, NOISY):
+    for setting in (twin_report.EXACT, twin_report.NOISY):
         for name in names:
             yield setting, name
 
@@ -117,7 +118,7 @@ def informed(sites: Sites, variables: tuple[str, ...]) -> Sites:
 def run_cell(config: TwinConfig, twins: Twins, setting: str, stream: str) -> xr.Dataset:
     """Estimates all sites from one stream and returns what came out, dims site and parameter."""
     problem, weights = problem_of(config), MODEL.init(jax.random.key(0))
-    sites = informed(observe(twins, setting == NOISY, config.seed), STREAMS[stream])
+    sites = informed(observe(twins, setting == twin_report.NOISY, config.seed), STREAMS[stream])
     began = time.perf_counter()
     found = searched(config, problem, sites, starts=1)
     seconds = time.perf_counter() - began
@@ -183,6 +184,13 @@ def described(config: TwinConfig, twins: Twins, found: Estimates, known: Diagnos
     return xr.Dataset(plain, coords=coordinates)
 
 
+def save(path: Path, cell: xr.Dataset) -> None:
+    """Writes a cell in one step: a file of that name is a finished cell."""
+    partial = path.with_suffix(".partial")
+    write_dataset(partial, cell)
+    partial.replace(path)
+
+
 def main(config: TwinConfig) -> None:
     """Runs all cells that are not finished, then writes and prints what came out."""
     config = resolved(config)
@@ -206,7 +214,7 @@ def main(config: TwinConfig) -> None:
                     prior_sd,
                 )
             cell = run_cell(config, twins, setting, stream)
-            write_dataset(path, cell)
+            save(path, cell)
             say(f"{setting}, {stream}: {cell.attrs['seconds']:.0f} s")
         with xr.open_dataset(path) as cell:
             results[setting, stream] = cell.load()

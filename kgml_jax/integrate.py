@@ -43,11 +43,24 @@ def rollout(
     return state, jax.tree.map(lambda *parts: jnp.concatenate(parts), fluxes, tail)
 
 
-def spin_up(step: Step, state: State, forcing: Any, cycles: int) -> State:
-    """Returns `state` after `cycles` passes through `forcing`, as a constant to derivatives."""
+def spin_up(
+    step: Step, state: State, forcing: Any, cycles: int, differentiated: bool = False
+) -> State:
+    """Returns `state` after `cycles` passes through `forcing`.
+
+    Args:
+      step: `(state, forcing of a day) -> (state, anything)`.
+      state: before the first pass.
+      forcing: pytree with leaves (time, ...).
+      cycles: number of passes.
+      differentiated: whether derivatives know how the result came about; without, it is a constant
+        to them, which spares the memory and the backward pass.
+    """
+    kept = (lambda tree: tree) if differentiated else jax.lax.stop_gradient
+    daily = jax.checkpoint(lambda carry, drivers: (step(carry, drivers)[0], None))
 
     def cycle(carry: State, _: None) -> tuple[State, None]:
-        return jax.lax.scan(lambda day, drivers: (step(day, drivers)[0], None), carry, forcing)
+        return jax.lax.scan(daily, carry, forcing)
 
-    end, _ = jax.lax.scan(cycle, jax.lax.stop_gradient(state), None, length=cycles)
-    return jax.lax.stop_gradient(end)
+    end, _ = jax.lax.scan(cycle, kept(state), None, length=cycles)
+    return kept(end)

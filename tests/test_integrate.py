@@ -68,3 +68,12 @@ def test_spin_up_repeats_the_forcing_and_has_no_gradient():
     )
     spun = lambda rate: integrate.spin_up(decay(rate), jnp.asarray(3.0), drivers, 4)
     assert jax.grad(spun)(0.3) == 0.0
+
+
+def test_spin_up_has_a_gradient_where_it_is_asked_for(x64):
+    drivers = forcing(10)
+    spun = lambda rate: integrate.spin_up(decay(rate), jnp.asarray(3.0), drivers, 4, True)
+    secant = (spun(0.3 + 1e-5) - spun(0.3 - 1e-5)) / 2e-5
+    for slope in (jax.grad(spun)(0.3), jax.jvp(spun, (0.3,), (1.0,))[1]):
+        assert float(slope) == pytest.approx(float(secant), rel=1e-6)
+        assert abs(slope) > 1e-3

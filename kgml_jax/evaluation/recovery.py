@@ -24,16 +24,34 @@ def recovery(
       is constant; `nrmse`, root mean squared error over the standard deviation of the truth; and
       `coverage`, share of the sites whose interval holds the truth.
     """
-    constant = (truth.std(SITE) == 0) | (estimate.std(SITE) == 0)
     error = estimate - truth
     reach = NormalDist().inv_cdf(0.5 + probability / 2) * sd
     return xr.Dataset(
         {
-            "r": xr.corr(truth, estimate, SITE).where(~constant),
+            "r": _correlation(truth, estimate),
             "nrmse": np.sqrt((error**2).mean(SITE)) / truth.std(SITE),
             "coverage": (abs(error) <= reach).mean(SITE),
         }
     )
+
+
+def recovery_where_identified(
+    truth: xr.DataArray, estimate: xr.DataArray, identified: xr.DataArray, least_sites: int = 10
+) -> xr.DataArray:
+    """Returns the correlation of estimate with truth over the sites that declare a parameter.
+
+    Args:
+      truth: true offsets, with a dimension `site`.
+      estimate: estimated offsets, alike.
+      identified: flags, alike, true or not 0 where a site declares the parameter identified.
+      least_sites: a parameter that fewer sites declare has no such correlation, NaN.
+
+    Returns:
+      Without the dimension `site`.
+    """
+    flagged = identified.astype(bool)
+    found = _correlation(truth.where(flagged), estimate.where(flagged))
+    return found.where(flagged.sum(SITE) >= least_sites)
 
 
 def misjudged(
@@ -49,3 +67,9 @@ def misjudged(
     """
     declared = identified.mean(SITE) >= share
     return declared & ~(found["r"] >= least)
+
+
+def _correlation(truth: xr.DataArray, estimate: xr.DataArray) -> xr.DataArray:
+    # Over sites where both are numbers; NaN where one of them is constant.
+    constant = [one.max(SITE) == one.min(SITE) for one in (truth, estimate)]
+    return xr.corr(truth, estimate, SITE).where(~constant[0] & ~constant[1])

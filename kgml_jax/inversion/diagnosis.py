@@ -45,6 +45,7 @@ def diagnose(
     offsets: np.ndarray,
     *,
     roles: np.ndarray | None = None,
+    kept: np.ndarray | None = None,
     learnt: np.ndarray | None = None,
     site_batch: int = 1,
     devices: Sequence[Any] | None = None,
@@ -58,6 +59,8 @@ def diagnose(
       base: means of the priors, (site, p).
       offsets: estimates from `base`, (site, p).
       roles: of each day, (site, time); None takes all days as training days.
+      kept: whether the estimate is kept, bool (site,); where it is not, as where the prior did
+        better on the validation days, the posterior is the prior. None keeps all.
       learnt: what a network inside the model adds to the parameters, (site, p), as
         `ParameterLearningModel.site_offsets` says; it shows in physical values alone.
       site_batch: sites a device advances at once.
@@ -70,7 +73,8 @@ def diagnose(
     valid = np.asarray(sites.site.valid)
     roles = np.full(valid.shape, TRAIN) if roles is None else roles
     learnt = np.zeros_like(base) if learnt is None else learnt
-    data = pad_sites((base, offsets, sites.site, roles, learnt), mesh.size)
+    kept = np.ones(len(sites), bool) if kept is None else kept
+    data = pad_sites((base, offsets, sites.site, roles, kept, learnt), mesh.size)
     found = _diagnose_all(problem, mesh, site_batch, weights, *data)
     return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(sites)], found)
 
@@ -90,6 +94,7 @@ def _diagnose_site(
     offsets: Field,
     site: Site,
     roles: Field,
+    kept: Field,
     learnt: Field,
 ) -> Diagnosis:
     training = observed(site, roles == TRAIN)
@@ -102,7 +107,7 @@ def _diagnose_site(
 
     jacobian, ra_gradient, rh_gradient = jax.jacfwd(looked_at)(offsets)
     prior_sd = jnp.asarray(problem.prior_sd, offsets.dtype)
-    after = posterior.laplace(jacobian, prior_sd)
+    after = posterior.laplace(jnp.where(kept, jacobian, 0.0), prior_sd)
     common = jnp.stack([weights["process"][name] for name in problem.names])  # type: ignore[index]
     unbounded = common + learnt + base + offsets
     bounded = posterior.at_bound(unbounded, problem.names)

@@ -21,6 +21,9 @@ from kgml_jax.records import Field, record
 from kgml_jax.sites import TEST, TRAIN, VALIDATION, Site, Sites
 from kgml_jax.training.mapping import map_sites, pad_sites, site_mesh
 
+LEAST_NOISE = 0.2
+"""Smallest standard deviation of an observation error, over that of the mean training day."""
+
 
 @record
 class Prediction:
@@ -111,7 +114,9 @@ def _predict_site(
         name: _judged(
             values[name],
             intervals.predictive_sd(
-                sensitivity[name], factor, inflation[name] * _noise_sd(name, site, roles)
+                sensitivity[name],
+                factor,
+                inflation[name] * _noise_sd(name, values[name], site, roles),
             ),
             (name, probability),
             site,
@@ -121,12 +126,18 @@ def _predict_site(
     }
 
 
-def _noise_sd(name: str, site: Site, roles: Field) -> Field:
-    # Stated where there is an observation; elsewhere the mean of the training days.
+def _noise_sd(name: str, value: Field, site: Site, roles: Field) -> Field:
+    # Of the day's prediction alone: what is stated of an observation may grow with it, and would
+    # widen the interval just where it is to be judged. A line through the training days.
     training = observed(site, roles == TRAIN).mask[name]
-    stated = jnp.where(training, site.uncertainty[name], 0.0)
-    usual = jnp.sum(stated) / jnp.maximum(jnp.sum(training), 1)
-    return jnp.where(site.mask[name], site.uncertainty[name], usual)
+    count = jnp.maximum(jnp.sum(training), 1)
+    mean = lambda values: jnp.sum(jnp.where(training, values, 0.0)) / count
+    stated, size = site.uncertainty[name], jnp.abs(value)
+    usual, centre = mean(stated), mean(size)
+    varied = mean((size - centre) ** 2)
+    slope = mean((stated - usual) * (size - centre)) / jnp.where(varied > 0, varied, 1.0)
+    line = usual + jnp.maximum(slope, 0.0) * (size - centre)
+    return jnp.maximum(line, LEAST_NOISE * usual)
 
 
 def _judged(

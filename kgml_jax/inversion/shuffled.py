@@ -40,7 +40,7 @@ class ShuffledComplex:
         Raises:
           ImportError: spotpy is not installed.
         """
-        spotpy = _spotpy()
+        spotpy = require_spotpy()
         begin = np.asarray(start)
         asked = _Asked(residuals, begin.dtype)
         if not np.isfinite(asked(begin)):
@@ -119,7 +119,12 @@ class _Setup:
         return simulation[0]
 
 
-def _spotpy() -> Any:
+def require_spotpy() -> Any:
+    """Returns the module.
+
+    Raises:
+      ImportError: it is not installed.
+    """
     try:
         import spotpy
     except ImportError as error:

@@ -10,9 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from kgml_jax import bijections
 from kgml_jax.adaptation import Weights
-from kgml_jax.inversion import posterior
 from kgml_jax.inversion.least_squares import projected
 from kgml_jax.inversion.problem import Problem, observed
 from kgml_jax.inversion.searches import placed, search_sites, site_data
@@ -45,12 +43,13 @@ class Review:
 class Estimates:
     """Parameters of all sites, NumPy arrays with a leading site axis.
 
+    All in unbounded space; `diagnosis.diagnose` makes physical values of them.
+
     Attributes:
       problem: what was estimated.
       sites: names of the sites.
       base: means of the priors in unbounded space, relative to the weights, (site, p).
       offsets: from `base`; 0 where the prior was kept, (site, p).
-      unbounded: `offsets`, `base` and weights together, from the declared priors, (site, p).
       accepted: whether the estimate is kept: healthy, and better than the prior on the validation
         days if the site has any, (site,).
       healthy: whether a start of the site was finite, (site,).
@@ -65,7 +64,6 @@ class Estimates:
     sites: tuple[str, ...]
     base: np.ndarray
     offsets: np.ndarray
-    unbounded: np.ndarray
     accepted: np.ndarray
     healthy: np.ndarray
     prior: Review
@@ -79,22 +77,6 @@ class Estimates:
         """Units, bounds and meaning of the estimated parameters, in order."""
         declared = quantities(Params)
         return {name: declared[name] for name in self.problem.names}
-
-    @property
-    def values(self) -> np.ndarray:
-        """Physical values, (site, p), in the units of `quantities`."""
-        return np.stack([self.value(name) for name in self.problem.names], axis=-1)
-
-    def value(self, name: str) -> np.ndarray:
-        """Returns the physical value of one parameter at every site, (site,)."""
-        column = self.unbounded[:, self.problem.names.index(name)]
-        found = bijections.constrain_offsets(Params, {name: jnp.asarray(column)})
-        return np.asarray(getattr(found, name))
-
-    @property
-    def at_bound(self) -> np.ndarray:
-        """Whether a parameter lies at a bound, bool (site, p); see `posterior.at_bound`."""
-        return np.asarray(posterior.at_bound(jnp.asarray(self.unbounded), self.problem.names))
 
     @property
     def evaluations(self) -> np.ndarray:
@@ -144,14 +126,12 @@ def estimate(
     reviews = review_sites(problem, weights, sites, candidates, **how)
     accepted = healthy & _improved(reviews)
     offsets = np.where(accepted[:, None], found, 0)
-    common = np.array([weights["process"][name] for name in problem.names])
     means = site_data(problem, sites, base, roles)[0]
     return Estimates(
         problem=problem,
         sites=sites.names,
         base=means,
         offsets=offsets,
-        unbounded=common + means + offsets,
         accepted=accepted,
         healthy=healthy,
         prior=jax.tree.map(lambda leaf: leaf[:, 0], reviews),

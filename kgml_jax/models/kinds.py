@@ -68,6 +68,11 @@ class Kind:
     gpp_given: bool = False
 
     @property
+    def has_process(self) -> bool:
+        """Whether the process model is in it, which needs to know the crops."""
+        return self.model is ProcessModel or "process" in self.options
+
+    @property
     def options(self) -> tuple[str, ...]:
         """Arguments of the class."""
         return tuple(field.name for field in dataclasses.fields(self.model))

@@ -46,8 +46,10 @@ class ProcessModel:
 
     Attributes:
       spin_up_cycles: passes through the first days of the record before it starts; 0 starts from
-        the site's attributes alone. No gradient flows through them.
+        the site's attributes alone.
       spin_up_days: length of a pass; the default is a whole corn-soybean rotation.
+      spin_up_differentiated: whether derivatives see how parameters shape the state that the
+        passes lead to; needed where parameters are estimated.
       segment: days that the backward pass recomputes together; see `integrate.rollout`.
       gpp: where photosynthesis comes from: simulated, or prescribed by the forcing.
       observables: what is predicted beside `NAMES`: any of `FURTHER_NAMES`.
@@ -58,6 +60,7 @@ class ProcessModel:
 
     spin_up_cycles: int = 0
     spin_up_days: int = 730
+    spin_up_differentiated: bool = False
     segment: int | None = None
     gpp: Source = "simulated"
     observables: tuple[str, ...] = ()
@@ -165,7 +168,8 @@ class ProcessModel:
             after = step(carry, day[0])[0]
             return jax.tree.map(lambda new, old: jnp.where(day[1], new, old), after, carry), None
 
-        return integrate.spin_up(counted, carry, (first, counts), self.spin_up_cycles)
+        passes = (first, counts), self.spin_up_cycles
+        return integrate.spin_up(counted, carry, *passes, self.spin_up_differentiated)
 
 
 FROM_ATTRIBUTES = ProcessModel()

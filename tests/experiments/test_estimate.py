@@ -13,6 +13,9 @@ from estimate import EstimateConfig
 from inputs import Data
 from inversion_toys import NAMES, RespiringModel, known_sites, problem
 
+from kgml_jax.data.schema import DataError
+from kgml_jax.sites import TRAIN
+
 TRUTH = np.array([[0.6, -0.3, 0.5], [0.5, -0.2, 0.4], [-0.5, 0.4, -0.6], [-0.4, 0.3, -0.5]])
 CONFIG = EstimateConfig(parameters=NAMES, streams=("NEE", "Reco", "ET"), site_batch=2)
 
@@ -22,8 +25,8 @@ def toy(monkeypatch):
     """Four sites of two groups, of a model in which everything is linear."""
     sites = known_sites(problem(), TRUTH, noise=0.3)
     sites = replace(sites, site=sites.site.replace(group=np.array([0, 0, 1, 1], np.int32)))
-    monkeypatch.setattr(inputs, "load", lambda config: inputs.Loaded(sites))
-    monkeypatch.setattr(estimate, "ProcessModel", lambda spin_up_cycles: RespiringModel())
+    monkeypatch.setattr(inputs, "load", lambda config, further=(): inputs.Loaded(sites))
+    monkeypatch.setattr(estimate, "ProcessModel", lambda **options: RespiringModel())
     monkeypatch.setattr(estimate_report.reporting, "draw", lambda *some: None)
     return sites
 
@@ -74,11 +77,12 @@ def test_predictions_have_intervals_that_cover(toy, short, tmp_path):
 def test_groups_pull_their_sites_together(toy, short):
     weights, roles = RespiringModel().init(jax.random.key(0)), toys.roles(toy)
     task = problem(RespiringModel())
-    left, base = estimate.from_groups(short, task, weights, toy, roles)
-    np.testing.assert_allclose(left.prior_sd, 0.5 / np.sqrt(2), rtol=1e-6)
-    np.testing.assert_array_equal(base[0], base[1])
-    assert (np.sign(base[0]) == np.sign(TRUTH[0])).all()
-    assert (np.sign(base[2]) == np.sign(TRUTH[2])).all()
+    left, base, spent = estimate.from_groups(short, task, weights, toy, roles)
+    assert all(0.5 / np.sqrt(2) < sd < 0.5 for sd in left.prior_sd)
+    assert (np.sign(base[0]) == np.sign(TRUTH[1])).all()
+    assert (np.sign(base[2]) == np.sign(TRUTH[3])).all()
+    outcome = estimate.calibrated(replace(short, base="groups"), task, weights, toy, roles)
+    assert (outcome.simulations == spent + outcome.found.evaluations).all()
 
 
 @pytest.mark.parametrize(
@@ -95,9 +99,37 @@ def test_what_is_not_there_is_named(toy, short, tmp_path, change, message):
     assert not (tmp_path / "run").exists()
 
 
-def test_two_means_of_one_prior_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="two means of the same priors"):
-        estimate.main(EstimateConfig(base="groups", from_run=tmp_path))
+@pytest.mark.parametrize(
+    "change",
+    [{"base": "groups"}, {"data": Data(synthetic_sites=9)}, {"streams": ("NEE", "yield")}],
+)
+def test_what_a_pretrained_run_decides_cannot_be_asked_for(tmp_path, change):
+    with pytest.raises(ValueError, match="are those of the pretraining run; leave out"):
+        estimate.main(EstimateConfig(from_run=tmp_path, **change))
+
+
+def test_sites_where_nothing_grows_are_refused(toy, short, tmp_path):
+    bare = replace(toy.site.forcing, crop=np.where(np.arange(4)[:, None] == 2, -1, 0))
+    sites = replace(toy, site=toy.site.replace(forcing=bare))
+    with pytest.raises(
+        DataError, match=rf"no crop calendar.*{toy.names[2]}|{toy.names[2]}.*no crop"
+    ):
+        inputs.require_crops(sites)
+    inputs.require_crops(toy)
+
+
+def test_a_site_that_keeps_the_prior_has_the_uncertainty_of_the_prior(toy, short):
+    weights, roles = RespiringModel().init(jax.random.key(0)), toys.roles(toy)
+    shifted = {name: np.array(values) for name, values in toy.site.targets.items()}
+    # Validation and test years of the first site contradict its training years.
+    other = (roles[0] != TRAIN)[None] & (np.arange(4) == 0)[:, None]
+    shifted = {name: np.where(other, -values, values) for name, values in shifted.items()}
+    sites = replace(toy, site=toy.site.replace(targets=shifted))
+    outcome = estimate.calibrated(short, problem(RespiringModel()), weights, sites, roles)
+    assert outcome.found.accepted.tolist() == [False, True, True, True]
+    np.testing.assert_allclose(outcome.known.posterior.sd[0], 0.5, rtol=1e-5)
+    assert not outcome.known.identification.identified[0].any()
+    assert outcome.known.identification.identified[1:].all()
 
 
 @pytest.mark.slow

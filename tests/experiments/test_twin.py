@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import run_directory
 import twin
+import twin_report
 import twin_world
 import xarray as xr
 from twin import TwinConfig
@@ -20,11 +21,11 @@ def world():
 
 def test_the_truth_is_what_the_model_makes_of_the_true_parameters(world):
     assert world.truth.shape == (2, 2)
-    weights = MODEL.init(jax.random.key(0))
-    prior = MODEL.predict(weights, world.sites.one(world.sites.names[0]))
+    weights, predict = MODEL.init(jax.random.key(0)), jax.jit(MODEL.predict)
+    prior = predict(weights, world.sites.one(world.sites.names[0]))
     for row, name in enumerate(NAMES):
         weights["process"][name] = weights["process"][name] + world.truth[0, row]
-    true = MODEL.predict(weights, world.sites.one(world.sites.names[0]))
+    true = predict(weights, world.sites.one(world.sites.names[0]))
     for variable in ("GPP", "Rh", "yield"):
         np.testing.assert_allclose(world.fluxes[variable][0], true[variable], rtol=1e-3, atol=1e-3)
         assert np.abs(true[variable] - prior[variable]).max() > 0.05
@@ -72,6 +73,66 @@ def test_empty_sizes_are_refused(name):
         twin.resolved(TwinConfig(**{name: 0}))
 
 
+def test_quick_leaves_what_was_chosen():
+    quick = twin.resolved(TwinConfig(quick=True, sites=4, seed=3))
+    assert (quick.sites, quick.seed) == (4, 3)
+    assert quick.iterations == twin.QUICK["iterations"] != TwinConfig().iterations
+    assert twin.resolved(TwinConfig(sites=4)).iterations == TwinConfig().iterations
+
+
+def test_a_cell_appears_only_when_all_of_it_is_written(tmp_path, monkeypatch):
+    path = tmp_path / "noisy-NEE.nc"
+
+    def stopped(path, cell):
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(twin, "write_dataset", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        twin.save(path, xr.Dataset())
+    assert not path.exists()
+    monkeypatch.undo()
+    twin.save(path, xr.Dataset({"truth": ("site", [1.0, 2.0])}))
+    with xr.open_dataset(path) as found:
+        np.testing.assert_array_equal(found["truth"], [1.0, 2.0])
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.fixture
+def results():
+    """Outcomes of 40 sites and two parameters, of which 12 sites declare the first alone."""
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(40, 2))
+    known = np.zeros((40, 2))
+    known[:12, 0] = 1.0
+    both, site = ("site", "parameter"), ("site",)
+    columns = {
+        "truth": (both, truth),
+        "estimate": (both, np.where(known > 0, truth, -truth)),
+        "sd": (both, np.ones((40, 2))),
+        "identified": (both, known),
+    }
+    numbers = ("degrees_of_freedom", "condition_number", "respiration_trade_off", "prior_error")
+    for name in (*numbers, "prior_respiration_trade_off", "error", "evaluations", "converged"):
+        columns[name] = (site, np.ones(40))
+    coordinates = {"site": np.arange(40), "parameter": list(NAMES)}
+    cell = xr.Dataset(columns, coordinates, {"seconds": 1.0})
+    return {(setting, "NEE"): cell for setting in (twin_report.EXACT, twin_report.NOISY)}
+
+
+def test_tables_tell_recovery_where_identified_and_coverage_of_drawn_errors(results):
+    joined = twin_report.join(results)
+    grid = twin_report.recovery_grid(joined, twin_report.NOISY)
+    first, second = (row[1] for row in grid.rows)
+    assert first.endswith("(30%, 1.00)")
+    assert second.startswith("-1.00 (0%, -)")
+    summary = twin_report.summary_grid(joined)
+    column = summary.columns.index("coverage")
+    exact, noisy = (row[column] for row in summary.rows)
+    assert exact == "-"
+    assert noisy.endswith("%")
+
+
 @pytest.mark.slow
 def test_the_experiment_recovers_two_parameters(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
@@ -84,14 +145,14 @@ def test_the_experiment_recovers_two_parameters(tmp_path, monkeypatch, capsys):
     assert "carbon_use_efficiency" in first
     with xr.open_dataset(folder / "twin.nc") as joined:
         last = joined.isel(stream=-1)
-        assert (last["r"].sel(setting=twin.EXACT) > 0.99).all()
-        assert (last["r"].sel(setting=twin.NOISY) > 0.7).all()
+        assert (last["r"].sel(setting=twin_report.EXACT) > 0.99).all()
+        assert (last["r"].sel(setting=twin_report.NOISY) > 0.7).all()
         assert (joined["identified"].mean("site").isel(stream=-1) > 0.5).all()
         assert not joined["misjudged"].any()
         spread = joined["spread_of_starts"].isel(stream=-1)
-        assert int(spread.sel(setting=twin.NOISY).notnull().any("parameter").sum()) == 2
-        assert (spread.sel(setting=twin.NOISY).dropna("site") < 0.05).all()
-        assert spread.sel(setting=twin.EXACT).isnull().all()
+        assert int(spread.sel(setting=twin_report.NOISY).notnull().any("parameter").sum()) == 2
+        assert (spread.sel(setting=twin_report.NOISY).dropna("site") < 0.05).all()
+        assert spread.sel(setting=twin_report.EXACT).isnull().all()
     assert {path.name for path in (folder / "figures").iterdir()} == {"recovery.png", "truth.png"}
     # A second run reads what the first left.
     before = {path: path.stat().st_mtime_ns for path in (folder / "cells").iterdir()}

@@ -217,3 +217,23 @@ def test_days_that_pad_a_record_do_not_enter_its_spin_up(sites):
     np.testing.assert_allclose(filled[asked[0]][:, :40], alone[asked[0]], rtol=1e-5)
     [(_, counted)] = simulate_batches(*padded[:2], frozen, asked, 2, spun)
     assert np.abs(counted[asked[0]] - filled[asked[0]]).max() > 0.1
+
+
+@pytest.mark.slow
+def test_derivatives_go_through_the_spin_up_where_parameters_are_estimated(sites, key):
+    site = first_days(sites.one("IL-01"), 120)
+
+    def respired(model, multiplier):
+        weights = model.init(key)
+        weights["process"]["initial_carbon_multiplier"] = multiplier
+        return jnp.sum(model.predict(weights, site)["Rh"])
+
+    constant = ProcessModel(spin_up_cycles=1, spin_up_days=120)
+    known = dataclasses.replace(constant, spin_up_differentiated=True)
+    slope = lambda model: jax.jit(
+        lambda z: jax.jvp(lambda z: respired(model, z), (z,), (jnp.ones(()),))
+    )
+    at = lambda model, z: [float(part) for part in slope(model)(jnp.asarray(z))]
+    assert at(constant, 0.0)[1] == 0
+    secant = (at(known, 0.05)[0] - at(known, -0.05)[0]) / 0.1
+    assert at(known, 0.0)[1] == pytest.approx(secant, rel=0.02)

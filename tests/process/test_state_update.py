@@ -160,6 +160,7 @@ def test_a_factor_raises_its_flux(factor, flux):
     assert 1.02 < raised / usual < 1.5
 
 
+@pytest.mark.slow
 def test_the_sum_of_carbon_moves_with_an_update_as_finite_differences_have_it():
     with double_precision():
         params, attributes, forcing = world()
