@@ -8,15 +8,8 @@ DAYS = np.array([1.0, 3.0, 1.0, 3.0])
 """Values of an output in every year: mean 2, standard deviation 1."""
 
 
-@pytest.mark.parametrize(
-    "situation",
-    [
-        # Another program to compile.
-        pytest.param(made, marks=pytest.mark.slow if made.__name__ == "prescribed_gpp" else ())
-        for made in sensitivity.SITUATIONS
-    ],
-    ids=lambda made: made.__name__,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("situation", sensitivity.SITUATIONS, ids=lambda made: made.__name__)
 def test_slopes_are_zero_exactly_where_they_must_be_and_nowhere_else(situation):
     made = situation(2)
     slope = sensitivity.slopes(made)["slope"]

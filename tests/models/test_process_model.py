@@ -204,6 +204,7 @@ def test_outputs_stand_beside_the_variables_of_the_synthetic_world(world):
     assert {"soil_water_content_truth", "soil_temperature_truth"} <= set(world)
 
 
+@pytest.mark.slow
 def test_days_that_pad_a_record_do_not_enter_its_spin_up(sites):
     spun, asked = ProcessModel(spin_up_cycles=1, spin_up_days=60), ("soil_water",)
     padded = few_days(sites, 1, days=60)
