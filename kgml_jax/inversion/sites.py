@@ -11,7 +11,6 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from kgml_jax.adaptation import Weights
-from kgml_jax.inversion.least_squares import projected
 from kgml_jax.inversion.problem import Problem, observed
 from kgml_jax.inversion.searches import placed, search_sites, site_data
 from kgml_jax.inversion.solution import Solution, Solver
@@ -24,19 +23,17 @@ from kgml_jax.training.mapping import map_sites, site_mesh
 
 @record
 class Review:
-    """A candidate of one site: how well it predicts, and how sharply the data bend the cost there.
+    """How well a candidate of one site predicts.
 
     Attributes:
       training_error: mean squared misfit of the observed training days, ().
       validation_error: the same of the validation days, (); 0 if there is none.
       validation_count: observations of the validation days, ().
-      curvature: J^T J of the residuals of the training days and of the prior, (p, p).
     """
 
     training_error: Field
     validation_error: Field
     validation_count: Field
-    curvature: Field
 
 
 @dataclass(frozen=True)
@@ -183,18 +180,16 @@ def _review_site(
     # Leaves (candidate, ...).
     training, validation = (observed(site, roles == role) for role in (TRAIN, VALIDATION))
 
-    def looked_at(offsets: Field) -> tuple[Field, tuple[Field, Field]]:
-        fluxes = problem.predict(weights, base + offsets, site)
-        misfits = [problem.misfits(fluxes, days) for days in (training, validation)]
-        return jnp.concatenate([misfits[0], problem.deviations(offsets)]), tuple(misfits)
-
     def review(offsets: Field) -> Review:
-        jacobian, (trained, validated) = jax.jacfwd(looked_at, has_aux=True)(offsets)
+        fluxes = problem.predict(weights, base + offsets, site)
+        trained, validated = (
+            _mean_square(problem.misfits(fluxes, days), problem.observations(days))
+            for days in (training, validation)
+        )
         return Review(
-            training_error=_mean_square(trained, problem.observations(training)),
-            validation_error=_mean_square(validated, problem.observations(validation)),
+            training_error=trained,
+            validation_error=validated,
             validation_count=problem.observations(validation),
-            curvature=projected(jacobian, jacobian),
         )
 
     return jax.lax.map(review, candidates)
