@@ -9,12 +9,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kgml_jax.inversion.solution import Residuals, Solution, half_square, repeated_last
+from kgml_jax.inversion.solution import (
+    Residuals,
+    Search,
+    Solution,
+    Solver,
+    half_square,
+    repeated_last,
+)
 from kgml_jax.records import Field
 
 
 @dataclass(frozen=True)
-class CovarianceAdaptation:
+class CovarianceAdaptation(Solver):
     """CMA-ES, the covariance matrix adaptation evolution strategy.
 
     Hansen (2016), The CMA evolution strategy: a tutorial, arXiv 1604.00772, appendix A, with the
@@ -34,8 +41,8 @@ class CovarianceAdaptation:
     cost_tolerance: float = 1e-6
     step_tolerance: float = 1e-4
 
-    def solve(self, residuals: Residuals, start: Field, key: jax.Array) -> Solution:
-        """Searches from `start`, (p,); `key` seeds the generations."""
+    def search(self, residuals: Residuals, start: Field, key: jax.Array) -> Search:
+        """Returns the search from `start`, (p,); `key` seeds the generations."""
         size = start.shape[0]
         members = self.population or 4 + int(3 * math.log(size))
         constants = _Constants.of(size, members)
@@ -65,7 +72,7 @@ class CovarianceAdaptation:
 
 
 @dataclass(frozen=True)
-class DifferentialEvolution:
+class DifferentialEvolution(Solver):
     """Differential evolution, rand/1/bin (Storn and Price 1997).
 
     Attributes:
@@ -84,8 +91,8 @@ class DifferentialEvolution:
     crossover: float = 0.9
     cost_tolerance: float = 1e-6
 
-    def solve(self, residuals: Residuals, start: Field, key: jax.Array) -> Solution:
-        """Searches around `start`, (p,); `key` seeds the generations."""
+    def search(self, residuals: Residuals, start: Field, key: jax.Array) -> Search:
+        """Returns the search around `start`, (p,); `key` seeds the generations."""
         size = start.shape[0]
         members = self.population or max(5 * size, 20)
         begin_key, key = jax.random.split(key)
@@ -209,7 +216,7 @@ def _level(costs: Field, tolerance: float) -> Field:
     return jnp.max(costs) - jnp.min(costs) <= tolerance * jnp.min(costs)
 
 
-class _Search(NamedTuple):
+class _State(NamedTuple):
     strategy: Any
     key: jax.Array
     best: Field
@@ -229,23 +236,23 @@ def _evolved(
     strategy: Any,
     propose: Callable[[Any, jax.Array], Field],
     learn: Callable[[Any, Field, Field], tuple[Any, Field]],
-) -> Solution:
+) -> Search:
     # Proposes, simulates and learns from generations; a cost that is not finite ranks last.
-    def advance(search: _Search) -> _Search:
-        key, draw_key = jax.random.split(search.key)
-        points = propose(search.strategy, draw_key)
-        first = search.count == 0
+    def advance(state: _State) -> _State:
+        key, draw_key = jax.random.split(state.key)
+        points = propose(state.strategy, draw_key)
+        first = state.count == 0
         points = points.at[0].set(jnp.where(first, start, points[0]))
         costs = jax.vmap(lambda point: half_square(residuals(point)))(points)
-        healthy = search.active & (~first | jnp.isfinite(costs[0]))
+        healthy = state.active & (~first | jnp.isfinite(costs[0]))
         costs = jnp.where(jnp.isfinite(costs), costs, jnp.inf)
         row = jnp.argmin(costs)
-        better = healthy & (costs[row] < search.best_cost)
-        best = jnp.where(better, points[row], search.best)
-        best_cost = jnp.where(better, costs[row], search.best_cost)
-        strategy, settled = learn(search.strategy, points, costs)
-        count = search.count + 1
-        return _Search(
+        better = healthy & (costs[row] < state.best_cost)
+        best = jnp.where(better, points[row], state.best)
+        best_cost = jnp.where(better, costs[row], state.best_cost)
+        strategy, settled = learn(state.strategy, points, costs)
+        count = state.count + 1
+        return _State(
             strategy=strategy,
             key=key,
             best=best,
@@ -253,11 +260,11 @@ def _evolved(
             count=count,
             active=healthy & ~settled & (count < generations),
             converged=healthy & settled,
-            trace_offsets=search.trace_offsets.at[search.count].set(best),
-            trace_cost=search.trace_cost.at[search.count].set(best_cost),
+            trace_offsets=state.trace_offsets.at[state.count].set(best),
+            trace_cost=state.trace_cost.at[state.count].set(best_cost),
         )
 
-    begin = _Search(
+    begin = _State(
         strategy=strategy,
         key=key,
         best=start,
@@ -268,15 +275,18 @@ def _evolved(
         trace_offsets=jnp.zeros((generations, *start.shape), start.dtype),
         trace_cost=jnp.zeros(generations, start.dtype),
     )
-    search = jax.lax.while_loop(lambda search: search.active, advance, begin)
     members = jax.eval_shape(propose, strategy, key).shape[0]
-    return Solution(
-        offsets=search.best,
-        cost=search.best_cost,
-        evaluations=members * search.count,
-        healthy=jnp.isfinite(search.best_cost),
-        converged=search.converged,
-        trace_offsets=repeated_last(search.trace_offsets, search.count),
-        trace_cost=repeated_last(search.trace_cost, search.count),
-        trace_evaluations=members * jnp.minimum(1 + jnp.arange(generations), search.count),
-    )
+
+    def outcome(state: _State) -> Solution:
+        return Solution(
+            offsets=state.best,
+            cost=state.best_cost,
+            evaluations=members * state.count,
+            healthy=jnp.isfinite(state.best_cost),
+            converged=state.converged,
+            trace_offsets=repeated_last(state.trace_offsets, state.count),
+            trace_cost=repeated_last(state.trace_cost, state.count),
+            trace_evaluations=members * jnp.minimum(1 + jnp.arange(generations), state.count),
+        )
+
+    return Search(begin, advance, outcome)

@@ -7,7 +7,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from kgml_jax.inversion.solution import Residuals, Solution, half_square, repeated_last
+from kgml_jax.inversion.solution import (
+    Residuals,
+    Search,
+    Solution,
+    Solver,
+    half_square,
+    repeated_last,
+)
 from kgml_jax.records import Field
 
 GRADIENT_COST = 10
@@ -16,7 +23,7 @@ model on a CPU (`benchmarks/inversion.py`)."""
 
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(Solver):
     """Adam (Kingma and Ba 2015) with a rate that falls along a cosine.
 
     Attributes:
@@ -31,8 +38,8 @@ class Adam:
     patience: int = 20
     cost_tolerance: float = 1e-4
 
-    def solve(self, residuals: Residuals, start: Field, key: jax.Array | None = None) -> Solution:
-        """Searches from `start`, (p,); `key` is not used."""
+    def search(self, residuals: Residuals, start: Field, key: jax.Array | None = None) -> Search:
+        """Returns the search from `start`, (p,); `key` is not used."""
         schedule = optax.cosine_decay_schedule(self.rate, self.iterations)
         optimiser = optax.adam(schedule)
         cost = lambda offsets: half_square(residuals(offsets))
@@ -54,11 +61,11 @@ class Adam:
             )
 
         begin = _begin(start, optimiser.init(start), self.iterations)
-        return _outcome(jax.lax.while_loop(lambda search: search.active, advance, begin))
+        return Search(begin, advance, _outcome)
 
 
 @dataclass(frozen=True)
-class LimitedMemory:
+class LimitedMemory(Solver):
     """L-BFGS with a search for the strong Wolfe conditions (Nocedal and Wright 2006, 3.5 and 7.2).
 
     Attributes:
@@ -73,8 +80,8 @@ class LimitedMemory:
     memory: int = 10
     cost_tolerance: float = 1e-5
 
-    def solve(self, residuals: Residuals, start: Field, key: jax.Array | None = None) -> Solution:
-        """Searches from `start`, (p,); `key` is not used."""
+    def search(self, residuals: Residuals, start: Field, key: jax.Array | None = None) -> Search:
+        """Returns the search from `start`, (p,); `key` is not used."""
         line = optax.scale_by_zoom_linesearch(
             max_linesearch_steps=self.line_steps, initial_guess_strategy="one"
         )
@@ -104,7 +111,7 @@ class LimitedMemory:
             )
 
         begin = _begin(start, optimiser.init(start), self.iterations)
-        return _outcome(jax.lax.while_loop(lambda search: search.active, advance, begin))
+        return Search(begin, advance, _outcome)
 
 
 class _Search(NamedTuple):

@@ -7,12 +7,19 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import cho_factor, cho_solve
 
-from kgml_jax.inversion.solution import Residuals, Solution, half_square, repeated_last
+from kgml_jax.inversion.solution import (
+    Residuals,
+    Search,
+    Solution,
+    Solver,
+    half_square,
+    repeated_last,
+)
 from kgml_jax.records import Field
 
 
 @dataclass(frozen=True)
-class LevenbergMarquardt:
+class LevenbergMarquardt(Solver):
     """Levenberg (1944), Marquardt (1963), with the damping rule of Nielsen (1999).
 
     A step d solves `(A + damping I) d = -g`, where A is J^T J scaled to a diagonal of ones; the
@@ -35,14 +42,13 @@ class LevenbergMarquardt:
     step_tolerance: float = 1e-4
     gradient_tolerance: float = 1e-5
 
-    def solve(self, residuals: Residuals, start: Field, key: jax.Array | None = None) -> Solution:
-        """Searches from `start`, (p,); `key` is not used."""
-        lanes = start.shape[0] + 1
-        search = jax.lax.while_loop(
-            lambda search: search.active,
-            lambda search: self._advance(residuals, search),
-            self._begin(start),
-        )
+    def search(self, residuals: Residuals, start: Field, key: jax.Array | None = None) -> Search:
+        """Returns the search from `start`, (p,); `key` is not used."""
+        advance = lambda search: self._advance(residuals, search)
+        return Search(self._begin(start), advance, self._outcome)
+
+    def _outcome(self, search: "_Search") -> Solution:
+        lanes = search.offsets.shape[0] + 1
         return Solution(
             offsets=search.offsets,
             cost=search.cost,

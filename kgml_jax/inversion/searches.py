@@ -11,12 +11,13 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from kgml_jax.adaptation import Weights
 from kgml_jax.inversion.problem import Problem, observed
+from kgml_jax.inversion.queue import run_queue
 from kgml_jax.inversion.shuffled import ShuffledComplex
-from kgml_jax.inversion.solution import Solution, Solver
+from kgml_jax.inversion.solution import Residuals, Search, Solution, Solver
 from kgml_jax.inversion.starts import starting_points
 from kgml_jax.records import Field
 from kgml_jax.sites import TRAIN, Site, Sites
-from kgml_jax.training.mapping import SITE_AXIS, map_sites, pad_sites, site_mesh
+from kgml_jax.training.mapping import SITE_AXIS, map_devices, pad_sites, site_mesh
 
 
 def search_sites(
@@ -42,7 +43,7 @@ def search_sites(
       key: seeds starts and solver; a site's part of it depends on its identity, not its position.
       base: means of the priors in unbounded space relative to `weights`, (site, p); zeros.
       starts: searches a site; the first begins at the prior mean.
-      site_batch: sites a device advances at once; a batch goes on until its last site is done.
+      site_batch: searches a device advances at once; one that is done makes room for the next.
       roles: of each day, (site, time), as of `data.splits`; None trains on all days.
       devices: to spread the sites over, by default all local ones.
 
@@ -94,25 +95,41 @@ def _solve_all(
     *data: Any,
 ) -> tuple[Field, Solution]:
     # Starting points and solutions, leaves (site, start, ...).
-    one = functools.partial(_solve_site, problem, solver, starts)
-    return map_sites(one, mesh, site_batch, shared=2)(weights, key, *data)
+    share = functools.partial(_solve_share, problem, solver, starts, site_batch)
+    return map_devices(share, mesh, shared=2)(weights, key, *data)
 
 
-def _solve_site(
+def _solve_share(
     problem: Problem,
     solver: Solver,
     starts: int,
+    site_batch: int,
     weights: Weights,
     key: jax.Array,
     base: Field,
-    site: Site,
+    sites: Site,
     roles: Field,
 ) -> tuple[Field, Solution]:
-    points, keys = _beginnings(problem, key, site.identity, starts)
+    # The sites of one device, with a leading site axis.
+    beginnings = functools.partial(_beginnings, problem, key, starts)
+    points, keys = jax.vmap(beginnings)(sites.identity)
+
+    def search_of(row: Field) -> Search:
+        site, start = row // starts, row % starts
+        own: Any = jax.tree.map(lambda leaf: leaf[site], (base, sites, roles))
+        residuals = _training_residuals(problem, weights, *own)
+        return solver.search(residuals, points[site, start], keys[site, start])
+
+    found = run_queue(len(base) * starts, site_batch, search_of)
+    by_site = lambda leaf: leaf.reshape(len(base), starts, *leaf.shape[1:])
+    return points, jax.tree.map(by_site, found)
+
+
+def _training_residuals(
+    problem: Problem, weights: Weights, base: Field, site: Site, roles: Field
+) -> Residuals:
     training = observed(site, roles == TRAIN)
-    residuals = lambda offsets: problem.residuals(weights, base, offsets, training)
-    search = lambda start: solver.solve(residuals, *start)
-    return points, jax.lax.map(search, (points, keys))
+    return lambda offsets: problem.residuals(weights, base, offsets, training)
 
 
 def _solve_in_turn(
@@ -128,7 +145,7 @@ def _solve_in_turn(
     points, solutions = [], []
     for row in range(len(data[0])):
         base, site, roles = jax.tree.map(lambda leaf, row=row: jnp.asarray(leaf[row]), data)
-        begin, keys = _beginnings(problem, key, site.identity, starts)
+        begin, keys = _beginnings(problem, key, starts, site.identity)
         training = observed(site, roles == TRAIN)
         of_site = lambda z, base=base, site=training: residuals(weights, base, z, site)
         found = [solver.solve(of_site, *start) for start in zip(begin, keys, strict=True)]
@@ -138,7 +155,7 @@ def _solve_in_turn(
 
 
 def _beginnings(
-    problem: Problem, key: jax.Array, identity: Field, starts: int
+    problem: Problem, key: jax.Array, starts: int, identity: Field
 ) -> tuple[Field, jax.Array]:
     # Starting points and keys of the searches of one site.
     start_key, search_key = jax.random.split(jax.random.fold_in(key, identity))

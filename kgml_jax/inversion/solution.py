@@ -1,7 +1,8 @@
 """What every solver returns for one site, and what a solver is."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -38,12 +39,34 @@ class Solution:
     trace_evaluations: Field
 
 
-class Solver(Protocol):
+class Search(NamedTuple):
+    """A search of one site from one start, one iteration at a time.
+
+    Attributes:
+      begin: state before the first iteration, a pytree with a field `active`, bool (): whether to
+        go on.
+      advance: from a state to the next.
+      outcome: from a state to what has been found until then.
+    """
+
+    begin: Any
+    advance: Callable[[Any], Any]
+    outcome: Callable[[Any], Solution]
+
+
+class Solver(ABC):
     """A way of minimising half the sum of squared residuals; implementations are frozen."""
 
+    @abstractmethod
+    def search(self, residuals: Residuals, start: Field, key: jax.Array) -> Search:
+        """Returns the search from `start`, (p,); `key` seeds what is drawn, if anything is."""
+
     def solve(self, residuals: Residuals, start: Field, key: jax.Array) -> Solution:
-        """Searches from `start`, (p,)."""
-        ...
+        """Searches from `start`, (p,), until done."""
+        search = self.search(residuals, start, key)
+        return search.outcome(
+            jax.lax.while_loop(lambda state: state.active, search.advance, search.begin)
+        )
 
 
 def half_square(residuals: Field) -> Field:

@@ -38,12 +38,28 @@ def map_sites(
         one = lambda site_arguments: function(*common, *site_arguments)
         return jax.lax.map(one, own, batch_size=site_batch if site_batch > 1 else None)
 
+    return map_devices(on_one_device, mesh, shared)
+
+
+def map_devices(function: Callable[..., Any], mesh: Mesh, shared: int = 0) -> Callable[..., Any]:
+    """Gives every device an equal share of the sites, without collectives.
+
+    Args:
+      function: `function(*shared_arguments, *site_arguments)` of the sites of one device, with a
+        leading site axis.
+      mesh: devices.
+      shared: how many leading arguments are shared by all sites.
+
+    Returns:
+      A function of arrays with a leading site axis, whose length the number of devices divides.
+    """
+
     def mapped(*arguments: Any) -> Any:
         specs = (PartitionSpec(),) * shared + (PartitionSpec(SITE_AXIS),) * (
             len(arguments) - shared
         )
         return jax.shard_map(
-            on_one_device,
+            function,
             mesh=mesh,
             in_specs=specs,
             out_specs=PartitionSpec(SITE_AXIS),
