@@ -6,7 +6,6 @@ what it reached, what it spent, and when it came within a share of the best cost
 held-out error that any solver found. `results/inversion_traces.json` has the way there.
 """
 
-import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -78,12 +77,12 @@ def solvers(config: BenchmarkConfig) -> dict[str, Any]:
     return {name: known[name] for name in config.solvers}
 
 
-def make_twin(config: BenchmarkConfig) -> tuple[Sites, np.ndarray]:
-    """Returns sites, and roles that hold out the last year."""
+def make_twin(count: int, years: int, seed: int) -> tuple[Sites, np.ndarray]:
+    """Returns synthetic sites, and roles that hold out the last year."""
     settings = SyntheticConfig(
-        sites=config.sites, years=config.years, seed=config.seed, spin_up_years=0, partition=False
+        sites=count, years=years, seed=seed, spin_up_years=0, partition=False
     )
-    world = generate(settings, functools.partial(simulate_sites, site_batch=config.sites))
+    world = generate(settings, simulate_sites)
     sites = assemble(per_site(world))
     index = sites.site.calendar.year_index
     return sites, np.where(index == index.max(), TEST, TRAIN).astype(np.int8)
@@ -289,7 +288,7 @@ def main(config: BenchmarkConfig) -> None:
     """Prints and writes the table of costs and the comparison."""
     use_cpu_cores(config.cores)
     problem = make_problem()
-    sites, roles = make_twin(config)
+    sites, roles = make_twin(config.sites, config.years, config.seed)
     if config.batches:
         report("inversion_prices", prices(config, problem, sites))
     compare(config, problem, sites, roles)

@@ -24,7 +24,7 @@ def search_sites(
     problem: Problem,
     weights: Weights,
     sites: Sites,
-    solver: Solver,
+    solver: Solver | ShuffledComplex,
     key: jax.Array,
     *,
     base: np.ndarray | None = None,

@@ -13,6 +13,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from kgml_jax.adaptation import Weights
 from kgml_jax.inversion.problem import Problem, observed
 from kgml_jax.inversion.searches import placed, search_sites, site_data
+from kgml_jax.inversion.shuffled import ShuffledComplex
 from kgml_jax.inversion.solution import Solution, Solver
 from kgml_jax.inversion.starts import best_start
 from kgml_jax.process.parameters import Params
@@ -85,7 +86,7 @@ def estimate(
     problem: Problem,
     weights: Weights,
     sites: Sites,
-    solver: Solver,
+    solver: Solver | ShuffledComplex,
     key: jax.Array,
     *,
     base: np.ndarray | None = None,

@@ -1,0 +1,79 @@
+"""How long all sites take to calibrate in one compiled program, and how much memory.
+
+`python benchmarks/many_sites.py` makes synthetic sites, estimates the default parameters of every
+one from its NEE, ET and Reco by Levenberg-Marquardt, and prints minutes, passes and the peak of the
+process's memory. `--sites 1000` took minutes as in `results/many_sites.json`.
+"""
+
+import resource
+import time
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+import tyro
+from inversion import make_problem, make_twin
+from timing import report
+
+from kgml_jax.backend import use_cpu_cores
+from kgml_jax.inversion.least_squares import LevenbergMarquardt
+from kgml_jax.inversion.problem import Problem
+from kgml_jax.inversion.searches import search_sites
+from kgml_jax.inversion.solution import Solution
+from kgml_jax.sites import Sites
+
+
+@dataclass(frozen=True)
+class ManySitesConfig:
+    """Sizes of the run."""
+
+    sites: int = 1000
+    """Sites calibrated."""
+    years: int = 5
+    """Years of a record, all calibrated on."""
+    site_batch: int = 16
+    """Sites that a device advances at once."""
+    cores: int = 2
+    """CPU devices."""
+    seed: int = 0
+    """Of the sites."""
+
+
+def calibrate(config: ManySitesConfig, problem: Problem, sites: Sites) -> tuple[Solution, float]:
+    """Returns the solutions of all sites, leaves (site, 1, ...), and the seconds with compiling."""
+    weights, key = problem.model.init(jax.random.key(0)), jax.random.key(config.seed)
+    began = time.perf_counter()
+    solver = LevenbergMarquardt()
+    found = search_sites(problem, weights, sites, solver, key, site_batch=config.site_batch)[1]
+    return found, time.perf_counter() - began
+
+
+def main(config: ManySitesConfig) -> None:
+    """Makes the sites, calibrates them, and prints and writes one row."""
+    use_cpu_cores(config.cores)
+    problem = make_problem()
+    began = time.perf_counter()
+    sites, _ = make_twin(config.sites, config.years, config.seed)
+    made = time.perf_counter() - began
+    found, seconds = calibrate(config, problem, sites)
+    lanes = len(problem.names) + 1
+    first, last = found.trace_cost[:, 0, 0], found.cost[:, 0]
+    row = {
+        "sites": config.sites,
+        "years": config.years,
+        "parameters": len(problem.names),
+        "site batch": config.site_batch,
+        "min to make": made / 60,
+        "min to calibrate": seconds / 60,
+        "peak GiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "passes a site": float(found.evaluations.mean() / lanes),
+        "most passes": float(found.evaluations.max() / lanes),
+        "converged": float(found.converged.mean()),
+        "healthy": float(found.healthy.mean()),
+        "cost after / before": float(np.median(last / first)),
+    }
+    report("many_sites", [row])
+
+
+if __name__ == "__main__":
+    main(tyro.cli(ManySitesConfig))
