@@ -213,23 +213,24 @@ def reached(way: dict[str, np.ndarray], what: str, level: float, spent: str) -> 
 
 
 def against(ways: dict[str, dict[str, np.ndarray]], reference: str) -> list[str]:
-    """Says when each solver came to the cost and error that one ends with, and when that one did.
+    """Says when each solver came near the cost and error that one ends with, and when that one did.
 
     The ratio is of simulations until the level was first reached: what the reference spent later,
     without getting any further, does not count.
     """
     lines = []
-    for what in ("cost", "held-out error"):
-        level = ways[reference][what][-1]
+    for what, near in (("cost", NEAR_COST), ("held-out error", NEAR_ERROR)):
+        level = near * ways[reference][what][-1]
+        aim = f"{100 * (near - 1):.1f} % of the {what} that {reference} ends with"
         own = reached(ways[reference], what, level, "simulations")
         for name, one in ways.items():
             needed = reached(one, what, level, "simulations")
             if own is None or needed is None:
-                lines.append(f"{name} does not reach the {what} that {reference} ends with")
+                lines.append(f"{name} does not come within {aim}")
                 continue
             lines.append(
-                f"{name} reaches the {what} that {reference} ends with after {needed:.0f} "
-                f"simulations; {reference} needed {own / needed:.1f} times as many"
+                f"{name} comes within {aim} after {needed:.0f} simulations; {reference} needed "
+                f"{own / needed:.1f} times as many"
             )
     return lines
 
