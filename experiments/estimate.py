@@ -10,32 +10,31 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import command_line
+import estimate_check
 import estimate_report
 import inputs
 import jax
 import numpy as np
-import pretrained
 import run_directory
 import tyro
-from reporting import say, warn, write_inputs
+from estimate_start import make_problem, start
+from reporting import say, write_inputs
 
 from kgml_jax.adaptation import Adaptation, Dense, Weights
-from kgml_jax.data.splits import Split
 from kgml_jax.inversion.diagnosis import Diagnosis, diagnose
 from kgml_jax.inversion.evolution import CovarianceAdaptation, DifferentialEvolution
 from kgml_jax.inversion.gradient import Adam, LimitedMemory
 from kgml_jax.inversion.groups import group_priors
+from kgml_jax.inversion.increments import Books, books
 from kgml_jax.inversion.least_squares import LevenbergMarquardt
 from kgml_jax.inversion.prediction import Prediction, predict_with_intervals
-from kgml_jax.inversion.problem import Problem, Stream, default_prior_sd
+from kgml_jax.inversion.problem import Problem
 from kgml_jax.inversion.shuffled import ShuffledComplex, require_spotpy
 from kgml_jax.inversion.sites import Estimates, estimate
 from kgml_jax.inversion.solution import Solver
 from kgml_jax.models.parameter_learning import ParameterLearningModel
-from kgml_jax.models.process import ProcessModel
-from kgml_jax.models.protocol import Model
 from kgml_jax.process.parameters import DEFAULT_SUBSET
-from kgml_jax.sites import VARIABLES, Sites
+from kgml_jax.sites import Sites
 from kgml_jax.training.predict import predict_sites
 
 SOLVERS: dict[str, Solver | ShuffledComplex] = {
@@ -65,6 +64,9 @@ class EstimateConfig:
     """Observed variables that inform; one that no site has is left out."""
     inflation: float = 1.0
     """Factor on the stated uncertainties, for errors that last longer than a day."""
+    updates: tuple[str, ...] = ()
+    """Pools to move at the start of a day, POOL@DATE such as soil_carbon@2005-01-01: by how much is
+    estimated with the parameters, and what was added is a term of the budgets."""
     base: Literal["defaults", "groups"] = "defaults"
     """Means of the priors: the defaults, or shifts that the sites of a group share."""
     from_run: Annotated[Path | None, tyro.conf.arg(name="from")] = None
@@ -75,6 +77,11 @@ class EstimateConfig:
     """How the best parameters are searched."""
     starts: int = 1
     """Searches a site: from the mean of the prior, and from draws."""
+    check_sites: int = 0
+    """Sites at which NUTS checks the Gaussian posterior; needs the extra `bayes`. Minutes for a
+    short record, an hour for a long one: the program measures it and says before it starts."""
+    check_draws: int = 100
+    """Draws of each of eight chains that are kept in this check, after as many of warm-up."""
     spin_up_cycles: int = 2
     """Passes through the first two years before the record starts; a hybrid has its own."""
     site_batch: int = 8
@@ -99,75 +106,8 @@ class Outcome:
     simulations: np.ndarray
     """Spent on each site by all searches, (site,)."""
     seconds: float
-
-
-@dataclass(frozen=True)
-class Start:
-    """What is calibrated, where, and from which priors."""
-
-    model: Model
-    weights: Weights
-    loaded: inputs.Loaded
-    split: Split
-    source: inputs.Data
-
-
-def start(config: EstimateConfig) -> Start:
-    """Returns the process model and the data asked for, or a pretrained hybrid and its data.
-
-    Raises:
-      ValueError: an option has no meaning beside another, or the pretrained model has no process
-        parameters.
-      DataError: the data cannot be used.
-    """
-    further = tuple(name for name in config.streams if name not in VARIABLES)
-    if config.from_run is not None:
-        return _on_top(config, further)
-    loaded = inputs.load(config.data, further)
-    inputs.require_crops(loaded.sites)
-    model = ProcessModel(
-        spin_up_cycles=config.spin_up_cycles, spin_up_differentiated=True, observables=further
-    )
-    weights = model.init(jax.random.key(config.seed))
-    return Start(model, weights, loaded, inputs.make_split(config.split, loaded.sites), config.data)
-
-
-def _on_top(config: EstimateConfig, further: tuple[str, ...]) -> Start:
-    files = replace(inputs.Data(), data=config.data.data, metadata=config.data.metadata)
-    if config.base == "groups" or config.data != files or further:
-        raise ValueError(
-            "with --from the priors, the streams and all options of the data but --data and "
-            "--metadata are those of the pretraining run; leave out "
-            f"{', '.join(further) or '--base groups and the other options'}"
-        )
-    base = pretrained.load(config.from_run or Path())
-    if "process" not in base.weights:
-        raise ValueError(
-            f"--from {config.from_run} holds a {type(base.model).__name__}, which has no process "
-            "parameters; expected a hybrid or the process model"
-        )
-    choice = config.data
-    found = pretrained.data_and_split(base, choice.data, choice.metadata, config.split)
-    return Start(base.model, base.weights, *found)
-
-
-def make_problem(config: EstimateConfig, model: Model, sites: Sites) -> Problem:
-    """Returns what is estimated, from the streams that the sites have.
-
-    Raises:
-      ValueError: a parameter or stream has no such name, or no site has any of the streams.
-    """
-    streams = [Stream(variable, config.inflation) for variable in config.streams]
-    seen = [one for one in streams if np.any(sites.site.mask.get(one.variable, False))]
-    for one in streams:
-        if one not in seen:
-            warn(f"no site observes {one.variable}; it informs nothing")
-    if not seen:
-        raise ValueError(
-            f"no site observes {', '.join(config.streams)}; there are {', '.join(sites.site.mask)}"
-        )
-    prior_sd = default_prior_sd(config.parameters)
-    return Problem(model, config.parameters, prior_sd, tuple(seen))
+    books: Books | None = None
+    """What updates added, leaves (site, ...); None without updates."""
 
 
 def from_groups(
@@ -253,6 +193,9 @@ def calibrated(
         },
         simulations=spent + found.evaluations,
         seconds=seconds,
+        books=books(problem, weights, sites, moved, site_batch=config.site_batch)
+        if config.updates
+        else None,
     )
 
 
@@ -279,6 +222,7 @@ def main(config: EstimateConfig) -> None:
     """Estimates the parameters, scores the held-out days, and writes the run."""
     if config.solver == "sce-ua":
         require_spotpy()
+    estimate_check.require(config)
     begun = start(config)
     sites, roles = begun.loaded.sites, begun.split.roles(begun.loaded.sites)
     problem = make_problem(config, begun.model, sites)
@@ -290,6 +234,8 @@ def main(config: EstimateConfig) -> None:
     )
     outcome = calibrated(config, problem, begun.weights, sites, roles)
     estimate_report.write(config.run, begun.loaded, begun.split, outcome)
+    if config.check_sites:
+        estimate_check.run(config, outcome, begun.weights, sites, roles)
 
 
 if __name__ == "__main__":

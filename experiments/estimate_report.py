@@ -8,12 +8,18 @@ import numpy as np
 import reporting
 import run_directory
 import xarray as xr
+from estimate_intervals import annual_grid, coverage_grid, prediction_table
 
 from kgml_jax.data.splits import Split
 from kgml_jax.evaluation.tables import Grid, markdown, number, terminal
-from kgml_jax.inversion.intervals import IntervalScore
+from kgml_jax.inversion.increments import Books
+from kgml_jax.inversion.problem import Problem
 from kgml_jax.inversion.sites import Estimates
 from kgml_jax.models.features import INPUT_SETS, fit_scaling
+from kgml_jax.models.hybrid import process_of
+from kgml_jax.process.ecosystem import Imbalance
+from kgml_jax.process.state_update import Increment
+from kgml_jax.records import quantities
 from kgml_jax.sites import Sites
 
 if TYPE_CHECKING:
@@ -29,11 +35,15 @@ def write(folder: Path, loaded: inputs.Loaded, split: Split, outcome: "Outcome")
     results = reporting.score_all(outcome.fluxes, sites, days, scaling)
     error = results["standardised_mse"]
     results["harmed"] = (error > error.sel(strategy=BEFORE)).astype(float)
-    parameters = parameter_table(sites, outcome, loaded.world)
+    # A run on top of a hybrid may look at some of the sites alone.
+    world = None if loaded.world is None else loaded.world.sel(site=list(sites.names))
+    parameters = parameter_table(sites, outcome, world)
     reporting.write_dataset(folder / "parameters.nc", parameters)
     reporting.write_dataset(folder / "sites.nc", results)
     reporting.write_dataset(folder / "predictions.nc", prediction_table(sites, outcome))
-    grids = [parameter_grid(parameters), coverage_grid(outcome), outcome_grid(results, outcome)]
+    grids = [parameter_grid(parameters), coverage_grid(outcome)]
+    grids += [annual_grid(sites, outcome, days, world), outcome_grid(results, outcome)]
+    grids += [] if outcome.books is None else [update_grid(parameters, outcome.books)]
     scores = reporting.markdown(results)
     (folder / "tables.md").write_text("\n".join([*map(markdown, grids), scores]))
     reporting.print_medians(results)
@@ -41,8 +51,14 @@ def write(folder: Path, loaded: inputs.Loaded, split: Split, outcome: "Outcome")
         reporting.OUT.print(terminal(grid))
         reporting.OUT.print()
     run_directory.write_json(folder / "summary.json", summary(results, parameters, outcome))
-    reporting.draw(folder / "figures", sites, split, outcome.fluxes, results, days)
+    shown = results.sel(variable=drawable(results["variable"].values, sites, days))
+    reporting.draw(folder / "figures", sites, split, outcome.fluxes, shown, days)
     reporting.say(f"Everything is in {folder}: parameters.nc, predictions.nc, sites.nc, tables.md.")
+
+
+def drawable(variables: np.ndarray, sites: Sites, days: np.ndarray) -> list[str]:
+    """Returns which variables have a test day: a stock that was sampled once may have none."""
+    return [str(name) for name in variables if np.any(sites.site.mask[str(name)] & days)]
 
 
 def parameter_table(sites: Sites, outcome: "Outcome", world: xr.Dataset | None) -> xr.Dataset:
@@ -83,37 +99,46 @@ def parameter_table(sites: Sites, outcome: "Outcome", world: xr.Dataset | None) 
     }
     for name, (values, text) in per_site.items():
         table[name] = ("site", np.asarray(values, np.float32), {"long_name": text})
-    declared = found.quantities.values()
+    describe(table, found.problem)
+    if outcome.books is not None:
+        _keep_books(table, found.problem, outcome.books)
+    if world is not None:
+        # Nothing moved the pools of the synthetic sites.
+        none = np.zeros(len(sites))
+        true = [world.get(f"true_{name}", none) for name in names]
+        truth = np.stack([np.asarray(one) for one in true], axis=1)
+        table["truth"] = (both, truth, {"long_name": "parameter of the synthetic site"})
+    return table
+
+
+def describe(table: xr.Dataset, problem: Problem) -> None:
+    """Adds units, bounds and priors of the parameters, and which of them are no more than bases."""
+    declared = problem.quantities.values()
     table.coords["units"] = ("parameter", [one.units for one in declared])
     table.coords["prior"] = ("parameter", [one.default for one in declared])
     for end, name in enumerate(("lower_bound", "upper_bound")):
         ends = [one.bounds[end] if one.bounds else np.nan for one in declared]
         table.coords[name] = ("parameter", ends)
-    if world is not None:
-        truth = np.stack([world[f"true_{name}"].to_numpy() for name in names], axis=1)
-        table["truth"] = (both, truth, {"long_name": "parameter of the synthetic site"})
-    return table
+    daily = getattr(problem.model, "moved_daily", ())
+    text = "1: a network moves the parameter from day to day; its value is the base it moves about"
+    flags = [float(name in daily) for name in problem.names]
+    table["moves_daily"] = ("parameter", flags, {"long_name": text})
+
+
+def _keep_books(table: xr.Dataset, problem: Problem, found: Books) -> None:
+    names = [update.name for update in process_of(problem.model).updates]
+    table.coords["update"] = names
+    for name, one in quantities(Increment).items():
+        about = {"units": one.units, "long_name": "added to the site on the day of the update"}
+        table[f"added_{name}"] = (("site", "update"), getattr(found.added, name), about)
+    for name, one in quantities(Imbalance).items():
+        about = {"units": one.units, "long_name": "largest daily gap of the budget with updates"}
+        table[f"imbalance_{name}"] = ("site", getattr(found.imbalance, name), about)
 
 
 def converged(found: Estimates) -> np.ndarray:
     """Returns whether the search that is kept ended by itself, bool (site,)."""
     return found.solutions.converged[np.arange(len(found.sites)), found.chosen]
-
-
-def prediction_table(sites: Sites, outcome: "Outcome") -> xr.Dataset:
-    """Returns predicted days of the streams with their intervals, dims (site, time).
-
-    Days are counted from each site's first; the dates are in `date`. Days of padding are NaN.
-    """
-    valid = np.asarray(sites.site.valid)
-    date = np.asarray(sites.site.calendar.date).astype("datetime64[D]").astype("datetime64[ns]")
-    table = xr.Dataset({"date": (("site", "day"), date)}, coords={"site": list(sites.names)})
-    for name, one in outcome.predictions.items():
-        kept = lambda values: np.where(valid, values, np.nan).astype(np.float32)
-        table[name] = (("site", "day"), kept(one.value))
-        table[f"{name}_sd"] = (("site", "day"), kept(one.sd))
-        table[f"{name}_conformal_factor"] = ("site", np.asarray(one.factor, np.float32))
-    return table
 
 
 def parameter_grid(table: xr.Dataset) -> Grid:
@@ -132,38 +157,27 @@ def parameter_grid(table: xr.Dataset) -> Grid:
             row.append(number(float(xr.corr(one["value"], one["truth"]))))
         rows.append(tuple(row))
     title = "Parameters over sites; identified, at a bound: share of the sites"
+    if daily := [str(name) for name in table["parameter"].values[table["moves_daily"] > 0]]:
+        title += f". A network moves {', '.join(daily)} from day to day: these are bases"
     return Grid(title, tuple(columns), tuple(rows), 2)
 
 
-def coverage_grid(outcome: "Outcome") -> Grid:
-    """Tabulates how 90 % intervals met the test days, pooled over the sites that have any."""
+def update_grid(table: xr.Dataset, found: Books) -> Grid:
+    """Tabulates what updates added, medians over sites, and how well the budgets close with it."""
+    names = tuple(quantities(Increment))
     rows = []
-    for name, one in outcome.predictions.items():
-        for kind, score in (("gaussian", one.gaussian), ("conformal", one.conformal)):
-            rows.append((name, kind, *_coverage(score)))
+    for update in table["update"].values:
+        one = table.sel(update=update, parameter=update)
+        added = [number(float(one[f"added_{name}"].median())) for name in names]
+        share = f"{float(one['identified'].mean()):.0%}"
+        rows.append((str(update), number(float(one["value"].median())), *added, share))
+    gaps = [f"{name} {np.max(getattr(found.imbalance, name)):.1e}" for name in names]
     title = (
-        "90 % intervals on the test days: share of the observations inside; sites without: too few "
-        "validation days, or not finite"
+        "Updates: amount and what it added, medians over sites; identified: share of the sites. "
+        f"Largest daily gap of the budgets with them, single precision: {', '.join(gaps)}"
     )
-    columns = (
-        *("variable", "interval", "coverage", "10 to 90 % of sites"),
-        *("mean width", "interval score", "sites", "sites without"),
-    )
-    return Grid(title, columns, tuple(rows), 2)
-
-
-def _coverage(score: IntervalScore) -> tuple[str, ...]:
-    seen = np.asarray(score.count) > 0
-    has = seen & np.isfinite(score.width)
-    if not has.any():
-        return ("-", "-", "-", "-", "0", str(int(seen.sum())))
-    weight = score.count[has] / score.count[has].sum()
-    coverage, width, mean_score = (
-        float(np.sum(weight * part[has])) for part in (score.coverage, score.width, score.score)
-    )
-    low, high = np.quantile(score.coverage[has], (0.1, 0.9))
-    counts = str(int(has.sum())), str(int((seen & ~has).sum()))
-    return f"{coverage:.1%}", f"{low:.0%} to {high:.0%}", number(width), number(mean_score), *counts
+    units = [f"{name} added, {one.units}" for name, one in quantities(Increment).items()]
+    return Grid(title, ("update", "amount", *units, "identified"), tuple(rows), 1)
 
 
 def outcome_grid(results: xr.Dataset, outcome: "Outcome") -> Grid:

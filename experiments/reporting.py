@@ -286,7 +286,7 @@ def finish_pretraining(
     draw(folder / "figures", sites, split, predictions, results, days)
     print_medians(results)
     say(
-        f"Pretrained one network on {summary['sites_trained_on']} of {summary['sites']} sites in "
+        f"Pretrained one model on {summary['sites_trained_on']} of {summary['sites']} sites in "
         f"{summary['steps']} steps "
         f"({summary['seconds']:.0f} s); the table scores the days it never saw.\n"
         f"Everything is in {folder}. Next, calibrate every site:\n"

@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 
 from kgml_jax.adaptation import Weights
 from kgml_jax.inversion import posterior
+from kgml_jax.inversion.intervals import gaussian_interval
 from kgml_jax.inversion.posterior import Estimate, Identification, Partition, Posterior
 from kgml_jax.inversion.problem import Problem, observed
 from kgml_jax.records import Field, record
@@ -25,7 +26,7 @@ class Diagnosis:
     Attributes:
       posterior: of the offsets.
       identification: which parameters the data determine.
-      parameters: in physical units, with 90 % intervals.
+      parameters: in physical units, with 90 % intervals; amounts of updates as they are.
       prior_partition: how far the prior tells Ra from Rh.
       partition: how far the posterior does.
     """
@@ -110,14 +111,23 @@ def _diagnose_site(
     after = posterior.laplace(jnp.where(kept, jacobian, 0.0), prior_sd)
     common = jnp.stack([weights["process"][name] for name in problem.names])  # type: ignore[index]
     unbounded = common + learnt + base + offsets
-    bounded = posterior.at_bound(unbounded, problem.names)
+    count, moved = len(problem.parameters), slice(len(problem.parameters), None)
+    bounded = posterior.at_bound(unbounded[:count], problem.parameters)
+    physical = posterior.estimate(unbounded[:count], after.sd[:count], problem.parameters)
+    joined = lambda *parts: jnp.concatenate(parts)
     partition = functools.partial(
         posterior.respiration_partition, ra_gradient=ra_gradient, rh_gradient=rh_gradient
     )
     return Diagnosis(
         posterior=after,
-        identification=posterior.identify(after, bounded),
-        parameters=posterior.estimate(unbounded, after.sd, problem.names),
+        identification=posterior.identify(after, jnp.pad(bounded, (0, unbounded.size - count))),
+        parameters=jax.tree.map(joined, physical, _amounts(unbounded[moved], after.sd[moved])),
         prior_partition=partition(jnp.diag(prior_sd)),
         partition=partition(after.factor),
     )
+
+
+def _amounts(values: Field, sd: Field) -> Estimate:
+    # Updates have no bounds: their amounts are Gaussian as they are.
+    ends = gaussian_interval(values, sd)
+    return Estimate(value=values, sd=sd, lower=ends.lower, upper=ends.upper)

@@ -11,9 +11,6 @@ import jax
 import jax.numpy as jnp
 
 from kgml_jax.records import Field, record, var
-from kgml_jax.sites import Calendar
-
-MONTHS = 12
 
 
 @record
@@ -95,45 +92,28 @@ def symmetric_interval(prediction: Field, half_width: Field) -> Interval:
     return Interval(lower=prediction - half_width, upper=prediction + half_width)
 
 
-def conformal_factor(
-    error: Field, sd: Field, mask: Field, probability: float = 0.9, block: Field | None = None
-) -> Field:
+def conformal_factor(error: Field, sd: Field, mask: Field, probability: float = 0.9) -> Field:
     """Factor by which `sd` becomes the half-width of an interval with coverage `probability`.
 
     Locally weighted split conformal prediction (Lei et al. 2018, section 5.2): the quantile
     ceil((n + 1) probability) / n of |error| / sd over n days not used in the calibration. A new
     day that is exchangeable with them is covered with at least that probability, whatever the
-    model; with too few days for it the factor is inf.
-
-    Days that follow each other are not exchangeable: n autocorrelated days hold less than n of
-    them, and the coverage of a new *year* scatters more than n suggests. With `block` only the
-    blocks need be exchangeable: each weighs the same, and one more, unseen, lies at infinity
-    (hierarchical conformal prediction, Lee, Barber and Willett 2023); blocks of one day give the
-    quantile above. It needs at least probability / (1 - probability) observed blocks.
+    model; with too few days for it the factor is inf. Days that follow each other are not
+    exchangeable: n autocorrelated days hold less than n of them, and the coverage of a new *year*
+    scatters more than n suggests.
 
     Args:
       error: predicted minus observed, (time,); anything where `mask` is False.
       sd: predictive standard deviation, positive where `mask` is True, (time,).
       mask: bool (time,), the days to calibrate on.
       probability: coverage wanted.
-      block: number of the block of each day, int (time,), 0 to time - 1; by default its own.
     """
-    days = error.shape[0]
-    own = jnp.arange(days) if block is None else block
-    count = jax.ops.segment_sum(mask.astype(sd.dtype), own, num_segments=days)
-    weight = jnp.where(mask, 1 / jnp.maximum(count[own], 1), 0.0)
     score = jnp.where(mask, jnp.abs(error) / jnp.where(mask, sd, 1.0), jnp.inf)
-    order = jnp.argsort(score)
-    wanted = (jnp.sum(count > 0) + 1) * jnp.asarray(probability, sd.dtype)
+    wanted = (jnp.sum(mask) + 1) * jnp.asarray(probability, sd.dtype)
     # Room for rounding, or whole numbers would be missed from below: 0.9 * 20 must be 18.
-    enough = jnp.cumsum(weight[order]) >= wanted * (1 - 8 * jnp.finfo(sd.dtype).eps)
-    return jnp.where(jnp.any(enough), score[order][jnp.argmax(enough)], jnp.inf)
-
-
-def month_blocks(calendar: Calendar) -> Field:
-    """Numbers the twelfths of each year from 0 on, int (time,): blocks of 29 to 31 days."""
-    twelfth = (calendar.day_of_year - 1) * MONTHS // 366
-    return calendar.year_index * MONTHS + twelfth
+    rank = jnp.ceil(wanted * (1 - 8 * jnp.finfo(sd.dtype).eps)).astype(int)
+    ordered = jnp.sort(score)
+    return jnp.where(rank <= mask.size, ordered[jnp.minimum(rank, mask.size) - 1], jnp.inf)
 
 
 def interval_score(

@@ -2,11 +2,12 @@
 
 The Gaussian interval holds what the posterior and the stated errors hold. The conformal one
 stretches it until it covers the validation days of the site, whatever is wrong with the model.
+Sums over held-out years have the Gaussian one alone: there are too few years to calibrate on.
 """
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +19,34 @@ from kgml_jax.inversion import intervals
 from kgml_jax.inversion.intervals import Interval, IntervalScore
 from kgml_jax.inversion.problem import Problem, observed
 from kgml_jax.records import Field, record
-from kgml_jax.sites import TEST, TRAIN, VALIDATION, Site, Sites
+from kgml_jax.sites import PREDICTABLE, TEST, TRAIN, VALIDATION, Site, Sites
 from kgml_jax.training.mapping import map_sites, pad_sites, site_mesh
 
 LEAST_NOISE = 0.2
 """Smallest standard deviation of an observation error, over that of the mean training day."""
+
+
+LEAST_DAYS = 183
+"""Observed days of a year from which their sum is compared: half of it."""
+
+
+@record
+class AnnualSums:
+    """Sums of a flux of one site over its calendar years, (years,).
+
+    Attributes:
+      value: predicted sum of all days, units of the flux times a day.
+      sd: of the sum that is true, from the parameters alone: their errors add up over the year.
+      whole: whether all days of the calendar year are test days; the other sums mean nothing.
+      observed: how Gaussian intervals of the sum of the *observed* test days meet the sum of the
+        observations, over years with `LEAST_DAYS` of them. Nothing is filled: gaps are left out of
+        both sums.
+    """
+
+    value: Field
+    sd: Field
+    whole: Field
+    observed: IntervalScore
 
 
 @record
@@ -36,6 +60,7 @@ class Prediction:
         validation days are too few.
       gaussian: how the Gaussian intervals meet the test days.
       conformal: how the conformal intervals do.
+      annual: sums over years; None of what is no daily flux.
     """
 
     value: Field
@@ -43,6 +68,7 @@ class Prediction:
     factor: Field
     gaussian: IntervalScore
     conformal: IntervalScore
+    annual: AnnualSums | None
 
 
 def predict_with_intervals(
@@ -75,26 +101,39 @@ def predict_with_intervals(
     """
     mesh = site_mesh(devices)
     data = pad_sites((unbounded, factor, sites.site, roles), mesh.size)
-    found = _predict_all(problem, probability, mesh, site_batch, weights, *data)
+    years = int(np.max(sites.site.calendar.year_index)) + 1
+    found = _predict_all(problem, probability, years, mesh, site_batch, weights, *data)
     return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(sites)], found)
 
 
-@functools.partial(jax.jit, static_argnums=range(4))
+@functools.partial(jax.jit, static_argnums=range(5))
 def _predict_all(
     problem: Problem,
     probability: float,
+    years: int,
     mesh: Mesh,
     site_batch: int,
     weights: Weights,
     *data: Any,
 ) -> dict[str, Prediction]:
-    one = functools.partial(_predict_site, problem, probability)
+    one = functools.partial(_predict_site, problem, probability, years)
     return map_sites(one, mesh, site_batch, shared=1)(weights, *data)
+
+
+class _Linear(NamedTuple):
+    # One variable of one site at its estimate: days, their derivative by the offsets, what the
+    # observations add to their errors, and the factor of the posterior.
+    name: str
+    value: Field
+    sensitivity: Field
+    noise_sd: Field
+    factor: Field
 
 
 def _predict_site(
     problem: Problem,
     probability: float,
+    years: int,
     weights: Weights,
     unbounded: Field,
     factor: Field,
@@ -110,20 +149,12 @@ def _predict_site(
 
     sensitivity, values = jax.jacfwd(twice, has_aux=True)(unbounded)
     inflation = {stream.variable: stream.inflation for stream in problem.streams}
-    return {
-        name: _judged(
-            values[name],
-            intervals.predictive_sd(
-                sensitivity[name],
-                factor,
-                inflation[name] * _noise_sd(name, values[name], site, roles),
-            ),
-            (name, probability),
-            site,
-            roles,
-        )
-        for name in names
-    }
+    predicted = {}
+    for name in names:
+        noise_sd = inflation[name] * _noise_sd(name, values[name], site, roles)
+        linear = _Linear(name, values[name], sensitivity[name], noise_sd, factor)
+        predicted[name] = _judged(linear, probability, years, site, roles)
+    return predicted
 
 
 def _noise_sd(name: str, value: Field, site: Site, roles: Field) -> Field:
@@ -140,21 +171,44 @@ def _noise_sd(name: str, value: Field, site: Site, roles: Field) -> Field:
     return jnp.maximum(line, LEAST_NOISE * usual)
 
 
-def _judged(
-    value: Field, sd: Field, what: tuple[str, float], site: Site, roles: Field
-) -> Prediction:
-    name, probability = what
-    seen = lambda role: observed(site, roles == role).mask[name]
-    truth = site.targets[name]
+def _judged(found: _Linear, probability: float, years: int, site: Site, roles: Field) -> Prediction:
+    value, truth = found.value, site.targets[found.name]
+    sd = intervals.predictive_sd(found.sensitivity, found.factor, found.noise_sd)
+    seen = lambda role: observed(site, roles == role).mask[found.name]
     # By days, not by months: with the twelve of one validation year these would have to promise
     # 97.5 % to be sure of 90.
     stretched = intervals.conformal_factor(value - truth, sd, seen(VALIDATION), probability)
     score = lambda interval: intervals.interval_score(interval, truth, seen(TEST), probability)
     conformal: Interval = intervals.symmetric_interval(value, stretched * sd)
+    is_flux = PREDICTABLE[found.name].units.endswith(" d-1")
     return Prediction(
         value=value,
         sd=sd,
         factor=stretched,
         gaussian=score(intervals.gaussian_interval(value, sd, probability)),
         conformal=score(conformal),
+        annual=_annual(found, probability, years, site, roles) if is_flux else None,
+    )
+
+
+def _annual(found: _Linear, probability: float, years: int, site: Site, roles: Field) -> AnnualSums:
+    year, number = site.calendar.year, site.calendar.year_index
+    summed = lambda daily, mask: intervals.annual_sums(daily, mask, number, years)
+    test, one = (roles == TEST) & site.valid, jnp.ones_like(found.value)
+    seen = observed(site, roles == TEST).mask[found.name]
+    leap = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
+    # Each day weighs its share of the calendar year; shares of a whole one add up to 1.
+    share = summed(one / (365 + leap), test)
+    noise_sd = intervals.annual_noise_sd(found.noise_sd, seen, number, years)
+    sd = intervals.predictive_sd(summed(found.sensitivity, seen), found.factor, noise_sd)
+    return AnnualSums(
+        value=summed(found.value, test),
+        sd=intervals.parameter_sd(summed(found.sensitivity, test), found.factor),
+        whole=share > 1 - 0.5 / 366,
+        observed=intervals.interval_score(
+            intervals.gaussian_interval(summed(found.value, seen), sd, probability),
+            summed(site.targets[found.name], seen),
+            summed(one, seen) >= LEAST_DAYS,
+            probability,
+        ),
     )

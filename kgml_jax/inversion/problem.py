@@ -1,6 +1,7 @@
 """What is estimated at a site: few process parameters, a Gaussian prior, the streams that inform.
 
 Offsets live in the unbounded space of `kgml_jax.bijections`, where 0 is the prior of a parameter.
+With them amounts of scheduled updates can be estimated, of which 0 leaves the state alone.
 """
 
 from collections.abc import Sequence
@@ -9,14 +10,18 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 
 from kgml_jax.adaptation import Weights
+from kgml_jax.models import updates
 from kgml_jax.models.protocol import Model
 from kgml_jax.process.parameters import Params
-from kgml_jax.records import Field, quantities
+from kgml_jax.records import Field, Quantity, quantities
 from kgml_jax.sites import PREDICTABLE, Site
 
 PRIOR_SD = 0.5
 """Standard deviation of an offset: at the middle of its bounds, a parameter then lies within the
 central quarter of them two times out of three. The design note gives .3-.6."""
+
+UPDATE_SD = 0.3
+"""Standard deviation of the amount of an update: most pools move by less than a third."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +46,15 @@ class Stream:
 
 @dataclass(frozen=True)
 class Problem:
-    """Maximum a posteriori estimation of some process parameters of one site.
+    """Maximum a posteriori estimation of some process parameters and updates of one site.
 
     The cost of offsets z is half the sum of squares of `residuals`: the negative logarithm of the
     posterior, up to a constant, for independent normal errors and a normal prior of z.
 
     Attributes:
       model: predicts one site; its weights hold `weights["process"][name]`.
-      names: fields of `process.Params` that are estimated.
+      names: fields of `process.Params` that are estimated, and then scheduled updates of the model,
+        by `ScheduledUpdate.name`.
       prior_sd: standard deviation of each one's offset.
       streams: what informs.
     """
@@ -69,19 +75,33 @@ class Problem:
         if not variables or len(set(variables)) < len(variables):
             raise ValueError(f"streams {variables}; expected one or more, each once")
 
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names that are parameters; those that are updates come after them."""
+        return tuple(name for name in self.names if updates.SEPARATOR not in name)
+
+    @property
+    def quantities(self) -> dict[str, Quantity]:
+        """Units, bounds and meaning of what is estimated, by name."""
+        declared = quantities(Params)
+        moved = self.names[len(self.parameters) :]
+        return {name: declared[name] for name in self.parameters} | {
+            name: updates.parse(name).quantity for name in moved
+        }
+
     def start(self) -> Field:
         """Returns the offsets of the prior mean: zeros, (p,)."""
         return jnp.zeros(len(self.names), jnp.result_type(float))
 
     def weights(self, weights: Weights, offsets: Field) -> Weights:
-        """Returns the weights with `offsets`, (p,), added to the named process parameters.
+        """Returns the weights with `offsets`, (p,), added to the named parameters and updates.
 
         Raises:
           KeyError: the weights hold no such process parameter.
         """
         process = dict(weights["process"])
         if unknown := [name for name in self.names if name not in process]:
-            raise KeyError(f"the weights hold no process parameter {', '.join(unknown)}")
+            raise KeyError(f"the weights hold no parameter or update {', '.join(unknown)}")
         for row, name in enumerate(self.names):
             process[name] = process[name] + offsets[row]
         return {**weights, "process": process}
@@ -143,16 +163,16 @@ class Problem:
 
 
 def default_prior_sd(names: Sequence[str]) -> tuple[float, ...]:
-    """Returns the prior standard deviation of each named parameter, `PRIOR_SD` for all.
+    """Returns the prior standard deviations: `PRIOR_SD` of parameters, `UPDATE_SD` of updates.
 
     Bounds differ by what is known of a parameter (design note on the process model, section 4), so
     that one number in unbounded space is a wide prior where the bounds are wide.
 
     Raises:
-      ValueError: a name is no field of `process.Params`.
+      ValueError: a name is no field of `process.Params` and no update.
     """
     _check_names(names)
-    return (PRIOR_SD,) * len(names)
+    return tuple(UPDATE_SD if updates.SEPARATOR in name else PRIOR_SD for name in names)
 
 
 def observed(site: Site, days: Field) -> Site:
@@ -171,7 +191,13 @@ def _misfit(predicted: Field, site: Site, stream: Stream) -> Field:
 
 def _check_names(names: Sequence[str]) -> None:
     declared = quantities(Params)
-    if unknown := [name for name in names if name not in declared]:
+    moved = [updates.SEPARATOR in name for name in names]
+    parameters = [name for name, is_update in zip(names, moved, strict=True) if not is_update]
+    if unknown := [name for name in parameters if name not in declared]:
         raise ValueError(f"no parameter {', '.join(unknown)}; there are {', '.join(declared)}")
-    if not names or len(set(names)) < len(names):
+    if not parameters or len(set(names)) < len(names):
         raise ValueError(f"parameters {list(names)}; expected one or more, each once")
+    if moved != sorted(moved):
+        raise ValueError(f"parameters {list(names)}; expected updates after all parameters")
+    for name in names[len(parameters) :]:
+        updates.parse(name)

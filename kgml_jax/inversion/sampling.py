@@ -1,4 +1,4 @@
-"""Samples of the posterior of one site: the check on the Gaussian approximation, on a few sites."""
+"""Samples of the posterior of one site: the check on the Gaussian approximation."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -74,7 +74,7 @@ class NoUTurn:
         Raises:
           ImportError: blackjax is absent; it comes with the extra `bayes`.
         """
-        blackjax = _blackjax()
+        blackjax = require_blackjax()
         place = lambda u: optimum + posterior.factor @ u
         log_density = lambda u: -half_square(residuals(place(u)))
         start_key, chain_key = jax.random.split(key)
@@ -138,7 +138,12 @@ def _without_trajectory(info: Any) -> Any:
     return info._replace(trajectory_leftmost_state=None, trajectory_rightmost_state=None)
 
 
-def _blackjax() -> Any:
+def require_blackjax() -> Any:
+    """Returns the module.
+
+    Raises:
+      ImportError: it is not installed.
+    """
     try:
         import blackjax
         import blackjax.diagnostics

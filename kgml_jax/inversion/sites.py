@@ -16,8 +16,7 @@ from kgml_jax.inversion.searches import placed, search_sites, site_data
 from kgml_jax.inversion.shuffled import ShuffledComplex
 from kgml_jax.inversion.solution import Solution, Solver
 from kgml_jax.inversion.starts import best_start
-from kgml_jax.process.parameters import Params
-from kgml_jax.records import Field, Quantity, quantities, record
+from kgml_jax.records import Field, Quantity, record
 from kgml_jax.sites import TRAIN, VALIDATION, Site, Sites
 from kgml_jax.training.mapping import map_sites, site_mesh
 
@@ -72,9 +71,8 @@ class Estimates:
 
     @property
     def quantities(self) -> dict[str, Quantity]:
-        """Units, bounds and meaning of the estimated parameters, in order."""
-        declared = quantities(Params)
-        return {name: declared[name] for name in self.problem.names}
+        """Units, bounds and meaning of what is estimated, in order."""
+        return self.problem.quantities
 
     @property
     def evaluations(self) -> np.ndarray:

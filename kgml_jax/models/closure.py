@@ -72,6 +72,11 @@ class ClosureModel(Hybrid):
         require_parameters(self.parameters)
 
     @property
+    def moved_daily(self) -> tuple[str, ...]:
+        """All that the network modulates."""
+        return self.parameters
+
+    @property
     def networks(self) -> tuple[Network, ...]:
         """The one inside the scan."""
         return (self.network,)

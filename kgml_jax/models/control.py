@@ -16,6 +16,7 @@ from kgml_jax.adaptation import Weights
 from kgml_jax.process.drivers import Forcing
 from kgml_jax.process.ecosystem import Fluxes, Params, State
 from kgml_jax.process.factors import Factors
+from kgml_jax.process.state_update import Increment
 from kgml_jax.records import Field, quantities
 
 CONSERVED = ("carbon", "nitrogen", "water", "heat")
@@ -46,12 +47,21 @@ class Controller(NamedTuple):
 
 
 class Day(NamedTuple):
-    """A day of a simulation, `()` leaves: from the state `before` to the state `after`."""
+    """A day of a simulation, `()` leaves, in the order of `ecosystem.imbalance`.
+
+    Attributes:
+      before: state at its start, before an update of the pools.
+      after: state at its end.
+      forcing: of the day.
+      fluxes: of the day.
+      added: by an update at its start; None in a simulation that has none.
+    """
 
     before: State
     after: State
     forcing: Forcing
     fluxes: Fluxes
+    added: Increment | None = None
 
 
 def constant(params: Params) -> Controller:
@@ -74,8 +84,13 @@ def scheduled(params: Params, changes: Mapping[str, Field]) -> Controller:
 
 
 def offsets_of(weights: Weights) -> dict[str, Field]:
-    """Returns the unbounded offsets of all parameters that the weights of a model hold."""
-    return weights["process"]  # type: ignore[return-value]
+    """Returns the unbounded offsets of all parameters that the weights of a model hold.
+
+    Amounts of scheduled updates, which the weights hold beside them, are left out.
+    """
+    declared = quantities(Params)
+    held: Mapping[str, Field] = weights["process"]  # type: ignore[assignment]
+    return {name: offset for name, offset in held.items() if name in declared}
 
 
 def constrained(offsets: Mapping[str, Field], changes: Mapping[str, Field]) -> Params:

@@ -1,7 +1,8 @@
 """What all models share that join networks with the process model."""
 
 import abc
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 
@@ -9,6 +10,7 @@ from kgml_jax.adaptation import Weights
 from kgml_jax.models.control import CONSERVED, Controller
 from kgml_jax.models.features import Scaling
 from kgml_jax.models.process import FROM_ATTRIBUTES, ProcessModel
+from kgml_jax.models.updates import ScheduledUpdate
 from kgml_jax.nets.functional import Network
 from kgml_jax.records import Field
 from kgml_jax.sites import Site
@@ -33,6 +35,11 @@ class Hybrid(abc.ABC):
     def conserves(self) -> tuple[str, ...]:
         """Budgets that close on every day, whatever the weights; see `ecosystem.imbalance`."""
         return CONSERVED
+
+    @property
+    def moved_daily(self) -> tuple[str, ...]:
+        """Parameters that a network moves from day to day: what a site has of them is a base."""
+        return ()
 
     @property
     @abc.abstractmethod
@@ -62,4 +69,25 @@ class Hybrid(abc.ABC):
           site: one site; read are forcing, attributes and calendar.
           key: not used.
         """
-        return self.process.observe(self.controller(weights, site), site)
+        return self.process.observe(weights, self.controller(weights, site), site)
+
+
+def process_of(model: Any) -> ProcessModel:
+    """Returns the process model that a model is, or has in it."""
+    return model if isinstance(model, ProcessModel) else model.process
+
+
+def with_updates(
+    model: Any, weights: Weights, updates: tuple[ScheduledUpdate, ...]
+) -> tuple[Any, Weights]:
+    """Returns a model whose pools are moved on given dates, and its weights with amounts of 0.
+
+    Args:
+      model: the process model or a hybrid.
+      weights: of `model`.
+      updates: when and which pools.
+    """
+    process = replace(process_of(model), updates=updates)
+    nothing = process.init(jax.random.key(0))["process"]
+    changed = process if isinstance(model, ProcessModel) else replace(model, process=process)
+    return changed, {**weights, "process": {**nothing, **weights["process"]}}  # type: ignore[dict-item]

@@ -66,6 +66,11 @@ class ParameterLearningModel(Hybrid):
             raise ValueError(f"no input is an attribute of the site, only {names}")
 
     @property
+    def moved_daily(self) -> tuple[str, ...]:
+        """Those that follow the weather."""
+        return self.dynamic
+
+    @property
     def networks(self) -> tuple[Network, ...]:
         """The perceptron, and the recurrent network where parameters are dynamic."""
         return (self.static_network, self.daily_network)[: 2 if self.dynamic else 1]

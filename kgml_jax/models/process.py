@@ -28,9 +28,11 @@ from kgml_jax.models.observables import (
     over_the_year,
     require_observables,
 )
-from kgml_jax.process import ecosystem
+from kgml_jax.models.updates import ScheduledUpdate, moves_of
+from kgml_jax.process import ecosystem, soil_water, state_update
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.process.ecosystem import Fluxes, Params, Source, State
+from kgml_jax.process.state_update import Increment, Update
 from kgml_jax.records import Field, quantities
 from kgml_jax.sites import Site
 
@@ -53,6 +55,7 @@ class ProcessModel:
       segment: days that the backward pass recomputes together; see `integrate.rollout`.
       gpp: where photosynthesis comes from: simulated, or prescribed by the forcing.
       observables: what is predicted beside `NAMES`: any of `FURTHER_NAMES`.
+      updates: pools moved from outside on given dates, by amounts among the weights.
 
     Raises:
       ValueError: an observable has no such name.
@@ -64,6 +67,7 @@ class ProcessModel:
     segment: int | None = None
     gpp: Source = "simulated"
     observables: tuple[str, ...] = ()
+    updates: tuple[ScheduledUpdate, ...] = ()
 
     def __post_init__(self) -> None:
         require_observables(self.observables)
@@ -74,9 +78,10 @@ class ProcessModel:
         return CONSERVED
 
     def init(self, key: jax.Array) -> Weights:
-        """Returns the priors: zero offsets, whatever the key."""
+        """Returns the priors: zero offsets, and updates that move nothing, whatever the key."""
         zero = jnp.zeros((), jnp.result_type(float))
-        return {"process": dict.fromkeys(quantities(Params), zero)}
+        amounts = (update.name for update in self.updates)
+        return {"process": dict.fromkeys((*quantities(Params), *amounts), zero)}
 
     def predict(
         self, weights: Weights, site: Site, key: jax.Array | None = None
@@ -85,24 +90,34 @@ class ProcessModel:
 
         Args:
           weights: nested dict as from `init`.
-          site: one site; only forcing and attributes are read.
+          site: one site; read are forcing, attributes and calendar.
           key: not used.
         """
-        return self.observe(self.controller(weights, site), site)
+        return self.observe(weights, self.controller(weights, site), site)
 
     def controller(self, weights: Weights, site: Site) -> Controller:
         """Returns what sets the parameters: nothing does after the first day."""
         return constant(constrained(offsets_of(weights), {}))
 
-    def observe(self, controller: Controller, site: Site) -> dict[str, Field]:
+    def observe(self, weights: Weights, controller: Controller, site: Site) -> dict[str, Field]:
         """Returns what is predicted of one site whose parameters a controller sets, (time,)."""
         names = NAMES | {name: FURTHER_NAMES[name] for name in self.observables}
         report = lambda day: {name: getattr(day.fluxes, field) for name, field in names.items()}
-        attributes, days = site.attributes, jnp.sum(site.valid)
-        daily = self.controlled(controller, attributes, site.forcing, report, days)
-        if YIELD in daily:
-            daily[YIELD] = over_the_year(daily[YIELD], site.forcing.day_of_year)
-        return daily
+        fluxes = self.reported(weights, controller, site, report)
+        if YIELD in fluxes:
+            fluxes[YIELD] = over_the_year(fluxes[YIELD], site.forcing.day_of_year)
+        return fluxes
+
+    def reported(
+        self,
+        weights: Weights,
+        controller: Controller,
+        site: Site,
+        report: Callable[[Day], Any],
+    ) -> Any:
+        """Returns what `report` keeps of each day of one site, with its updates, (time, ...)."""
+        days, moves = jnp.sum(site.valid), moves_of(self.updates, weights, site)
+        return self.controlled(controller, site.attributes, site.forcing, report, days, moves)
 
     def run(
         self,
@@ -134,6 +149,7 @@ class ProcessModel:
         forcing: Forcing,
         report: Callable[[Day], Any],
         days: Field,
+        moves: Update | None = None,
     ) -> Any:
         """Simulates one site whose parameters a controller sets at the start of each day.
 
@@ -143,21 +159,28 @@ class ProcessModel:
           forcing: (time,) leaves.
           report: what to keep of a day, a pytree.
           days: length of the record; later days only pad it, and spin-up leaves them out.
+          moves: of the pools at the start of each day, before the controller acts, leaves (time,);
+            None moves nothing. The spin-up has none.
 
         Returns:
           What `report` keeps, with leaves (time, ...).
         """
+        hydraulic = soil_water.hydraulics(controller.params, attributes)
+
+        def moved(state: State, move: Update | None) -> tuple[State, Increment | None]:
+            return (state, None) if move is None else state_update.update(hydraulic, state, move)
 
         def step(carry: tuple[State, Memory], day: tuple) -> tuple[tuple[State, Memory], Any]:
-            (state, memory), (drivers, inputs) = carry, day
+            (before, memory), (drivers, inputs, move) = carry, day
+            state, added = moved(before, move)
             params, factors, memory = controller.act(memory, state, drivers, inputs)
             after, fluxes = ecosystem.step(params, attributes, state, drivers, self.gpp, factors)
-            return (after, memory), report(Day(state, after, drivers, fluxes))
+            return (after, memory), report(Day(before, after, drivers, fluxes, added))
 
         carry = (ecosystem.initial_state(controller.params, attributes), controller.memory)
-        record = (forcing, controller.inputs)
         if self.spin_up_cycles:
-            carry = self._spun_up(step, carry, record, days)
+            carry = self._spun_up(step, carry, (forcing, controller.inputs, None), days)
+        record = (forcing, controller.inputs, moves)
         return integrate.rollout(step, carry, record, self.segment)[1]
 
     def _spun_up(self, step: integrate.Step, carry: Any, record: Any, days: Field) -> Any:

@@ -25,11 +25,11 @@ class Update:
     """
 
     plant: Field = var(units="1", doc="Logarithm of the factor on the living crop", default=0.0)
-    litter: Field = var(units="1", doc="Same, metabolic and structural litter", default=0.0)
-    particulate: Field = var(units="1", doc="Same, particulate organic matter", default=0.0)
-    mineral_associated: Field = var(units="1", doc="Same, mineral-associated matter", default=0.0)
-    microbial: Field = var(units="1", doc="Same, microbial and dissolved matter", default=0.0)
-    mineral_nitrogen: Field = var(units="1", doc="Same, ammonium and nitrate", default=0.0)
+    litter: Field = var(units="1", doc="Same of metabolic and structural litter", default=0.0)
+    particulate: Field = var(units="1", doc="Same of particulate organic matter", default=0.0)
+    mineral_associated: Field = var(units="1", doc="Same of mineral-associated matter", default=0.0)
+    microbial: Field = var(units="1", doc="Same of microbial and dissolved matter", default=0.0)
+    mineral_nitrogen: Field = var(units="1", doc="Same of ammonium and nitrate", default=0.0)
     soil_water: Field = var(
         units="1", doc="Shift of the log odds of the share of saturation", default=0.0
     )

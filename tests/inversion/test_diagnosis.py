@@ -1,15 +1,19 @@
+from dataclasses import dataclass
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import toys
 from inversion_toys import NAMES, RespiringModel, known_sites, problem
+from scipy.stats import norm
 
 from kgml_jax.inversion import posterior
 from kgml_jax.inversion.diagnosis import diagnose
 from kgml_jax.inversion.prediction import predict_with_intervals
 from kgml_jax.sites import TEST, TRAIN, VALIDATION
 
+UPDATE = "litter@2001-06-01"
 TRUTH = np.array([[0.3, -0.2, 0.4], [-0.5, 0.1, 0.2], [0.0, 0.6, -0.3]])
 NOISE = 0.3
 
@@ -78,6 +82,40 @@ def test_intervals_cover_the_test_days_as_often_as_they_say(calibrated, predicte
         assert np.abs(found.sd / NOISE - 1).max() < 0.2
 
 
+def test_sums_over_the_held_out_year_keep_what_the_parameters_share(
+    calibrated, diagnosed, predicted
+):
+    task, weights, sites, truth, _ = calibrated
+    years = np.asarray(sites.site.calendar.year_index)
+    for row, name in enumerate(sites.names):
+        site, annual = sites.one(name), predicted["Reco"].annual
+        assert annual.whole[row].tolist() == [False, False, True]
+        day = task.predict(weights, jnp.asarray(truth[row]), site)["Reco"]
+        last = years[row] == 2
+        np.testing.assert_allclose(annual.value[row, 2], day[last].sum(), rtol=1e-4)
+        # Reco is the temperature times the first offset, and the second.
+        warm = np.asarray(site.forcing.air_temperature_mean, np.float64)[last].sum() / 10
+        year = np.array([warm, last.sum(), 0.0, 0.0]) @ diagnosed.posterior.factor[row]
+        np.testing.assert_allclose(annual.sd[row, 2], np.linalg.norm(year), rtol=1e-3)
+
+
+def test_a_year_is_compared_on_its_observed_days(calibrated, predicted):
+    sites, roles = calibrated[2], calibrated[-1]
+    count = (sites.site.mask["NEE"] & (roles == TEST)).sum(axis=1)
+    assert (count > 183).all()
+    found = predicted["NEE"].annual.observed
+    np.testing.assert_array_equal(found.count, 1)
+    # Errors of the days are independent here, and the parameters are the true ones.
+    assert (found.coverage == 1).mean() >= 2 / 3
+    assert (found.width > 2 * norm.ppf(0.95) * NOISE * 0.9 * np.sqrt(count)).all()
+    few = np.where(np.arange(roles.shape[1]) % 3 > 0, 0, roles)
+    task, weights, _, truth, _ = calibrated
+    factor = np.broadcast_to(0.1 * np.eye(4, dtype=np.float32), (3, 4, 4))
+    sparse = predict_with_intervals(task, weights, sites, truth, factor, few)["NEE"].annual
+    np.testing.assert_array_equal(sparse.observed.count, 0)
+    assert not sparse.whole.any()
+
+
 def test_conformal_intervals_mend_what_the_model_has_wrong(calibrated, diagnosed):
     task, weights, sites, truth, roles = calibrated
     wrong = truth + np.array([0.0, 1.0, 0.0, 0.0], np.float32)
@@ -95,3 +133,31 @@ def test_without_validation_days_no_width_is_promised(calibrated, diagnosed):
     found = predict_with_intervals(task, weights, sites, truth, factor, none)["NEE"]
     assert np.isinf(found.factor).all()
     assert (found.conformal.coverage == 1).all()
+
+
+@dataclass(frozen=True)
+class UpdatedModel(RespiringModel):
+    """Rh from 1 June 2001 on is moved by an update."""
+
+    def init(self, key):
+        weights = super().init(key)
+        return {"process": weights["process"] | {UPDATE: weights["process"]["albedo"]}}
+
+    def predict(self, weights, site, key=None):
+        fluxes = super().predict(weights, site, key)
+        moved = jnp.where(site.calendar.date >= 11474, weights["process"][UPDATE], 0.0)
+        return {**fluxes, "Reco": fluxes["Reco"] + moved, "Rh": fluxes["Rh"] + moved}
+
+
+def test_amounts_of_updates_are_diagnosed_as_they_are():
+    task = problem(UpdatedModel(), names=(*NAMES, UPDATE))
+    sites = known_sites(problem(), TRUTH, NOISE)
+    offsets = np.concatenate([TRUTH, np.full((3, 1), -0.4)], axis=1).astype(np.float32)
+    found = diagnose(task, task.model.init(None), sites, 0 * offsets, offsets)
+    sd = found.posterior.sd[:, 3]
+    assert (sd < 0.1).all()
+    np.testing.assert_allclose(found.parameters.value[:, 3], -0.4)
+    np.testing.assert_allclose(found.parameters.sd[:, 3], sd)
+    np.testing.assert_allclose(found.parameters.upper[:, 3], -0.4 + norm.ppf(0.95) * sd, rtol=1e-5)
+    assert found.identification.identified.all()
+    assert not found.identification.at_bound[:, 3].any()

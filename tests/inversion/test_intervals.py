@@ -13,13 +13,11 @@ from kgml_jax.inversion.intervals import (
     conformal_factor,
     gaussian_interval,
     interval_score,
-    month_blocks,
     parameter_sd,
     predictive_sd,
     symmetric_interval,
 )
 from kgml_jax.inversion.posterior import laplace
-from kgml_jax.sites import Calendar
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -133,42 +131,6 @@ def test_conformal_intervals_cover_although_the_model_is_too_sure(rng):
     np.testing.assert_allclose(calibrated.coverage, 0.9, atol=3 * np.sqrt(0.09 / sites))
     assert trusting.coverage < 0.6
     assert calibrated.score < trusting.score
-
-
-def test_blocks_count_once_however_many_days_they_hold():
-    # Twelve months; all days of a month err alike, by 1 to 12; the worst month has most days.
-    month = np.repeat(np.arange(12), [*[5] * 11, 60])
-    error, sd = jnp.asarray(month + 1.0), jnp.ones(month.size)
-    mask = jnp.ones(month.size, bool)
-    assert conformal_factor(error, sd, mask, 0.8, block=jnp.asarray(month)) == rank(12, 0.8)
-    assert conformal_factor(error, sd, mask, 0.95, block=jnp.asarray(month)) == np.inf
-    seen = jnp.asarray(month != 11)
-    assert conformal_factor(error, sd, seen, 0.75, block=jnp.asarray(month)) == rank(11, 0.75)
-
-
-def test_days_that_err_together_need_blocks(rng):
-    sites, months, days = 1000, 12, 10
-    common = np.abs(rng.normal(size=(sites, months + 1)))
-    error = jnp.asarray(np.repeat(common[:, :-1], days, axis=1))
-    sd, mask = jnp.ones(months * days), jnp.ones(months * days, bool)
-    block = jnp.repeat(jnp.arange(months), days)
-    of_days = jax.vmap(lambda e: conformal_factor(e, sd, mask, 0.9))(error)
-    of_months = jax.vmap(lambda e: conformal_factor(e, sd, mask, 0.9, block))(error)
-    new = common[:, -1]
-    # Ranks 11 and 12 of 12 months: a thirteenth is within with probability 11/13 and 12/13.
-    three_errors = 3 * np.sqrt(0.13 / sites)
-    np.testing.assert_allclose(np.mean(new <= of_days), 11 / 13, atol=three_errors)
-    np.testing.assert_allclose(np.mean(new <= of_months), 12 / 13, atol=three_errors)
-
-
-def test_months_are_numbered_through_the_years():
-    dates = np.arange("2003-01-01", "2006-01-01", dtype="datetime64[D]")
-    year = dates.astype("datetime64[Y]").astype(int) + 1970
-    day = (dates - dates.astype("datetime64[Y]")).astype(int) + 1
-    calendar = Calendar(date=dates.astype(int), year=year, day_of_year=day, year_index=year - 2003)
-    blocks, counts = np.unique(month_blocks(calendar), return_counts=True)
-    np.testing.assert_array_equal(blocks, np.arange(36))
-    assert set(counts) <= {29, 30, 31}
 
 
 def test_coverage_and_width_count_the_observed_days_only():

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 import toys
 
-from kgml_jax.inversion.problem import PRIOR_SD, Problem, Stream, default_prior_sd, observed
+from kgml_jax.inversion.problem import (
+    PRIOR_SD,
+    UPDATE_SD,
+    Problem,
+    Stream,
+    default_prior_sd,
+    observed,
+)
 from kgml_jax.models.process import ProcessModel
 from kgml_jax.process.parameters import DEFAULT_SUBSET
 
@@ -110,6 +117,9 @@ def test_the_default_prior_is_as_wide_for_every_parameter():
         ({"names": ("albedo", "growth", "curve_number")}, "no parameter growth; there are vcmax"),
         ({"names": ("albedo", "albedo", "curve_number")}, "each once"),
         ({"names": ()}, "one or more"),
+        ({"names": ("litter@2001-05-01",)}, "one or more"),
+        ({"names": ("albedo", "litter@2001-05-01", "curve_number")}, "updates after all"),
+        ({"names": ("albedo", "curve_number", "colour@2001-05-01")}, "no pool 'colour'"),
         ({"prior_sd": (0.5,)}, "1 prior standard deviations; expected 3"),
         ({"prior_sd": (0.5, 0.0, 0.5)}, "expected all above 0"),
         ({"streams": ()}, "one or more"),
@@ -129,8 +139,19 @@ def test_a_stream_that_makes_no_sense_is_refused():
 
 
 def test_weights_without_the_parameter_are_refused(weights):
-    with pytest.raises(KeyError, match="no process parameter albedo"):
+    with pytest.raises(KeyError, match="no parameter or update albedo"):
         PROBLEM.weights({"process": {"growth_rate": 0.0, "curve_number": 0.0}}, PROBLEM.start())
+
+
+def test_updates_are_estimated_beside_parameters():
+    names = ("albedo", "litter@2001-05-01")
+    assert default_prior_sd(names) == (PRIOR_SD, UPDATE_SD)
+    problem = dataclasses.replace(PROBLEM, names=names, prior_sd=default_prior_sd(names))
+    assert problem.parameters == ("albedo",)
+    assert problem.quantities["albedo"].bounds is not None
+    assert problem.quantities["litter@2001-05-01"].bounds is None
+    moved = problem.weights({"process": dict.fromkeys(names, 0.0)}, jnp.array([0.1, 0.2]))
+    assert float(moved["process"]["litter@2001-05-01"]) == pytest.approx(0.2)
 
 
 def test_a_problem_is_a_value(key):

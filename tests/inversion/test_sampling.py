@@ -4,10 +4,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import toys
 
 from kgml_jax.inversion import sampling
 from kgml_jax.inversion.posterior import laplace
-from kgml_jax.inversion.sampling import Comparison, Draws, NoUTurn, compare
+from kgml_jax.inversion.sampled_sites import until_last_training_year
+from kgml_jax.inversion.sampling import (
+    Comparison,
+    Draws,
+    NoUTurn,
+    compare,
+)
+from kgml_jax.sites import TRAIN
 
 ROWS = np.array([[3.0, 1.0], [0.0, 2.0], [1.0, -1.0]])
 PRIOR_SD = np.array([0.5, 0.6])
@@ -98,3 +106,13 @@ def test_absent_blackjax_names_the_extra(monkeypatch):
     posterior = laplace(jnp.eye(1), jnp.ones(1))
     with pytest.raises(ImportError, match=r"kgml_jax\[bayes\]"):
         sampling.NoUTurn().sample(lambda z: z, jnp.zeros(1), posterior, jax.random.key(0))
+
+
+def test_years_after_the_last_training_day_are_not_simulated():
+    sites, roles = toys.sites(2, 4), toys.roles(toys.sites(2, 4))
+    short, known = until_last_training_year(sites, roles)
+    # 2001 and 2002 train.
+    assert short.site.valid.shape == known.shape == (2, 730)
+    assert (known == TRAIN).all()
+    assert short.names == sites.names
+    np.testing.assert_array_equal(short.site.calendar.year[:, -1], 2002)

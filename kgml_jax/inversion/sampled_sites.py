@@ -1,0 +1,128 @@
+"""Samples of the posterior at a few sites: where the Gaussian of the optimum can be trusted."""
+
+import functools
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from kgml_jax.adaptation import Weights
+from kgml_jax.inversion.posterior import Posterior
+from kgml_jax.inversion.problem import Problem, observed
+from kgml_jax.inversion.sampling import Comparison, Draws, NoUTurn, compare
+from kgml_jax.inversion.solution import Residuals, half_square
+from kgml_jax.records import Field
+from kgml_jax.sites import TRAIN, Site, Sites
+from kgml_jax.training.mapping import map_sites, pad_sites, site_mesh
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What is sampled at some sites: the posterior of each about its estimate.
+
+    Attributes:
+      problem: what was estimated.
+      weights: shared by all sites.
+      sites: the few, cut after the last year with a training day: no later day informs.
+      base: means of the priors, (site, p).
+      offsets: estimates from `base`, (site, p).
+      posterior: Gaussian about them, leaves (site, ...).
+      roles: of each day, (site, time).
+      sampler: draws.
+    """
+
+    problem: Problem
+    weights: Weights
+    sites: Sites
+    base: np.ndarray
+    offsets: np.ndarray
+    posterior: Posterior
+    roles: np.ndarray
+    sampler: NoUTurn
+
+    def draw(self, key: jax.Array) -> tuple[Draws, Comparison]:
+        """Samples every site and compares; NumPy arrays, leaves (site, ...).
+
+        Args:
+          key: a site's part of it depends on its identity.
+        """
+        run = functools.partial(_draw_all, self.problem, self.sampler, site_mesh())
+        found = run(self.weights, key, *self._data)
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(self.sites)], found)
+
+    def gradient_seconds(self) -> float:
+        """Measures what one gradient of all chains takes, of as many sites as there are devices."""
+        mesh = site_mesh()
+        first = jax.tree.map(lambda leaf: leaf[: mesh.size], self._data)
+        run = functools.partial(_gradients, self.problem, self.sampler, mesh, self.weights)
+        jax.block_until_ready(run(*first))
+        began = time.perf_counter()
+        jax.block_until_ready(run(*first))
+        return time.perf_counter() - began
+
+    @property
+    def rounds(self) -> int:
+        """How many sites a device samples, one after the other."""
+        return -(-len(self.sites) // site_mesh().size)
+
+    @property
+    def _data(self) -> Any:
+        data = (self.base, self.offsets, self.posterior, self.sites.site, self.roles)
+        return pad_sites(data, site_mesh().size)
+
+
+def until_last_training_year(sites: Sites, roles: np.ndarray) -> tuple[Sites, np.ndarray]:
+    """Returns sites and roles without the years after the last training day of any."""
+    index = np.asarray(sites.site.calendar.year_index)
+    last = np.max(index, axis=1, where=roles == TRAIN, initial=0)
+    length = int((index <= last[:, None]).sum(axis=1).max())
+    cut = lambda leaf: leaf[:, :length] if leaf.ndim > 1 else leaf
+    return replace(sites, site=jax.tree.map(cut, sites.site)), roles[:, :length]
+
+
+@functools.partial(jax.jit, static_argnums=range(3))
+def _draw_all(
+    problem: Problem,
+    sampler: NoUTurn,
+    mesh: Mesh,
+    weights: Weights,
+    key: jax.Array,
+    *data: Any,
+) -> tuple[Draws, Comparison]:
+    def one(weights: Weights, key: jax.Array, *own: Any) -> tuple[Draws, Comparison]:
+        residuals, offsets, posterior, site = _about(problem, weights, *own)
+        site_key = jax.random.fold_in(key, site.identity)
+        draws = sampler.sample(residuals, offsets, posterior, site_key)
+        return draws, compare(draws, offsets, posterior)
+
+    return map_sites(one, mesh, 1, shared=2)(weights, key, *data)
+
+
+@functools.partial(jax.jit, static_argnums=range(3))
+def _gradients(
+    problem: Problem, sampler: NoUTurn, mesh: Mesh, weights: Weights, *data: Any
+) -> Field:
+    def one(weights: Weights, *own: Any) -> Field:
+        residuals, offsets, *_ = _about(problem, weights, *own)
+        chains = jnp.broadcast_to(offsets, (sampler.chains, *offsets.shape))
+        return jax.vmap(jax.grad(lambda z: half_square(residuals(z))))(chains)
+
+    return map_sites(one, mesh, 1, shared=1)(weights, *data)
+
+
+def _about(
+    problem: Problem,
+    weights: Weights,
+    base: Field,
+    offsets: Field,
+    posterior: Posterior,
+    site: Site,
+    roles: Field,
+) -> tuple[Residuals, Field, Posterior, Site]:
+    training = observed(site, roles == TRAIN)
+    residuals = lambda z: problem.residuals(weights, base, z, training)
+    return residuals, offsets, posterior, site
