@@ -1,0 +1,271 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+import towers
+import towers_data
+import towers_models
+import towers_report
+import toys
+import xarray as xr
+from inversion_toys import NAMES, RespiringModel, SlopeModel, known_sites, problem
+from real_data import Field
+from real_plan import Plan, crop_years, management
+from towers_data import CROP, GRASS, MONTHLY, Towers
+from towers_models import AFTER, BEFORE, Effort
+from towers_monthly import MonthlyModel, month_so_far, on_last_days
+from towers_plans import GRASSLANDS, SELHAUSEN
+
+from kgml_jax.models.features import Scale, Scaling
+from kgml_jax.process.drivers import Forcing
+from kgml_jax.records import quantities
+from kgml_jax.sites import TEST, TRAIN, VALIDATION, Calendar
+
+KINDS = (CROP, GRASS, MONTHLY)
+TRUTH = np.array([[0.6, -0.3, 0.5], [-0.5, 0.4, -0.6], [0.4, 0.3, 0.4]])
+
+
+def calendar_of(dates):
+    stamps = pd.DatetimeIndex(dates)
+    columns = (stamps.year, stamps.day_of_year, stamps.year - stamps.year[0])
+    year, of_year, index = (jnp.asarray(np.asarray(one), jnp.int32) for one in columns)
+    days = jnp.asarray((stamps - pd.Timestamp(0)).days, jnp.int32)
+    return Calendar(date=days, year=year, day_of_year=of_year, year_index=index)
+
+
+def test_the_mean_of_a_month_stands_on_its_last_day():
+    # From within a month and over a leap year; 2000 is one, 1900 is none.
+    spans = (("2003-11-20", "2005-03-05"), ("2000-01-01", "2000-12-31"))
+    for first, last in (*spans, ("1900-01-01", "1900-12-31")):
+        dates = pd.date_range(first, last)
+        daily = np.random.default_rng(0).normal(3, 2, len(dates))
+        found = np.asarray(month_so_far(jnp.asarray(daily), calendar_of(dates)))
+        months = pd.Series(daily, dates).groupby([dates.year, dates.month])
+        expected = months.expanding().mean().to_numpy()
+        np.testing.assert_allclose(found, expected, atol=1e-3)  # float32 sum over 500 days
+
+
+def test_only_sites_of_the_monthly_group_have_means():
+    table = toys.sites(count=2, years=2)
+    model = MonthlyModel(SlopeModel(), monthly=1)
+    weights = model.init(jax.random.key(0))
+    weights["process"] = weights["process"] | {NAMES[0]: jnp.asarray(1.0)}
+    own = table.site.replace(group=np.array([0, 1], np.int32))
+    reported = jax.vmap(model.predict, in_axes=(None, 0))(weights, own)["Reco"]
+    daily = jax.vmap(SlopeModel().predict, in_axes=(None, 0))(weights, own)["Reco"]
+    np.testing.assert_array_equal(reported[0], daily[0])
+    np.testing.assert_allclose(reported[1, 30], np.mean(daily[1, :31]), rtol=1e-5)
+    assert not np.allclose(reported[1], daily[1])
+
+
+def test_months_of_well_measured_years_become_observations():
+    months = pd.date_range("2001-01-01", periods=24, freq="MS")
+    columns = {name: ("month", np.arange(24.0)) for name in ("NEE", "Reco", "GPP", "ET")}
+    columns["quality"] = ("month", np.repeat([0.4, 0.9], 12))
+    fluxes = xr.Dataset(columns, coords={"month": months})
+    dates = np.arange("2001-01-01", "2002-11-16", dtype="datetime64[D]")
+    found = on_last_days(fluxes, dates, 0.5)["NEE"][1]
+    seen = np.isfinite(found)
+    # 2001 was seldom measured, and November 2002 is not over.
+    np.testing.assert_array_equal(dates[seen].astype("datetime64[M]").astype(int) % 12, range(10))
+    assert dates[seen][1] == np.datetime64("2002-02-28")
+    np.testing.assert_array_equal(found[seen], np.arange(12, 22))
+
+
+@pytest.mark.parametrize("plan", [SELHAUSEN, *GRASSLANDS], ids=lambda plan: plan.site)
+def test_plans_are_possible_management(plan):
+    first, last = plan.seasons[0].planted[:4], plan.seasons[-1].harvested[:4]
+    dates = np.arange(f"{int(first) - 1}-01-01", f"{int(last) + 1}-01-01", dtype="datetime64[D]")
+    fields = management(plan, dates)
+    for name, values in fields.items():
+        low, high = quantities(Forcing)[name].bounds or (0, 2)
+        assert low <= values.min()
+        assert values.max() <= high, name
+    assert fields["planting"].sum() == fields["harvest"].sum() == len(plan.seasons)
+    assert len(crop_years(plan, dates)) == len(plan.seasons)
+
+
+def test_grass_stands_most_of_the_year_and_is_never_scored_as_a_crop():
+    for plan in GRASSLANDS:
+        assert all(season.left_out for season in plan.seasons)
+        first, last = plan.seasons[1].planted, plan.seasons[-2].harvested
+        dates = np.arange(first, last, dtype="datetime64[D]")
+        share = management(plan, dates)["occupied"].mean()
+        assert share > (0.45 if plan.site == "CN-Cng" else 0.9)
+
+
+def toy_towers(noise=0.0):
+    """A crop, a grassland and a monthly crop, of a model in which everything is linear."""
+    names = tuple(sorted(KINDS))
+    table = known_sites(problem(), TRUTH, noise)
+    group = np.array([names.index(kind) for kind in KINDS], np.int32)
+    sites = dataclasses.replace(
+        table, groups=KINDS, group_names=names, site=table.site.replace(group=group)
+    )
+    remark = lambda name: Plan(name, {}, (), remark="invented")
+    fields = tuple(Field(remark(name), xr.Dataset(), ()) for name in sites.names)
+    found = Towers(fields, sites)
+    return dataclasses.replace(found, sites=with_monthly_targets(found, group == found.monthly))
+
+
+def with_monthly_targets(found, rows):
+    site = found.sites.site
+    calendar = jax.tree.map(lambda leaf: leaf[0], site.calendar)
+    of_month = pd.to_datetime(np.asarray(calendar.date), unit="D")
+    targets, mask = {}, {}
+    for name, values in site.targets.items():
+        whole = jax.vmap(month_so_far, in_axes=(0, None))(jnp.asarray(truth_of(name)), calendar)
+        targets[name] = np.where(rows[:, None], whole, values).astype(values.dtype)
+        mask[name] = np.where(rows[:, None], of_month.is_month_end, site.mask[name])
+    return dataclasses.replace(found.sites, site=site.replace(targets=targets, mask=mask))
+
+
+def truth_of(name):
+    table = toys.sites(count=len(TRUTH), years=3)
+    task = problem()
+    weights = task.model.init(jax.random.key(0))
+    whole = jax.vmap(task.predict, in_axes=(None, 0, 0))
+    return whole(weights, jnp.asarray(TRUTH, jnp.result_type(float)), table.site)[name]
+
+
+def toy_roles(found):
+    year = np.asarray(found.sites.site.calendar.year)
+    return np.select([year == 2001, year == 2002], [TRAIN, VALIDATION], TEST).astype(np.int8)
+
+
+EFFORT = Effort(pretrain_steps=1, steps=1, parameters=NAMES, site_batch=2)
+
+
+@pytest.fixture
+def linear(monkeypatch):
+    monkeypatch.setattr(towers_models, "ProcessModel", lambda **options: RespiringModel())
+    return toy_towers()
+
+
+def test_days_and_months_determine_the_parameters_of_every_site(linear, tmp_path):
+    roles = toy_roles(linear)
+    found = towers_models.calibrated("process", linear, roles, EFFORT, tmp_path)
+    assert found["accepted"].values.tolist() == [1, 1, 1]
+    assert found["identified"].values.min() == 1
+    network = invented(linear, 1.0, [0.5, 0.5, 0.5], [1.0, 1.0, 1.0])
+    scores = towers_report.score({"process": found, "recurrent": network}, linear, roles)
+    assert np.isnan(scores["identified"].sel(model="recurrent")).all()
+    after = scores["rmse"].sel(strategy=AFTER, model="process")
+    before = scores["rmse"].sel(strategy=BEFORE, model="process")
+    for variable in ("NEE", "Reco"):
+        # Days pull harder on the prior than the twelve means of a month do.
+        assert (after < 0.1 * before).sel(variable=variable).all()
+    assert scores["n_observed"].isel(model=0, strategy=1, site=2).sel(variable="NEE") == 12
+    assert not scores["harmed"].any()
+    tables = towers_report.grids(scores)
+    assert all(len(row) == len(grid.columns) for grid in tables for row in grid.rows)
+    overview = tables[0]
+    kinds = [row[:2] for row in overview.rows]
+    assert kinds == [(k, m) for k in ("crops", "grasslands") for m in ("process", "recurrent")]
+    assert overview.rows[0][-4:] == ("2 of 2", "2 of 2", "0 of 2", "3.00")
+    assert overview.rows[3][-4:] == ("1 of 1", "1 of 1", "0 of 1", "-")
+
+
+def test_test_years_do_not_weigh_observations():
+    found = toy_towers()
+    roles = toy_roles(found)
+    weighed = towers_data.with_model_errors(found, roles, 0.5, 30.0)
+    site = found.sites.site
+    seen = np.asarray(site.mask["NEE"]) & (roles == TRAIN)
+    spread = np.array([np.std(t[m]) for t, m in zip(site.targets["NEE"], seen, strict=True)])
+    persistence = np.array([30.0, 30.0, 1.0])
+    expected = np.sqrt(persistence * (0.3**2 + 0.25 * spread**2))
+    own = weighed.sites.site.uncertainty["NEE"]
+    np.testing.assert_allclose(own[:, 0], expected, rtol=1e-5)
+    loud = {name: np.where(roles == TEST, 99.0, v) for name, v in site.targets.items()}
+    altered = dataclasses.replace(found.sites, site=site.replace(targets=loud))
+    other = towers_data.with_model_errors(
+        dataclasses.replace(found, sites=altered), roles, 0.5, 30.0
+    )
+    np.testing.assert_array_equal(other.sites.site.uncertainty["NEE"], own)
+
+
+def invented(found, before, after, accepted):
+    """A model without process parameters that is off by `before` and `after` everywhere."""
+    truth = np.asarray(found.sites.site.targets["NEE"])
+    off = np.stack([truth + before, truth + np.asarray(after)[:, None]])
+    columns = {"NEE": (("strategy", "site", "day"), off)}
+    coordinates = {"strategy": [BEFORE, AFTER], "site": list(found.sites.names)}
+    return xr.Dataset(columns, coordinates).assign(accepted=("site", accepted))
+
+
+def test_harm_is_counted_on_the_test_years_and_what_the_gate_kept_is_marked():
+    found = toy_towers()
+    model = invented(found, 1.0, [1.005, 1.0, 1.5], [1.0, 0.0, 1.0])
+    scores = towers_report.score({"recurrent": model}, found, toy_roles(found))
+    assert scores["harmed"].values.tolist() == [[0, 0, 1]]
+    cells = [row[2] for row in towers_report.error_grid(scores, "NEE").rows]
+    assert cells == ["1.00 > 1.00", "1.00 =", "1.00 > 1.50!"]
+    crops, grass = towers_report.overview_grid(scores).rows
+    assert crops[-4:] == ("2 of 2", "0 of 2", "1 of 2", "-")
+    assert grass[-4:] == ("0 of 1", "0 of 1", "0 of 1", "-")
+    # A prediction that is not finite is harm, not a gap.
+    broken = invented(found, 1.0, [np.nan, 1.0, 1.0], [1.0, 1.0, 1.0])
+    scores = towers_report.score({"recurrent": broken}, found, toy_roles(found))
+    assert scores["harmed"].values.tolist() == [[1, 0, 0]]
+
+
+def test_a_stopped_run_goes_on_with_the_models_it_lacks(monkeypatch, tmp_path, capsys):
+    found, calls = toy_towers(), []
+
+    def calibrated(name, sites, roles, effort, folder):
+        calls.append(name)
+        return invented(found, 1.0, [0.5, 0.5, 0.5], [1.0, 1.0, 1.0])
+
+    monkeypatch.setattr(towers, "calibrated", calibrated)
+    monkeypatch.setattr(towers_data, "read", lambda *some: found)
+    config = towers.TowersConfig(run=tmp_path / "run", models=("process", "recurrent"))
+    towers.main(config)
+    assert calls == ["process", "recurrent"]
+    (tmp_path / "run" / "recurrent.nc").unlink()
+    towers.main(config)
+    assert calls == ["process", "recurrent", "recurrent"]
+    written = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"scores.nc", "tables.md", "towers.png", "split.json"} <= written
+    assert "+50%" in (tmp_path / "run" / "tables.md").read_text()
+    assert "RMSE of NEE" in capsys.readouterr().out
+
+
+def test_an_unknown_tower_is_named(tmp_path):
+    with pytest.raises(ValueError, match="no tower DE-Hai; there are US-CRT, "):
+        towers_data.read(tmp_path, 8, ("DE-Hai",))
+
+
+def test_real_towers_have_crops_and_observations_in_every_role(data_folder):
+    found = towers_data.read(data_folder, 6, ("DE-Seh", "CN-Cng", "US-Ne3"))
+    assert found.sites.groups == (CROP, GRASS, MONTHLY)
+    roles = towers.last_years(found.sites).roles(found.sites)
+    for name in towers_data.STREAMS:
+        mask = np.asarray(found.sites.site.mask[name])
+        for role in (TRAIN, VALIDATION, TEST):
+            assert (mask & (roles == role)).any(axis=1).all(), (name, role)
+    # 2001 was seldom measured: five years of months are left.
+    assert np.asarray(found.sites.site.mask["NEE"])[2].sum() == 60
+    occupied = np.asarray(found.sites.site.forcing.occupied)
+    assert (occupied.mean(axis=1) > 0.2).all()
+    grid = towers_data.split_grid(found, roles, towers.ROLES)
+    assert grid.rows[0][2:5] == ("2007", "2008", "2009-2010")
+
+
+def test_places_far_from_those_that_were_learnt_from_are_told():
+    found = toy_towers()
+    scales = tuple(Scale(name, *at) for name, at in {"latitude": (40, 2), "sand": (0.3, 5)}.items())
+    scaling = Scaling((*scales, Scale("wind_speed", 0.0, 0.001)), ())
+    attributes = found.sites.site.attributes
+    moved = dataclasses.replace(attributes, latitude=np.array([42.0, 50.0, -36.0], np.float32))
+    sites = dataclasses.replace(found.sites, site=found.sites.site.replace(attributes=moved))
+    grid = towers_report.distance_grid(dataclasses.replace(found, sites=sites), scaling)
+    # The wind blows on one day and is no attribute.
+    assert [row[1:] for row in grid.rows] == [
+        ("latitude", "1.00"),
+        ("latitude", "5.00"),
+        ("latitude", "38.0"),
+    ]
