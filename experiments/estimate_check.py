@@ -14,6 +14,7 @@ from kgml_jax.evaluation.tables import Grid, markdown, number, terminal
 from kgml_jax.inversion.sampled_sites import Sampling, until_last_training_year
 from kgml_jax.inversion.sampling import Comparison, Draws, NoUTurn, require_blackjax
 from kgml_jax.inversion.sites import Estimates
+from kgml_jax.models.hybrid import process_of
 from kgml_jax.sites import Sites
 
 if TYPE_CHECKING:
@@ -92,8 +93,10 @@ def sampling(
     rows: list[int],
 ) -> Sampling:
     """Returns what is sampled at the chosen rows of the estimates."""
-    short, known_roles = until_last_training_year(sites, roles)
     found = outcome.found
+    process = process_of(found.problem.model)
+    cycled = process.spin_up_days if process.spin_up_cycles else 0
+    short, known_roles = until_last_training_year(sites, roles, cycled)
     return Sampling(
         problem=found.problem,
         weights=weights,

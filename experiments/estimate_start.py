@@ -38,8 +38,8 @@ def start(config: "EstimateConfig") -> Start:
     """Returns the process model and the data asked for, or a pretrained hybrid and its data.
 
     Raises:
-      ValueError: an update has no such pool or date, an option has no meaning beside another, or
-        the pretrained model has no process parameters.
+      ValueError: an update has no such pool or date, no record has its day, an option has no
+        meaning beside another, or the pretrained model has no process parameters.
       DataError: the data cannot be used.
     """
     further = tuple(name for name in config.streams if name not in VARIABLES)
@@ -47,8 +47,25 @@ def start(config: "EstimateConfig") -> Start:
     begun = _begun(config, further)
     if not moved:
         return begun
+    require_dates(moved, begun.loaded.sites)
     model, weights = with_updates(begun.model, begun.weights, moved)
     return replace(begun, model=model, weights=weights)
+
+
+def require_dates(moved: tuple[updates.ScheduledUpdate, ...], sites: Sites) -> None:
+    """Refuses an update on a day that no record has.
+
+    Raises:
+      ValueError: naming it and the days there are.
+    """
+    dates = np.asarray(sites.site.calendar.date)[np.asarray(sites.site.valid)]
+    known = dates.astype("datetime64[D]")
+    for one in moved:
+        if np.datetime64(one.date) not in known:
+            raise ValueError(
+                f"--updates {one.name}: no record has that day; they lie between {known.min()} and "
+                f"{known.max()}"
+            )
 
 
 def _begun(config: "EstimateConfig", further: tuple[str, ...]) -> Start:

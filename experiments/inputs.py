@@ -53,12 +53,15 @@ class Data:
 class SplitChoice:
     """How days are divided into training, validation and test."""
 
-    split: Literal["last-years", "blocked", "leave-site-out", "leave-group-out"] = "last-years"
-    """How the days of each site, or the sites, are divided."""
+    split: Literal[
+        "last-years", "blocked", "extreme-years", "leave-site-out", "leave-group-out"
+    ] = "last-years"
+    """How the days of each site, or the sites, are divided. extreme-years: the years with the
+    hottest and driest growing seasons of each site, by vapour pressure deficit, are test."""
     test_years: int = 2
-    """Years at the end of each record that are only ever scored (last-years)."""
+    """Years of each record that are only ever scored: the last, or the most extreme."""
     validation_years: int = 1
-    """Years before those that stop training and decide acceptance."""
+    """Last years of the others, which stop training and decide acceptance."""
     leave_out: tuple[str, ...] = ()
     """Names of the sites or groups left out by the last two kinds."""
     new_sites: int | None = None
@@ -170,6 +173,8 @@ def make_split(choice: SplitChoice, sites: Sites) -> splits.Split:
             split = splits.last_years(sites, choice.test_years, validation)
         case "blocked":
             split = splits.blocked(sites)
+        case "extreme-years":
+            split = splits.extreme_years(sites, choice.test_years, validation)
         case "leave-site-out":
             split = splits.leave_sites_out(sites, choice.leave_out, validation=validation)
         case "leave-group-out":
@@ -189,12 +194,8 @@ def hide_new_sites(split: splits.Split, sites: Sites, count: int) -> splits.Spli
     """
     if not 0 <= count < len(sites):
         raise ValueError(f"--new-sites {count} of {len(sites)} sites; expected fewer")
-    dates = np.asarray(sites.site.calendar.date).astype("datetime64[D]").astype(str)
-    last = np.asarray(sites.site.valid).sum(axis=1) - 1
     hidden = np.argsort(np.asarray(sites.site.identity), kind="stable")[:count]
-    whole = {sites.names[row]: ((dates[row, 0], dates[row, last[row]], "test"),) for row in hidden}
-    options = {**split.options, "new_sites": sorted(whole)}
-    return replace(split, intervals=split.intervals | whole, options=options)
+    return splits.hide_sites(split, sites, [sites.names[row] for row in hidden])
 
 
 def divide_unseen(before: splits.Split, choice: SplitChoice, sites: Sites) -> splits.Split:

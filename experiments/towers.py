@@ -64,6 +64,7 @@ class TowersConfig:
 
 def main(config: TowersConfig) -> None:
     """Calibrates model by model, then scores, prints and writes."""
+    check(config)
     towers = towers_data.read(config.data, config.years, config.sites)
     split = last_years(towers.sites)
     roles = split.roles(towers.sites)
@@ -85,6 +86,22 @@ def main(config: TowersConfig) -> None:
         OUT.print(terminal(grid))
         OUT.print()
     say(f"Everything is in {config.run}: scores.nc, tables.md, towers.png, one file a model.")
+
+
+def check(config: TowersConfig) -> None:
+    """Refuses what cannot be run.
+
+    Raises:
+      ValueError: a model is told GPP, which towers do not measure apart from NEE, or a size has no
+        meaning.
+    """
+    if told := [name for name in config.models if kinds.KINDS[name].gpp_given]:
+        raise ValueError(f"--models {', '.join(told)}: needs GPP, which a tower computes from NEE")
+    if config.years < 1 or config.model_error < 0 or config.error_days < 1:
+        found = f"{config.years}, {config.model_error}, {config.error_days}"
+        raise ValueError(
+            f"--years, --model-error, --error-days are {found}; expected >= 1, >= 0, >= 1"
+        )
 
 
 def report(

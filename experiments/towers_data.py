@@ -95,7 +95,10 @@ def with_model_errors(
     uncertainty = {}
     for name, stated in site.uncertainty.items():
         days = np.asarray(site.mask[name]) & (roles == TRAIN)
-        spread = np.std(np.asarray(site.targets[name]), axis=1, where=days, keepdims=True)
+        # Where nothing was observed in training, the stated errors alone weigh the validation.
+        some = days | ~days.any(axis=1, keepdims=True)
+        spread = np.std(np.asarray(site.targets[name]), axis=1, where=some, keepdims=True)
+        spread = np.where(days.any(axis=1, keepdims=True), spread, 0.0)
         whole = np.sqrt(daily) * np.hypot(np.asarray(stated), share * spread)
         uncertainty[name] = whole.astype(np.asarray(stated).dtype)
     replaced = replace(towers.sites, site=site.replace(uncertainty=uncertainty))  # type: ignore[attr-defined]

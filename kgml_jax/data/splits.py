@@ -3,7 +3,7 @@
 import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,12 @@ ROLES = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 
 _LEAKING_INPUT = "prescribed_gpp"
 _LEAKED_TARGETS = ("NEE", "Reco", "GPP")
+
+GROWING_SEASON = {"north": (5, 6, 7, 8, 9), "south": (1, 2, 3, 11, 12)}
+"""Months of the calendar year whose mean deficit ranks it; in the south, ends of two summers."""
+
+LEAST_SEASON = 150
+"""Days of the growing season, of 151 to 153, that a record must hold for a year to be ranked."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,59 @@ def blocked(sites: Sites, block_years: int = 1, folds: int = 5, fold: int = 0) -
     return _checked("blocked", intervals, options)
 
 
+def extreme_years(sites: Sites, count: int = 1, validation: int = 1) -> Split:
+    """Tests on the years of every site with the hottest and driest growing seasons.
+
+    Years are ranked by the mean vapour pressure deficit of `GROWING_SEASON`, which rises with heat
+    and with drought. Only years with observations and a whole growing season are ranked. Of the
+    other years the last `validation` validate. A site keeps at least one year to train on, and
+    divides that one with validation if there is no other (`years.divide`).
+
+    Raises:
+      DataError: a site has several years, none of which can be ranked.
+    """
+    intervals = {}
+    for row, years in enumerate(_records(sites)):
+        deficits = season_deficits(sites, row)
+        known = [year for year in years.observed if year in deficits]
+        if len(years.observed) > 1 and not known:
+            raise DataError("no year with observations has a whole growing season", site=years.site)
+        ranked = sorted(known, key=lambda year: deficits[year], reverse=True)
+        tested = ranked[: min(count, len(years.observed) - 1)]
+        rest = [year for year in years.observed if year not in tested]
+        validated = rest[-validation:] if 0 < validation < len(rest) else ()
+        intervals[years.site] = divide(years, tested, validated, in_year=validation > 0)
+    return _checked("extreme_years", intervals, {"count": count, "validation": validation})
+
+
+def season_deficits(sites: Sites, row: int) -> dict[int, float]:
+    """Returns the mean vapour pressure deficit of the growing season by year, kPa, of one site.
+
+    A year of which the record holds fewer than `LEAST_SEASON` days of the season is left out.
+    """
+    site, valid = sites.site, np.asarray(sites.site.valid)[row]
+    year = np.asarray(site.calendar.year)[row][valid]
+    dates = np.asarray(site.calendar.date)[row][valid].astype("datetime64[D]")
+    month = dates.astype("datetime64[M]").astype(int) % 12 + 1
+    hemisphere = "north" if np.asarray(site.attributes.latitude)[row] >= 0 else "south"
+    season = np.isin(month, GROWING_SEASON[hemisphere])
+    deficit = np.asarray(site.forcing.vapour_pressure_deficit, np.float64)[row][valid]
+    seasons = {int(one): deficit[season & (year == one)] for one in np.unique(year)}
+    return {one: float(days.mean()) for one, days in seasons.items() if days.size >= LEAST_SEASON}
+
+
+def hide_sites(split: Split, sites: Sites, names: Sequence[str]) -> Split:
+    """Returns the split with whole sites held out: all their days are for testing.
+
+    Raises:
+      DataError: a site is not in the data.
+    """
+    _require_sites(sites, names)
+    hidden = {years.site: whole(years, "test") for years in _records(sites) if years.site in names}
+    options = {**split.options, "new_sites": sorted(hidden)}
+    return replace(split, intervals=split.intervals | hidden, options=options)
+
+
 def leave_sites_out(
     sites: Sites,
     names: Sequence[str] = (),
@@ -152,10 +211,7 @@ def leave_sites_out(
         # By CRC-32: deterministic, and neighbours in the alphabet fall into different folds.
         order = np.argsort(np.asarray(sites.site.identity), kind="stable")
         held_out = [sites.names[row] for row in order[fold::folds]]
-    unknown = [name for name in held_out if name not in sites.names]
-    if unknown:
-        expected = f"one of {listed(sites.names, 12)}"
-        raise DataError("unknown site in the split", site=listed(unknown), expected=expected)
+    _require_sites(sites, held_out)
     intervals = _without(sites, held_out, validation)
     options = {"names": held_out, "folds": folds, "fold": fold, "validation": validation}
     return _checked("leave_sites_out", intervals, options)
@@ -203,6 +259,13 @@ def _without(sites: Sites, held_out: list[str], validation: int) -> dict[str, tu
         validated = years.observed[-validation:] if 0 < validation < len(years.observed) else ()
         intervals[years.site] = divide(years, (), validated, in_year=validation > 0)
     return intervals
+
+
+def _require_sites(sites: Sites, names: Sequence[str]) -> None:
+    unknown = [name for name in names if name not in sites.names]
+    if unknown:
+        expected = f"one of {listed(sites.names, 12)}"
+        raise DataError("unknown site in the split", site=listed(unknown), expected=expected)
 
 
 def _records(sites: Sites) -> list[SiteYears]:

@@ -1,7 +1,8 @@
 """Many searches, some at a time: a lane whose search is done takes the next one.
 
 Searches need different numbers of iterations. Mapped in fixed batches, each batch would wait for
-its slowest; here a lane waits only when no search is left.
+its slowest; here a lane waits for others within an iteration, and beyond it only when no search is
+left.
 """
 
 from collections.abc import Callable
@@ -35,7 +36,7 @@ def run_queue(count: int, lanes: int, search_of: Callable[[Field], Search]) -> S
     lanes = min(lanes, count)
     last = lambda rows: jnp.minimum(rows, count - 1)  # an idle lane repeats the last search
     begin = jax.vmap(lambda row: search_of(row).begin)
-    advance = jax.vmap(lambda row, state: search_of(row).advance(state))
+    advance = _mapped(lambda row, state: search_of(row).advance(state), lanes)
     outcome = jax.vmap(lambda row, state: search_of(row).outcome(state))
 
     def turn(queue: _Queue) -> _Queue:
@@ -62,6 +63,18 @@ def run_queue(count: int, lanes: int, search_of: Callable[[Field], Search]) -> S
     found = jax.tree.map(lambda leaf: jnp.zeros((count, *leaf.shape[1:]), leaf.dtype), one)
     first = _Queue(rows, jnp.full((), lanes, jnp.int32), states, found)
     return jax.lax.while_loop(lambda queue: jnp.any(queue.rows < count), turn, first).found
+
+
+def _mapped(function: Callable[..., Any], lanes: int) -> Callable[..., Any]:
+    # A single lane is not vectorised: what a search does only at times would be done always.
+    if lanes > 1:
+        return jax.vmap(function)
+
+    def alone(*arguments: Any) -> Any:
+        only = jax.tree.map(lambda leaf: leaf[0], arguments)
+        return jax.tree.map(lambda leaf: leaf[None], function(*only))
+
+    return alone
 
 
 def _select(lanes: Field, new: Field, old: Field) -> Field:

@@ -75,11 +75,21 @@ class Sampling:
         return pad_sites(data, site_mesh().size)
 
 
-def until_last_training_year(sites: Sites, roles: np.ndarray) -> tuple[Sites, np.ndarray]:
-    """Returns sites and roles without the years after the last training day of any."""
+def until_last_training_year(
+    sites: Sites, roles: np.ndarray, spin_up_days: int = 0
+) -> tuple[Sites, np.ndarray]:
+    """Returns sites and roles without the years after the last training day of any.
+
+    Args:
+      sites: whole records.
+      roles: of each day, (site, time).
+      spin_up_days: at the start of the record that are kept in any case, since a model passes
+        through them before it starts.
+    """
     index = np.asarray(sites.site.calendar.year_index)
     last = np.max(index, axis=1, where=roles == TRAIN, initial=0)
-    length = int((index <= last[:, None]).sum(axis=1).max())
+    trained = int((index <= last[:, None]).sum(axis=1).max())
+    length = max(trained, spin_up_days)
     cut = lambda leaf: leaf[:, :length] if leaf.ndim > 1 else leaf
     return replace(sites, site=jax.tree.map(cut, sites.site)), roles[:, :length]
 
@@ -94,7 +104,8 @@ def _draw_all(
     *data: Any,
 ) -> tuple[Draws, Comparison]:
     def one(weights: Weights, key: jax.Array, *own: Any) -> tuple[Draws, Comparison]:
-        residuals, offsets, posterior, site = _about(problem, weights, *own)
+        _, offsets, posterior, site, _ = own
+        residuals = _residuals(problem, weights, *own)
         site_key = jax.random.fold_in(key, site.identity)
         draws = sampler.sample(residuals, offsets, posterior, site_key)
         return draws, compare(draws, offsets, posterior)
@@ -107,22 +118,21 @@ def _gradients(
     problem: Problem, sampler: NoUTurn, mesh: Mesh, weights: Weights, *data: Any
 ) -> Field:
     def one(weights: Weights, *own: Any) -> Field:
-        residuals, offsets, *_ = _about(problem, weights, *own)
+        residuals, offsets = _residuals(problem, weights, *own), own[1]
         chains = jnp.broadcast_to(offsets, (sampler.chains, *offsets.shape))
         return jax.vmap(jax.grad(lambda z: half_square(residuals(z))))(chains)
 
     return map_sites(one, mesh, 1, shared=1)(weights, *data)
 
 
-def _about(
+def _residuals(
     problem: Problem,
     weights: Weights,
     base: Field,
-    offsets: Field,
-    posterior: Posterior,
+    _offsets: Field,
+    _posterior: Posterior,
     site: Site,
     roles: Field,
-) -> tuple[Residuals, Field, Posterior, Site]:
+) -> Residuals:
     training = observed(site, roles == TRAIN)
-    residuals = lambda z: problem.residuals(weights, base, z, training)
-    return residuals, offsets, posterior, site
+    return lambda z: problem.residuals(weights, base, z, training)

@@ -51,8 +51,10 @@ def search_sites(
       Starting points (site, start, p), and solutions with NumPy leaves (site, start, ...).
 
     Raises:
-      ValueError: `base` or `roles` have another shape.
+      ValueError: `base` or `roles` have another shape, or a number is below 1.
     """
+    if min(starts, site_batch) < 1:
+        raise ValueError(f"{starts} starts, {site_batch} sites at once; expected 1 or more of each")
     data = site_data(problem, sites, base, roles)
     if isinstance(solver, ShuffledComplex):
         return _solve_in_turn(problem, solver, starts, weights, key, data)

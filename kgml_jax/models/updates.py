@@ -52,9 +52,12 @@ class ScheduledUpdate:
         if self.pool not in POOLS:
             raise ValueError(f"no pool {self.pool!r} to update; there are {', '.join(POOLS)}")
         try:
-            datetime.date.fromisoformat(self.date)
+            written = datetime.date.fromisoformat(self.date).isoformat()
         except ValueError as error:
             raise ValueError(f"update {self.name}: {error}; expected POOL@YYYY-MM-DD") from error
+        if written != self.date:
+            # Another spelling would be another amount for the same day.
+            raise ValueError(f"update {self.name}: expected the date as {written}")
 
     @property
     def name(self) -> str:

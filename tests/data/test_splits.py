@@ -98,6 +98,89 @@ def test_every_block_tests_in_one_fold(record):
     assert sorted(tested) == list(range(2001, 2007))
 
 
+@pytest.fixture
+def dry_years(per_site):
+    """A site of six years from 2001 on whose summers of some years are dry, by a factor."""
+
+    def make(factors, latitude=45.0):
+        dataset = per_site(("dry",), last="2006-12-31")[0]
+        time = dataset["time"].dt
+        summer = np.isin(time.month, (5, 6, 7, 8, 9) if latitude > 0 else (1, 2, 3, 11, 12))
+        deficit = dataset["vapour_pressure_deficit"].values
+        for year, factor in factors.items():
+            deficit[summer & (time.year.to_numpy() == year)] *= factor
+        dataset["latitude"] = ((), latitude, {"units": "degree_north"})
+        return dataset
+
+    return make
+
+
+def test_the_years_with_the_driest_growing_seasons_test(dry_years):
+    sites = assemble([dry_years({2002: 1.5, 2004: 2.0})])
+    roles = splits.extreme_years(sites, count=2, validation=1).roles(sites)
+    assert years_of(sites, roles, TEST) == [2002, 2004]
+    assert years_of(sites, roles, VALIDATION) == [2006]
+    assert years_of(sites, roles, TRAIN) == [2001, 2003, 2005]
+    one = splits.extreme_years(sites, count=1, validation=2).roles(sites)
+    assert years_of(sites, one, TEST) == [2004]
+    assert years_of(sites, one, VALIDATION) == [2005, 2006]
+
+
+def test_an_extreme_last_year_leaves_validation_to_the_year_before(dry_years):
+    sites = assemble([dry_years({2006: 2.0})])
+    roles = splits.extreme_years(sites).roles(sites)
+    assert years_of(sites, roles, TEST) == [2006]
+    assert years_of(sites, roles, VALIDATION) == [2005]
+
+
+def test_a_dry_winter_is_not_extreme_in_the_north_but_in_the_south(dry_years):
+    factors = {2003: 2.0}
+    southern = dry_years(factors, latitude=-30.0)
+    assert extreme_years_of(southern) == [2003]
+    moved = southern.copy()
+    moved["latitude"] = ((), 45.0, {"units": "degree_north"})
+    assert extreme_years_of(moved) != [2003]
+
+
+def extreme_years_of(dataset):
+    sites = assemble([dataset])
+    return years_of(sites, splits.extreme_years(sites).roles(sites), TEST)
+
+
+def test_a_year_without_observations_or_with_half_a_season_is_not_extreme(dry_years):
+    dataset = dry_years({2001: 4.0, 2003: 3.0, 2005: 2.0})
+    dataset["NEE"][dataset["time"].dt.year.to_numpy() == 2003] = np.nan
+    assert extreme_years_of(dataset.sel(time=slice("2001-07-01", None))) == [2005]
+    assert 2001 not in splits.season_deficits(
+        assemble([dataset.sel(time=slice("2001-07-01", None))]), 0
+    )
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 6])
+@pytest.mark.parametrize("count", [0, 1, 9])
+def test_extreme_years_are_whole_and_leave_days_to_train_on(record, length, count):
+    sites = record(length)
+    roles = splits.extreme_years(sites, count).roles(sites)
+    test = years_of(sites, roles, TEST)
+    others = years_of(sites, roles, TRAIN) + years_of(sites, roles, VALIDATION)
+    assert len(test) == min(count, length - 1)
+    assert not set(test) & set(others)
+    assert {TRAIN, VALIDATION} <= set(np.unique(roles))
+    assert (roles > 0).all()
+
+
+def test_hidden_sites_are_entirely_test_and_others_as_before(record):
+    sites = record(4, 5, 6)
+    before = splits.extreme_years(sites)
+    hidden = splits.hide_sites(before, sites, ["years-5"])
+    roles = hidden.roles(sites)
+    assert set(np.unique(roles[1][sites.site.valid[1]])) == {TEST}
+    np.testing.assert_array_equal(roles[[0, 2]], before.roles(sites)[[0, 2]])
+    assert hidden.options["new_sites"] == ["years-5"]
+    with pytest.raises(DataError, match=r"nowhere: unknown site"):
+        splits.hide_sites(before, sites, ["nowhere"])
+
+
 def test_sites_held_out_are_entirely_test(record):
     sites = record(2, 3, 4)
     roles = splits.leave_sites_out(sites, ["years-3"]).roles(sites)

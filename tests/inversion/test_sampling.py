@@ -116,3 +116,6 @@ def test_years_after_the_last_training_day_are_not_simulated():
     assert (known == TRAIN).all()
     assert short.names == sites.names
     np.testing.assert_array_equal(short.site.calendar.year[:, -1], 2002)
+    # What a spin-up passes through stays, whether trained on or not.
+    longer, _ = until_last_training_year(sites, roles, spin_up_days=900)
+    assert longer.site.valid.shape == (2, 900)

@@ -195,3 +195,9 @@ def test_shuffled_complexes_say_which_extra_they_need(monkeypatch):
 def test_arguments_of_another_shape_are_refused(table, argument):
     with pytest.raises(ValueError, match=rf"{argument} has shape \(4, 2\); expected \(4, "):
         estimate(PROBLEM, WEIGHTS, table, SOLVER, KEY, **{argument: np.zeros((4, 2))})
+
+
+@pytest.mark.parametrize("number", [{"site_batch": 0}, {"starts": 0}])
+def test_nothing_at_once_is_refused(table, number):
+    with pytest.raises(ValueError, match="expected 1 or more of each"):
+        estimate(PROBLEM, WEIGHTS, table, SOLVER, KEY, **number)

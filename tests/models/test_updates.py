@@ -121,3 +121,8 @@ def test_amounts_of_zero_add_nothing_and_the_soil_follows_its_update(simulated):
     np.testing.assert_array_equal(usual[:31], moved[:31])
     # All organic matter of the soil by exp(0.2), but for the litter in it.
     assert moved[31] / usual[31] == pytest.approx(np.exp(0.2), rel=5e-3)
+
+
+def test_another_spelling_of_a_date_is_refused():
+    with pytest.raises(ValueError, match="expected the date as 2001-05-01"):
+        parse("litter@20010501")
