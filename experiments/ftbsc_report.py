@@ -1,6 +1,5 @@
 """What the FTBSC experiment writes and prints once its cells are finished."""
 
-import importlib.util
 from collections.abc import Sequence
 
 import ftbsc_results
@@ -8,9 +7,7 @@ import ftbsc_tables
 from ftbsc_results import Results
 from ftbsc_settings import FtbscConfig, Plan
 from ftbsc_store import Store
-from reporting import OUT, say, warn, write_dataset
-
-from kgml_jax.evaluation.tables import markdown, terminal
+from reporting import can_draw, publish, say, warn, write_dataset
 
 
 def write(config: FtbscConfig, wanted: Plan, store: Store, seeds: Sequence[int]) -> None:
@@ -29,16 +26,11 @@ def write(config: FtbscConfig, wanted: Plan, store: Store, seeds: Sequence[int])
         ftbsc_tables.requirements(judged),
         ftbsc_tables.verdict_grid(judged),
     ]
-    (config.run / "tables.md").write_text("\n".join(map(markdown, grids)))
-    for grid in grids:
-        OUT.print(terminal(grid))
-        OUT.print()
+    publish(config.run, grids)
     unhealthy = int((results.cells["healthy"] == 0).sum())
     if unhealthy:
         warn(f"{unhealthy} descents met a loss that is not finite and kept their last good weights")
-    if importlib.util.find_spec("matplotlib") is None:
-        warn("no figures: matplotlib is not installed (pip install -e '.[plot]')")
-    else:
+    if can_draw():
         import ftbsc_figures
 
         ftbsc_figures.draw(config.run / "figures", results, arm)

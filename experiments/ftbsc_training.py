@@ -15,7 +15,7 @@ from kgml_jax.models.protocol import Model
 from kgml_jax.records import Field
 from kgml_jax.sites import Site
 from kgml_jax.training.fit import Descent
-from kgml_jax.training.mapping import map_sites, site_mesh
+from kgml_jax.training.mapping import dividing_mesh, map_sites
 from kgml_jax.training.windows import Unit
 
 HEAD = "calibration/*"
@@ -140,8 +140,7 @@ def descend(
 @lru_cache(maxsize=32)
 def _programs(descent: Descent, count: int) -> tuple[Callable[..., Any], ...]:
     # Kept, because a fresh `jax.jit` of the same descent would be compiled anew at every call.
-    devices = jax.local_devices()
-    mesh = site_mesh(devices[: max(n for n in range(1, len(devices) + 1) if count % n == 0)])
+    mesh = dividing_mesh(count)
     mapped = lambda function, shared: jax.jit(map_sites(function, mesh, 1, shared))
     init = lambda key, weights, unit: descent.init(weights, unit, key)
     return mapped(init, 1), mapped(descent.round, 0), mapped(descent.parameters.apply, 0)

@@ -1,6 +1,5 @@
 """Tables and verdicts of the generalisation experiment."""
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,11 +17,11 @@ from generalise_scores import (
     judged,
 )
 from generalise_training import TRANSFER
-from reporting import OUT, say, warn, write_dataset
+from reporting import can_draw, publish, say, warn, write_dataset
 
 from kgml_jax.evaluation.claims import FAILS, HOLDS, OPEN, Interval
 from kgml_jax.evaluation.statistics import holm
-from kgml_jax.evaluation.tables import Grid, markdown, number, terminal
+from kgml_jax.evaluation.tables import Grid, number
 
 SAID = {HOLDS: "holds", FAILS: "does not hold", OPEN: "undecided"}
 
@@ -43,13 +42,8 @@ def write(folder: Path, results: xr.Dataset) -> None:
         warn(f"{failed} predictions are not finite; a site with one counts as not better")
     grids = [verdicts(results), comparisons(results), errors(results), variables(results)]
     grids.append(descents(results))
-    (folder / "tables.md").write_text("\n".join(map(markdown, grids)))
-    for grid in grids:
-        OUT.print(terminal(grid))
-        OUT.print()
-    if importlib.util.find_spec("matplotlib") is None:
-        warn("no figure: matplotlib is not installed (pip install -e '.[plot]')")
-    else:
+    publish(folder, grids)
+    if can_draw():
         import generalise_figures
 
         generalise_figures.draw(folder / "figures", results)

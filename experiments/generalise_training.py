@@ -23,7 +23,7 @@ from kgml_jax.process.parameters import DEFAULT_SUBSET
 from kgml_jax.records import quantities
 from kgml_jax.sites import TRAIN, VARIABLES, Sites
 from kgml_jax.training.fit import Descent, Direct, Fit, Settings
-from kgml_jax.training.mapping import map_sites, site_mesh
+from kgml_jax.training.mapping import dividing_mesh, map_sites
 from kgml_jax.training.predict import predict_sites
 from kgml_jax.training.windows import Unit
 
@@ -188,8 +188,7 @@ def descend(descent: Descent, weights: Weights, units: Unit, key: jax.Array) -> 
     Returns:
       Leaves (unit, ...).
     """
-    count, devices = len(units.identity), jax.local_devices()
-    mesh = site_mesh(devices[: max(n for n in range(1, len(devices) + 1) if count % n == 0)])
+    mesh = dividing_mesh(len(units.identity))
     fit = _begin(descent, mesh, weights, key, units)
     while bool(np.any(np.asarray(fit.active))):
         fit = _advance(descent, mesh, fit, units)

@@ -1,6 +1,5 @@
 """Examines the gradients of the process model over years; see `gradient_health.py --help`."""
 
-import importlib.util
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -214,9 +213,7 @@ def _write(folder: Path, health: xr.Dataset, sheets: Sequence[Sheet], threshold:
     (folder / "gradient_health.md").write_text("\n".join(parts))
     described = health.assign_attrs(threshold=threshold)
     reporting.write_dataset(folder / "gradient_health.nc", described)
-    if importlib.util.find_spec("matplotlib") is None:
-        reporting.warn("no map: matplotlib is not installed (pip install -e '.[plot]')")
-    else:
+    if reporting.can_draw():
         draw(folder / "gradient_health.png", health["normalised"])
 
 

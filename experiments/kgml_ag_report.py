@@ -1,6 +1,5 @@
 """What `kgml_ag.py` shows and writes: scores of the held-out years after every step."""
 
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -76,8 +75,7 @@ class Report:
         reporting.say(f"{seconds:.0f} s of training. Everything is in {self.folder}.")
 
     def _draw(self) -> None:
-        if importlib.util.find_spec("matplotlib") is None:
-            reporting.warn("no figures: matplotlib is not installed (pip install -e '.[plot]')")
+        if not reporting.can_draw():
             return
         for name, data in self.datasets.items():
             days = test_days(data)

@@ -8,7 +8,6 @@ chamber is left out in turn, and models that learnt from the others predict it. 
 simulated too, with parameters the pretraining never saw, errors of measurement and few days.
 """
 
-import importlib.util
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -298,8 +297,7 @@ def write(
     soils = [station.soil for station in stations]
     results = n2o_report.daily(soils, [station.chambers for station in stations], predicted)
     reporting.write_dataset(folder / "predictions.nc", results)
-    if importlib.util.find_spec("matplotlib") is None:
-        reporting.warn("no figures: matplotlib is not installed (pip install -e '.[plot]')")
+    if not reporting.can_draw():
         return
     for soil in soils:
         n2o_report.draw(folder / "figures" / f"chambers_{soil}_soil.png", results, soil, DRAWN)

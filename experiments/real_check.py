@@ -8,7 +8,6 @@ US-ARM, DE-Kli, IT-BCi (days), the soil respiration at SoyFACE and the yields of
 What is known of the management, and what is assumed, is in `real_sites.py` and in the first table.
 """
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,10 +23,10 @@ from command_line import run
 from real_data import Field
 from real_sites import COUNTY, MEAD, SOYFACE, TOWERS
 from real_tables import Result
-from reporting import OUT, say, warn, write_dataset
+from reporting import can_draw, say, show, write_dataset
 
 from kgml_jax.data.assemble import assemble
-from kgml_jax.evaluation.tables import Grid, markdown, terminal
+from kgml_jax.evaluation.tables import Grid, markdown
 from kgml_jax.models.process import NAMES
 from kgml_jax.process import ecosystem
 from kgml_jax.process.ecosystem import Fluxes, Params
@@ -83,9 +82,7 @@ def main(config: RealCheckConfig) -> None:
         real_tables.soil_grid(real_tables.soil_pairs(soyface, respired), SOYFACE.site),
         real_tables.county_grid(harvests),
     ]
-    for grid in grids:
-        OUT.print(terminal(grid))
-        OUT.print()
+    show(grids)
     if config.out is not None:
         _write(config.out, grids, list(results.values()))
         _draw(config.out, months, towers, (soyface, respired), harvests)
@@ -167,8 +164,7 @@ def _draw(
     soyface: tuple[Result, xr.Dataset],
     harvests: Mapping[int, np.ndarray],
 ) -> None:
-    if importlib.util.find_spec("matplotlib") is None:
-        warn("no figures: matplotlib is not installed (pip install -e '.[plot]')")
+    if not can_draw():
         return
     import real_figures
 

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -43,6 +44,27 @@ def warn(message: str) -> None:
 def say(message: str) -> None:
     """Prints a line to stdout as it is."""
     OUT.print(message, highlight=False, markup=False)
+
+
+def can_draw() -> bool:
+    """Returns whether figures can be drawn; warns where they cannot."""
+    if importlib.util.find_spec("matplotlib") is not None:
+        return True
+    warn("no figures: matplotlib is not installed (pip install -e '.[plot]')")
+    return False
+
+
+def show(grids: Iterable[tables.Grid]) -> None:
+    """Prints tables, an empty line after each."""
+    for grid in grids:
+        OUT.print(tables.terminal(grid))
+        OUT.print()
+
+
+def publish(folder: Path, grids: Sequence[tables.Grid]) -> None:
+    """Writes tables to `tables.md` and prints them."""
+    (folder / "tables.md").write_text("\n".join(map(tables.markdown, grids)))
+    show(grids)
 
 
 class Progress:
@@ -227,8 +249,7 @@ def draw(
 
     Without matplotlib it only says so: the numbers are written already.
     """
-    if importlib.util.find_spec("matplotlib") is None:
-        warn("no figures: matplotlib is not installed (pip install -e '.[plot]')")
+    if not can_draw():
         return
     roles = split.roles(sites)
     for name in telling_sites(results):

@@ -21,11 +21,11 @@ import towers_data
 import towers_figures
 import towers_report
 import xarray as xr
-from reporting import OUT, say, write_dataset
+from reporting import say, show, write_dataset
 from towers_models import Effort, calibrated
 
 from kgml_jax.data.splits import ROLES, last_years
-from kgml_jax.evaluation.tables import Grid, markdown, terminal
+from kgml_jax.evaluation.tables import Grid, markdown
 from kgml_jax.models import kinds
 
 MODELS: tuple[kinds.Name, ...] = ("process", "recurrent", "dpl", "closure", "residual-conserving")
@@ -82,9 +82,7 @@ def main(config: TowersConfig) -> None:
             found[name] = stored.load()
         # After every model, so that a run that is stopped has the tables of those it has.
         tables = report(config.run, found, towers, roles)
-    for grid in tables:
-        OUT.print(terminal(grid))
-        OUT.print()
+    show(tables)
     say(f"Everything is in {config.run}: scores.nc, tables.md, towers.png, one file a model.")
 
 

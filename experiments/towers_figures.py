@@ -1,13 +1,12 @@
 """The figure of the tower experiment."""
 
-import importlib.util
 import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
-from reporting import warn
+from reporting import can_draw
 from towers_models import AFTER, BEFORE
 from towers_report import kinds_of_sites
 
@@ -26,8 +25,7 @@ def draw(path: Path, scores: xr.Dataset) -> None:
 
     Without matplotlib it only says so: the numbers are written already.
     """
-    if importlib.util.find_spec("matplotlib") is None:
-        warn("no figure: matplotlib is not installed (pip install -e '.[plot]')")
+    if not can_draw():
         return
     from matplotlib.figure import Figure
 

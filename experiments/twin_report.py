@@ -1,15 +1,14 @@
 """Tables and figures of the twin experiment."""
 
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from reporting import OUT, say, warn, write_dataset
+from reporting import can_draw, publish, say, write_dataset
 
 from kgml_jax.evaluation.recovery import misjudged, recovery, recovery_where_identified
-from kgml_jax.evaluation.tables import Grid, markdown, number, terminal
+from kgml_jax.evaluation.tables import Grid, number
 
 Results = Mapping[tuple[str, str], xr.Dataset]
 """Outcome of every cell by setting and stream."""
@@ -33,13 +32,8 @@ def write(folder: Path, results: Results) -> None:
     write_dataset(folder / "twin.nc", joined)
     grids = [recovery_grid(joined, setting) for setting in joined["setting"].values]
     grids.append(summary_grid(joined))
-    (folder / "tables.md").write_text("\n".join(map(markdown, grids)))
-    for grid in grids:
-        OUT.print(terminal(grid))
-        OUT.print()
-    if importlib.util.find_spec("matplotlib") is None:
-        warn("no figures: matplotlib is not installed (pip install -e '.[plot]')")
-    else:
+    publish(folder, grids)
+    if can_draw():
         import twin_figures
 
         twin_figures.draw(folder / "figures", joined)

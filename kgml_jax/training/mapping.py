@@ -17,6 +17,12 @@ def site_mesh(devices: Sequence[Any] | None = None) -> Mesh:
     return Mesh(np.array(devices), (SITE_AXIS,), axis_types=(AxisType.Auto,))
 
 
+def dividing_mesh(count: int) -> Mesh:
+    """Returns the mesh of as many local devices as share `count` evenly."""
+    devices = jax.local_devices()
+    return site_mesh(devices[: max(n for n in range(1, len(devices) + 1) if count % n == 0)])
+
+
 def map_sites(
     function: Callable[..., Any], mesh: Mesh, site_batch: int, shared: int = 0
 ) -> Callable[..., Any]:

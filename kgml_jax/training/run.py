@@ -13,7 +13,7 @@ from kgml_jax.models.protocol import Model
 from kgml_jax.objectives.compose import Total
 from kgml_jax.records import record
 from kgml_jax.training.fit import Descent, Direct, Fit, Settings
-from kgml_jax.training.mapping import SITE_AXIS, map_sites, pad_sites, site_mesh
+from kgml_jax.training.mapping import SITE_AXIS, dividing_mesh, map_sites, pad_sites, site_mesh
 from kgml_jax.training.series import Course, Recurrent, Series, SeriesDescent
 from kgml_jax.training.windows import Unit
 
@@ -76,7 +76,7 @@ def pretrain(
       DivergedError: the loss was not finite before validation ever improved.
     """
     held = unit.training.valid.shape[0]
-    mesh = _mesh_dividing(settings.batch if 0 < settings.batch < held else held)
+    mesh = dividing_mesh(settings.batch if 0 < settings.batch < held else held)
     descent = Descent(model, objective, Direct(), settings, batch_sharding=_by_site(mesh))
     weights, unit, key = jax.device_put((weights, unit, key), NamedSharding(mesh, PartitionSpec()))
     fit = jax.jit(descent.init)(weights, unit, key)
@@ -110,7 +110,7 @@ def descended(
     Raises:
       DivergedError: the loss was not finite before validation ever improved.
     """
-    mesh = _mesh_dividing(min(course.batch, series.days.shape[0]))
+    mesh = dividing_mesh(min(course.batch, series.days.shape[0]))
     descent = SeriesDescent(model, course, batch_sharding=_by_site(mesh))
     everything = (weights, series, key)
     weights, series, key = jax.device_put(everything, NamedSharding(mesh, PartitionSpec()))
@@ -211,13 +211,6 @@ def _refuse_diverged(fit: Fit) -> None:
 
 def _by_site(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(SITE_AXIS))
-
-
-def _mesh_dividing(batch: int) -> Mesh:
-    # As many devices as share the batch evenly: more would each compute all of it.
-    devices = jax.local_devices()
-    count = max(n for n in range(1, len(devices) + 1) if batch % n == 0)
-    return site_mesh(devices[:count])
 
 
 def _outcome(fit: Fit) -> Calibration:
