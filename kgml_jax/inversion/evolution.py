@@ -68,7 +68,7 @@ class CovarianceAdaptation(Solver):
             generation=jnp.zeros((), jnp.int32),
         )
         generations = max(self.evaluations // members, 1)
-        return _evolved(residuals, start, key, generations, begin, propose, learn)
+        return _evolved(residuals, start, key, _Population(begin, propose, learn, generations))
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class DifferentialEvolution(Solver):
 
         begin = _Herd(start + scattered, jnp.full(members, jnp.inf, start.dtype))
         generations = max(self.evaluations // members, 1)
-        return _evolved(residuals, start, key, generations, begin, propose, learn)
+        return _evolved(residuals, start, key, _Population(begin, propose, learn, generations))
 
     def _trials(self, points: Field, key: jax.Array) -> Field:
         members, size = points.shape
@@ -228,65 +228,71 @@ class _State(NamedTuple):
     trace_cost: Field
 
 
-def _evolved(
-    residuals: Residuals,
-    start: Field,
-    key: jax.Array,
-    generations: int,
-    strategy: Any,
-    propose: Callable[[Any, jax.Array], Field],
-    learn: Callable[[Any, Field, Field], tuple[Any, Field]],
-) -> Search:
-    # Proposes, simulates and learns from generations; a cost that is not finite ranks last.
-    def advance(state: _State) -> _State:
-        key, draw_key = jax.random.split(state.key)
-        points = propose(state.strategy, draw_key)
-        first = state.count == 0
-        points = points.at[0].set(jnp.where(first, start, points[0]))
-        costs = jax.vmap(lambda point: half_square(residuals(point)))(points)
-        healthy = state.active & (~first | jnp.isfinite(costs[0]))
-        costs = jnp.where(jnp.isfinite(costs), costs, jnp.inf)
-        row = jnp.argmin(costs)
-        better = healthy & (costs[row] < state.best_cost)
-        best = jnp.where(better, points[row], state.best)
-        best_cost = jnp.where(better, costs[row], state.best_cost)
-        strategy, settled = learn(state.strategy, points, costs)
-        count = state.count + 1
-        return _State(
-            strategy=strategy,
-            key=key,
-            best=best,
-            best_cost=best_cost,
-            count=count,
-            active=healthy & ~settled & (count < generations),
-            converged=healthy & settled,
-            trace_offsets=state.trace_offsets.at[state.count].set(best),
-            trace_cost=state.trace_cost.at[state.count].set(best_cost),
-        )
+class _Population(NamedTuple):
+    """How points move from generation to generation."""
 
+    begin: Any  # what is learnt before the first
+    propose: Callable[[Any, jax.Array], Field]  # from that and a key to points, (member, p)
+    learn: Callable[[Any, Field, Field], tuple[Any, Field]]  # and costs to it; settled
+    generations: int
+
+
+def _evolved(residuals: Residuals, start: Field, key: jax.Array, population: _Population) -> Search:
+    members = jax.eval_shape(population.propose, population.begin, key).shape[0]
     begin = _State(
-        strategy=strategy,
+        strategy=population.begin,
         key=key,
         best=start,
         best_cost=jnp.full((), jnp.inf, start.dtype),
         count=jnp.zeros((), jnp.int32),
         active=jnp.ones((), bool),
         converged=jnp.zeros((), bool),
-        trace_offsets=jnp.zeros((generations, *start.shape), start.dtype),
-        trace_cost=jnp.zeros(generations, start.dtype),
+        trace_offsets=jnp.zeros((population.generations, *start.shape), start.dtype),
+        trace_cost=jnp.zeros(population.generations, start.dtype),
     )
-    members = jax.eval_shape(propose, strategy, key).shape[0]
+    advance = lambda state: _next_generation(residuals, start, population, state)
+    return Search(begin, advance, lambda state: _best_of_all(members, state))
 
-    def outcome(state: _State) -> Solution:
-        return Solution(
-            offsets=state.best,
-            cost=state.best_cost,
-            evaluations=members * state.count,
-            healthy=jnp.isfinite(state.best_cost),
-            converged=state.converged,
-            trace_offsets=repeated_last(state.trace_offsets, state.count),
-            trace_cost=repeated_last(state.trace_cost, state.count),
-            trace_evaluations=members * jnp.minimum(1 + jnp.arange(generations), state.count),
-        )
 
-    return Search(begin, advance, outcome)
+def _next_generation(
+    residuals: Residuals, start: Field, population: _Population, state: _State
+) -> _State:
+    # Proposes, simulates and learns; a cost that is not finite ranks last.
+    key, draw_key = jax.random.split(state.key)
+    points = population.propose(state.strategy, draw_key)
+    first = state.count == 0
+    points = points.at[0].set(jnp.where(first, start, points[0]))
+    costs = jax.vmap(lambda point: half_square(residuals(point)))(points)
+    healthy = state.active & (~first | jnp.isfinite(costs[0]))
+    costs = jnp.where(jnp.isfinite(costs), costs, jnp.inf)
+    row = jnp.argmin(costs)
+    better = healthy & (costs[row] < state.best_cost)
+    best = jnp.where(better, points[row], state.best)
+    best_cost = jnp.where(better, costs[row], state.best_cost)
+    strategy, settled = population.learn(state.strategy, points, costs)
+    count = state.count + 1
+    return _State(
+        strategy=strategy,
+        key=key,
+        best=best,
+        best_cost=best_cost,
+        count=count,
+        active=healthy & ~settled & (count < population.generations),
+        converged=healthy & settled,
+        trace_offsets=state.trace_offsets.at[state.count].set(best),
+        trace_cost=state.trace_cost.at[state.count].set(best_cost),
+    )
+
+
+def _best_of_all(members: int, state: _State) -> Solution:
+    generations = 1 + jnp.arange(state.trace_cost.shape[0])
+    return Solution(
+        offsets=state.best,
+        cost=state.best_cost,
+        evaluations=members * state.count,
+        healthy=jnp.isfinite(state.best_cost),
+        converged=state.converged,
+        trace_offsets=repeated_last(state.trace_offsets, state.count),
+        trace_cost=repeated_last(state.trace_cost, state.count),
+        trace_evaluations=members * jnp.minimum(generations, state.count),
+    )
