@@ -27,7 +27,8 @@ from kgml_jax.inversion.problem import Problem, Stream, default_prior_sd, observ
 from kgml_jax.inversion.searches import placed, search_sites
 from kgml_jax.inversion.shuffled import ShuffledComplex
 from kgml_jax.inversion.solution import Solution, half_square
-from kgml_jax.models.process import ProcessModel, simulate_sites
+from kgml_jax.models.process import ProcessModel
+from kgml_jax.models.simulation import simulate_sites
 from kgml_jax.process.parameters import DEFAULT_SUBSET
 from kgml_jax.records import Field
 from kgml_jax.sites import TEST, TRAIN, Site, Sites

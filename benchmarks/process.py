@@ -19,7 +19,9 @@ from timing import Timing, measure, report
 from kgml_jax import bijections
 from kgml_jax.backend import use_cpu_cores
 from kgml_jax.data.synthetic.drawing import Drawn, SyntheticConfig, draw
-from kgml_jax.models.process import NAMES, ProcessModel, as_record, simulate, simulate_batches
+from kgml_jax.models.observables import NAMES
+from kgml_jax.models.process import ProcessModel
+from kgml_jax.models.simulation import as_record, simulate, simulate_batches
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.process.parameters import Params
 from kgml_jax.records import quantities

@@ -13,7 +13,7 @@ from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
 from kgml_jax.data.synthetic.drawing import RATIO, apportion
 from kgml_jax.evaluation.claims import POOLED
 from kgml_jax.models.features import INPUT_SETS, Scaling, fit_scaling
-from kgml_jax.models.process import simulate_sites
+from kgml_jax.models.simulation import simulate_sites
 from kgml_jax.sites import TEST, TRAIN, VALIDATION, Site, Sites
 from kgml_jax.training.windows import Unit, cut, make_units, site_years
 

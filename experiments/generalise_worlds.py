@@ -10,7 +10,7 @@ from kgml_jax.data import splits
 from kgml_jax.data.assemble import assemble
 from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
 from kgml_jax.data.synthetic.truth import Twist
-from kgml_jax.models.process import simulate_sites
+from kgml_jax.models.simulation import simulate_sites
 from kgml_jax.process.parameters import Params
 from kgml_jax.records import quantities
 from kgml_jax.sites import TEST, TRAIN, VALIDATION, VARIABLES, Sites

@@ -13,7 +13,7 @@ from kgml_jax.data.read import ReadOptions, read
 from kgml_jax.data.schema import DataError, Note
 from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
 from kgml_jax.data.synthetic.truth import Twist
-from kgml_jax.models.process import simulate_sites
+from kgml_jax.models.simulation import simulate_sites
 from kgml_jax.sites import TEST, TRAIN, VALIDATION, VARIABLES, Sites
 
 PATHS = ("data", "metadata", "synthetic_stations")

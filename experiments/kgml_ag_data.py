@@ -16,7 +16,7 @@ from kgml_jax.data.assemble import assemble
 from kgml_jax.data.read import ReadOptions, read
 from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
 from kgml_jax.data.yield_targets import with_yields
-from kgml_jax.models.process import simulate_sites
+from kgml_jax.models.simulation import simulate_sites
 from kgml_jax.sites import Sites
 from kgml_jax.training.stages import Dataset
 

@@ -12,7 +12,7 @@ from kgml_jax.data.synthetic import SyntheticConfig, draw
 from kgml_jax.data.synthetic.observation import Noise
 from kgml_jax.data.synthetic.streams import generator
 from kgml_jax.models.nitrous_oxide import EMISSION, INTERMEDIATE
-from kgml_jax.models.process import simulate_sites
+from kgml_jax.models.simulation import simulate_sites
 from kgml_jax.process.ecosystem import Params
 from kgml_jax.records import quantities
 from kgml_jax.sites import TEST, TRAIN, VALIDATION, Sites

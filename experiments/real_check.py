@@ -27,7 +27,7 @@ from reporting import can_draw, say, show, write_dataset
 
 from kgml_jax.data.assemble import assemble
 from kgml_jax.evaluation.tables import Grid, markdown
-from kgml_jax.models.process import NAMES
+from kgml_jax.models.observables import NAMES
 from kgml_jax.process import ecosystem
 from kgml_jax.process.ecosystem import Fluxes, Params
 from kgml_jax.records import quantities

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kgml_jax.data.synthetic import SyntheticConfig, draw
-from kgml_jax.models.process import simulate_sites
+from kgml_jax.models.simulation import simulate_sites
 
 TOLERANCE = 0.25
 """Largest relative distance from the reference."""

@@ -23,7 +23,8 @@ from simulation_years import NEEDED, Year, grid, of_site
 
 from kgml_jax.data.schema import listed
 from kgml_jax.evaluation.tables import terminal
-from kgml_jax.models.process import Arrays, ProcessModel, simulate_batches
+from kgml_jax.models.process import ProcessModel
+from kgml_jax.models.simulation import Arrays, simulate_batches
 
 
 @dataclass(frozen=True)

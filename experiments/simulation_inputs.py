@@ -11,7 +11,7 @@ import xarray as xr
 from kgml_jax.data import tables
 from kgml_jax.data.schema import DataError, listed
 from kgml_jax.data.synthetic.drawing import SyntheticConfig, draw
-from kgml_jax.models.process import Arrays, simulate_sites
+from kgml_jax.models.simulation import Arrays, simulate_sites
 from kgml_jax.process.parameters import Params
 from kgml_jax.records import quantities
 

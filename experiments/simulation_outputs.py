@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from simulation_file import Variable
 
-from kgml_jax.models.process import NAMES
+from kgml_jax.models.observables import NAMES
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.process.ecosystem import Fluxes
 from kgml_jax.process.parameters import Params

@@ -8,7 +8,8 @@ import numpy as np
 from kgml_jax.adaptation import Adaptation, Dense, Weights
 from kgml_jax.data.assemble import LEAST_UNCERTAINTY, assemble
 from kgml_jax.data.synthetic import SyntheticConfig, generate, observation, per_site
-from kgml_jax.models.process import ProcessModel, simulate_sites
+from kgml_jax.models.process import ProcessModel
+from kgml_jax.models.simulation import simulate_sites
 from kgml_jax.sites import Sites
 from kgml_jax.training.predict import predict_sites
 

@@ -14,7 +14,9 @@ from simulation_file import DailyFile, Variable, check_path
 
 from kgml_jax.data.schema import DataError
 from kgml_jax.data.synthetic import SyntheticConfig, generate
-from kgml_jax.models.process import NAMES, ProcessModel, simulate_sites
+from kgml_jax.models.observables import NAMES
+from kgml_jax.models.process import ProcessModel
+from kgml_jax.models.simulation import simulate_sites
 from kgml_jax.process import crops, layers
 from kgml_jax.process.parameters import Params
 from kgml_jax.records import quantities

@@ -8,8 +8,9 @@ import pytest
 
 from kgml_jax.data.assemble import assemble
 from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
-from kgml_jax.models.process import ProcessModel, simulate_batches, simulate_sites
+from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.protocol import model_from_json, model_to_json
+from kgml_jax.models.simulation import simulate_batches, simulate_sites
 from kgml_jax.process import ecosystem
 from kgml_jax.records import quantities
 from kgml_jax.sites import VARIABLES
