@@ -9,6 +9,7 @@ import numpy as np
 import toys
 
 from kgml_jax.inversion.problem import Problem, Stream
+from kgml_jax.models.process import ProcessModel
 from kgml_jax.process.parameters import Params
 from kgml_jax.records import quantities
 from kgml_jax.sites import Sites
@@ -35,6 +36,8 @@ class SlopeModel:
 @dataclass(frozen=True)
 class RespiringModel(SlopeModel):
     """With the parts of respiration, of which only the sum can be observed."""
+
+    process = ProcessModel()  # what of it is asked for by name: nothing moves pools, no spin-up
 
     def predict(self, weights, site, key=None):
         fluxes = super().predict(weights, site, key)

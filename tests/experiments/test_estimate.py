@@ -111,6 +111,10 @@ def test_groups_pull_their_sites_together(toy, short):
         ({"streams": ("carbon",)}, "no variable 'carbon'"),
         ({"parameters": ("colour",)}, "no parameter colour"),
         ({"updates": ("colour@2001-05-01",)}, "no pool 'colour' to update"),
+        (
+            {"updates": ("litter@1999-05-01",)},
+            "no record has that day; they lie between 2001-01-01",
+        ),
     ],
 )
 def test_what_is_not_there_is_named(toy, short, tmp_path, change, message):

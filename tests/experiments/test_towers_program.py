@@ -75,6 +75,21 @@ def test_months_of_well_measured_years_become_observations():
     np.testing.assert_array_equal(found[seen], np.arange(12, 22))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"models": ("process", "gpp-forced")}, "--models gpp-forced: needs GPP"),
+        ({"years": 0}, "are 0, 0.5, 30.0; expected"),
+        ({"model_error": -1.0}, "are 6, -1.0, 30.0; expected"),
+        ({"error_days": 0}, "are 6, 0.5, 0; expected"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_before_anything_is_written(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        towers.main(towers.TowersConfig(run=tmp_path / "run", **change))
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("plan", [SELHAUSEN, *GRASSLANDS], ids=lambda plan: plan.site)
 def test_plans_are_possible_management(plan):
     first, last = plan.seasons[0].planted[:4], plan.seasons[-1].harvested[:4]
