@@ -55,6 +55,7 @@ class Day(NamedTuple):
       forcing: of the day.
       fluxes: of the day.
       added: by an update at its start; None in a simulation that has none.
+      moved: state after that update.
     """
 
     before: State
@@ -62,6 +63,7 @@ class Day(NamedTuple):
     forcing: Forcing
     fluxes: Fluxes
     added: Increment | None = None
+    moved: State | None = None
 
 
 def constant(params: Params) -> Controller:

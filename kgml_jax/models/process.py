@@ -167,7 +167,7 @@ class ProcessModel:
             state, added = moved(before, move)
             params, factors, memory = controller.act(memory, state, drivers, inputs)
             after, fluxes = ecosystem.step(params, attributes, state, drivers, self.gpp, factors)
-            return (after, memory), report(Day(before, after, drivers, fluxes, added))
+            return (after, memory), report(Day(before, after, drivers, fluxes, added, state))
 
         carry = (ecosystem.initial_state(controller.params, attributes), controller.memory)
         if self.spin_up_cycles:

@@ -176,6 +176,7 @@ def imbalance(
     forcing: Forcing,
     fluxes: Fluxes,
     added: Increment | None = None,
+    moved: State | None = None,
 ) -> Imbalance:
     """Returns what one day's budgets of carbon, nitrogen, water and heat leave unexplained.
 
@@ -185,8 +186,9 @@ def imbalance(
       after: state at the end of the day.
       forcing: of the day.
       fluxes: of the day.
-      added: what an update of the state added on this day. Heat is not part of it: its budget
-        closes where the update left soil water alone.
+      added: what an update of the state added on this day. Water comes as warm as the soil that
+        it meets.
+      moved: state that the update left, `before` where there was none.
     """
     gained = increment(before, after)
     added = Increment(carbon=0.0, nitrogen=0.0, water=0.0) if added is None else added
@@ -196,7 +198,7 @@ def imbalance(
     gases = fluxes.nitrous_oxide + fluxes.dinitrogen + fluxes.ammonia_volatilisation
     water = forcing.precipitation + forcing.irrigation
     water = water - fluxes.evapotranspiration - fluxes.runoff - fluxes.drainage
-    wet = soil_water.content(before.water.soil)
+    wet = soil_water.content((before if moved is None else moved).water.soil)
     storage = soil_temperature.heat_capacity(attributes.bulk_density, wet) * layers.THICKNESS
     warmed = jnp.sum(storage * (after.soil_temperature - before.soil_temperature))
     return Imbalance(

@@ -84,7 +84,7 @@ def simulated():
 
         def report(day):
             left = ecosystem.imbalance(site.attributes, *day)
-            closed_without = ecosystem.imbalance(site.attributes, *day[:-1])
+            closed_without = ecosystem.imbalance(site.attributes, *day._replace(added=None))
             return day.fluxes.soil_organic_carbon, day.added, left, closed_without
 
         # It runs once: what the compiler would gain by trying hard is lost on the way.

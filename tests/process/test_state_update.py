@@ -35,7 +35,7 @@ def simulated(params, attributes, forcing, factors, updates, moving):
         if moving:
             state, added = update(hydraulic, state, moved)
         after, fluxes = ecosystem.step(params, attributes, state, today, "simulated", factor)
-        left = ecosystem.imbalance(attributes, before, after, today, fluxes, added)
+        left = ecosystem.imbalance(attributes, before, after, today, fluxes, added, state)
         smallest = jnp.min(jnp.stack([leaf.min() for leaf in jax.tree.leaves(after.organic)]))
         over = jnp.max(soil_water.content(state.water.soil) / hydraulic.saturation)
         return after, (fluxes, added, left, smallest, over)
@@ -76,6 +76,7 @@ def doubled():
 
 def test_budgets_close_with_scaled_fluxes_and_updates_of_the_state(doubled):
     fluxes, added, left, smallest, _ = doubled
+    assert np.abs(left.heat).max() < 1e-9
     for name in ("carbon", "nitrogen", "water"):
         assert np.abs(getattr(left, name)).max() < 1e-9
         # The updates are not small beside what closes.
