@@ -19,8 +19,7 @@ from ftbsc_clock import spoken
 from generalise_scores import scored
 from generalise_training import BUDGETS, PARTS, Laboratory, common_scaling
 from generalise_worlds import make_world
-from reporting import say
-from twin import save
+from reporting import say, write_dataset
 
 from kgml_jax.models.features import Scaling
 
@@ -138,7 +137,7 @@ def run_parts(config: GeneraliseConfig, missing: list[tuple[int, str]]) -> None:
         found = scored(worlds(seed), outcome, sd)
         seconds = time.perf_counter() - began
         found["seconds"] = ("model", [seconds] * found.sizes["model"])
-        save(path_of(config, seed, part), found)
+        write_dataset(path_of(config, seed, part), found)
         left = spoken(forecast(config, missing[done:]))
         say(f"[{done}/{len(missing)}] seed {seed} {part}: {spoken(seconds)}; at most {left} left")
 

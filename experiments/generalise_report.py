@@ -43,11 +43,12 @@ def write(folder: Path, results: xr.Dataset) -> None:
     grids = [verdicts(results), comparisons(results), errors(results), variables(results)]
     grids.append(descents(results))
     publish(folder, grids)
-    if can_draw():
+    drawn = can_draw()
+    if drawn:
         import generalise_figures
 
         generalise_figures.draw(folder / "figures", results)
-    say(f"Everything is in {folder}: generalise.nc, tables.md, figures/, cells/.")
+    say(f"Everything is in {folder}: generalise.nc, tables.md, {'figures/, ' * drawn}cells/.")
 
 
 def verdicts(results: xr.Dataset) -> Grid:

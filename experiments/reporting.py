@@ -115,13 +115,19 @@ class Progress:
 
 
 def write_dataset(path: Path, dataset: xr.Dataset) -> None:
-    """Writes netCDF: version 4 where h5netcdf is installed, else version 3 through scipy."""
+    """Writes netCDF: version 4 where h5netcdf is installed, else version 3 through scipy.
+
+    It appears in one step: a file of that name is whole, and one that was there stays until then.
+    """
     try:
         import h5netcdf  # noqa: F401
     except ImportError:
-        dataset.to_netcdf(path, engine="scipy")
+        engine = "scipy"
     else:
-        dataset.to_netcdf(path, engine="h5netcdf")
+        engine = "h5netcdf"
+    partial = path.with_suffix(".partial")
+    dataset.to_netcdf(partial, engine=engine)
+    partial.replace(path)
 
 
 def write_inputs(folder: Path, data: Data, loaded: Loaded, split: Split) -> None:

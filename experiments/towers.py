@@ -27,6 +27,7 @@ from towers_models import Effort, calibrated
 from kgml_jax.data.splits import ROLES, last_years
 from kgml_jax.evaluation.tables import Grid, markdown
 from kgml_jax.models import kinds
+from kgml_jax.sites import TEST
 
 MODELS: tuple[kinds.Name, ...] = ("process", "recurrent", "dpl", "closure", "residual-conserving")
 
@@ -68,6 +69,9 @@ def main(config: TowersConfig) -> None:
     towers = towers_data.read(config.data, config.years, config.sites)
     split = last_years(towers.sites)
     roles = split.roles(towers.sites)
+    if not (roles == TEST).any():
+        names = ", ".join(towers.sites.names)
+        raise ValueError(f"{names}: no record has two years, the last to hold out")
     run_directory.create_or_resume(config.run, config, config.overwrite)
     run_directory.write_json(config.run / "split.json", split.intervals)
     effort = Effort(config.pretrain_steps, config.steps, config.seed)
@@ -83,7 +87,7 @@ def main(config: TowersConfig) -> None:
         # After every model, so that a run that is stopped has the tables of those it has.
         tables = report(config.run, found, towers, roles)
     show(tables)
-    say(f"Everything is in {config.run}: scores.nc, tables.md, towers.png, one file a model.")
+    say(f"Everything is in {config.run}: scores.nc, tables.md, a file a model.")
 
 
 def check(config: TowersConfig) -> None:
@@ -95,10 +99,10 @@ def check(config: TowersConfig) -> None:
     """
     if told := [name for name in config.models if kinds.KINDS[name].gpp_given]:
         raise ValueError(f"--models {', '.join(told)}: needs GPP, which a tower computes from NEE")
-    if config.years < 1 or config.model_error < 0 or config.error_days < 1:
+    if config.years < 2 or config.model_error < 0 or config.error_days < 1:
         found = f"{config.years}, {config.model_error}, {config.error_days}"
         raise ValueError(
-            f"--years, --model-error, --error-days are {found}; expected >= 1, >= 0, >= 1"
+            f"--years, --model-error, --error-days are {found}; expected >= 2, >= 0, >= 1"
         )
 
 

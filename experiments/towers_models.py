@@ -1,5 +1,6 @@
 """Every model at the towers, before and after its calibration."""
 
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,9 @@ def _by_weights(
     sites = towers.sites
     base = replace(base, model=MonthlyModel(base.model, towers.monthly))
     config = calibrate.CalibrateConfig(run=run, seed=effort.seed, steps=effort.steps, batch=4)
-    run.mkdir(parents=True, exist_ok=True)
+    # What a run that was stopped has left here was not taken over.
+    shutil.rmtree(run, ignore_errors=True)
+    run.mkdir(parents=True)
     rows = [[row] for row in range(len(sites))]
     own = make_units(sites, roles, rows, base.header["warmup_days"], TRAIN, VALIDATION)
     objective = pretrain.make_objective(

@@ -1,6 +1,7 @@
 """Scores and tables of the tower experiment."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -67,9 +68,12 @@ def _predicted(one: xr.Dataset) -> list[str]:
 def _harmed(rmse: xr.DataArray) -> xr.DataArray:
     nee = rmse.sel(variable=HEADLINE)
     before, after = nee.sel(strategy=BEFORE), nee.sel(strategy=AFTER)
-    # An error that is not finite any more is harm.
-    harmed = ~(after <= (1 + HARM) * before) & np.isfinite(before)
-    return harmed.astype(float).drop_vars("variable")
+    return (_grown(before, after) & np.isfinite(before)).astype(float).drop_vars("variable")
+
+
+def _grown(before: Any, after: Any) -> Any:
+    # An error that is not finite any more has grown.
+    return np.logical_not(after <= (1 + HARM) * before)
 
 
 def gain(scores: xr.Dataset) -> xr.DataArray:
@@ -155,8 +159,7 @@ def _pair(here: xr.Dataset) -> str:
         return "-"
     if not here["accepted"].item():
         return f"{number(before)} ="
-    grown = not after <= (1 + HARM) * before
-    return f"{number(before)} > {number(after)}" + "!" * grown
+    return f"{number(before)} > {number(after)}" + "!" * bool(_grown(before, after))
 
 
 def count_grid(scores: xr.Dataset) -> Grid:

@@ -33,11 +33,12 @@ def write(folder: Path, results: Results) -> None:
     grids = [recovery_grid(joined, setting) for setting in joined["setting"].values]
     grids.append(summary_grid(joined))
     publish(folder, grids)
-    if can_draw():
+    drawn = can_draw()
+    if drawn:
         import twin_figures
 
         twin_figures.draw(folder / "figures", joined)
-    say(f"Everything is in {folder}: twin.nc, tables.md, figures/, cells/.")
+    say(f"Everything is in {folder}: twin.nc, tables.md, {'figures/, ' * drawn}cells/.")
 
 
 def join(results: Results) -> xr.Dataset:

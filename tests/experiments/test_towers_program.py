@@ -79,7 +79,7 @@ def test_months_of_well_measured_years_become_observations():
     ("change", "message"),
     [
         ({"models": ("process", "gpp-forced")}, "--models gpp-forced: needs GPP"),
-        ({"years": 0}, "are 0, 0.5, 30.0; expected"),
+        ({"years": 1}, "are 1, 0.5, 30.0; expected"),
         ({"model_error": -1.0}, "are 6, -1.0, 30.0; expected"),
         ({"error_days": 0}, "are 6, 0.5, 0; expected"),
     ],
@@ -247,6 +247,23 @@ def test_a_stopped_run_goes_on_with_the_models_it_lacks(monkeypatch, tmp_path, c
     assert {"scores.nc", "tables.md", "towers.png", "split.json"} <= written
     assert "+50%" in (tmp_path / "run" / "tables.md").read_text()
     assert "RMSE of NEE" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_network_is_calibrated_again_where_a_run_stopped_after_its_checkpoint(tmp_path):
+    found = toy_towers(noise=0.3)
+    task = ("recurrent", found, toy_roles(found), EFFORT, tmp_path)
+    first, again = (towers_models.calibrated(*task) for _ in range(2))
+    xr.testing.assert_identical(first, again)
+    assert np.isfinite(first["NEE"]).all()
+
+
+def test_records_of_one_year_are_refused(monkeypatch, tmp_path):
+    found = dataclasses.replace(toy_towers(), sites=toys.sites(count=3, years=1))
+    monkeypatch.setattr(towers_data, "read", lambda *some: found)
+    with pytest.raises(ValueError, match="no record has two years, the last to hold out"):
+        towers.main(towers.TowersConfig(run=tmp_path / "run", models=("process",)))
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_unknown_tower_is_named(tmp_path):

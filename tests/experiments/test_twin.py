@@ -80,24 +80,6 @@ def test_quick_leaves_what_was_chosen():
     assert twin.resolved(TwinConfig(sites=4)).iterations == TwinConfig().iterations
 
 
-def test_a_cell_appears_only_when_all_of_it_is_written(tmp_path, monkeypatch):
-    path = tmp_path / "noisy-NEE.nc"
-
-    def stopped(path, cell):
-        path.write_bytes(b"half")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(twin, "write_dataset", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        twin.save(path, xr.Dataset())
-    assert not path.exists()
-    monkeypatch.undo()
-    twin.save(path, xr.Dataset({"truth": ("site", [1.0, 2.0])}))
-    with xr.open_dataset(path) as found:
-        np.testing.assert_array_equal(found["truth"], [1.0, 2.0])
-    assert [one.name for one in tmp_path.iterdir()] == [path.name]
-
-
 @pytest.fixture
 def results():
     """Outcomes of 40 sites and two parameters, of which 12 sites declare the first alone."""
@@ -135,9 +117,8 @@ def test_tables_tell_recovery_where_identified_and_coverage_of_drawn_errors(resu
 
 @pytest.mark.slow
 def test_the_experiment_recovers_two_parameters(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(
-        twin, "QUICK", {"sites": 6, "years": 1, "starts": 2, "start_sites": 2, "iterations": 8}
-    )
+    sizes = {"sites": 6, "years": 1, "starts": 2, "start_sites": 2, "iterations": 8}
+    monkeypatch.setattr(twin, "QUICK", sizes | {"noise_free_starts": 2})
     folder = tmp_path / "run"
     config = TwinConfig(quick=True, parameters=NAMES, unobserved_years=0, run=folder)
     twin.main(config)
@@ -152,7 +133,7 @@ def test_the_experiment_recovers_two_parameters(tmp_path, monkeypatch, capsys):
         spread = joined["spread_of_starts"].isel(stream=-1)
         assert int(spread.sel(setting=twin_report.NOISY).notnull().any("parameter").sum()) == 2
         assert (spread.sel(setting=twin_report.NOISY).dropna("site") < 0.05).all()
-        assert spread.sel(setting=twin_report.EXACT).isnull().all()
+        assert (spread.sel(setting=twin_report.EXACT) < 0.05).all()
     assert {path.name for path in (folder / "figures").iterdir()} == {"recovery.png", "truth.png"}
     # A second run reads what the first left.
     before = {path: path.stat().st_mtime_ns for path in (folder / "cells").iterdir()}
