@@ -126,7 +126,7 @@ def from_groups(
     known = diagnose(problem, weights, sites, first.base, usable, **shared)
     mean, spread = group_priors(
         np.where(first.healthy[:, None], best, np.nan),
-        known.posterior.factor @ known.posterior.factor.swapaxes(1, 2),
+        known.posterior.covariance,
         np.asarray(sites.site.group).tolist(),
         np.array(problem.prior_sd),
     )

@@ -98,9 +98,10 @@ def conformal_factor(error: Field, sd: Field, mask: Field, probability: float = 
     Locally weighted split conformal prediction (Lei et al. 2018, section 5.2): the quantile
     ceil((n + 1) probability) / n of |error| / sd over n days not used in the calibration. A new
     day that is exchangeable with them is covered with at least that probability, whatever the
-    model; with too few days for it the factor is inf. Days that follow each other are not
-    exchangeable: n autocorrelated days hold less than n of them, and the coverage of a new *year*
-    scatters more than n suggests.
+    model; with too few days for it the factor is inf. Days that have chosen between candidates, as
+    the gate does, make it a little narrow. Days that follow each other are not exchangeable: n
+    autocorrelated days hold less than n of them, and the coverage of a new *year* scatters more
+    than n suggests.
 
     Args:
       error: predicted minus observed, (time,); anything where `mask` is False.

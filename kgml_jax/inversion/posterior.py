@@ -53,8 +53,8 @@ class Posterior:
 
     @property
     def covariance(self) -> Field:
-        """Posterior covariance, (p, p)."""
-        return self.factor @ self.factor.T
+        """Posterior covariance, (p, p); of leaves (site, ...), those of all sites."""
+        return self.factor @ self.factor.swapaxes(-1, -2)
 
 
 @record

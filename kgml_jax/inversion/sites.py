@@ -16,7 +16,7 @@ from kgml_jax.inversion.searches import placed, search_sites, site_data
 from kgml_jax.inversion.shuffled import ShuffledComplex
 from kgml_jax.inversion.solution import Solution, Solver
 from kgml_jax.inversion.starts import best_start
-from kgml_jax.records import Field, Quantity, record
+from kgml_jax.records import Field, record
 from kgml_jax.sites import TRAIN, VALIDATION, Site, Sites
 from kgml_jax.training.mapping import map_sites, site_mesh
 
@@ -68,11 +68,6 @@ class Estimates:
     starts: np.ndarray
     solutions: Solution
     chosen: np.ndarray
-
-    @property
-    def quantities(self) -> dict[str, Quantity]:
-        """Units, bounds and meaning of what is estimated, in order."""
-        return self.problem.quantities
 
     @property
     def evaluations(self) -> np.ndarray:

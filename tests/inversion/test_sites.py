@@ -124,11 +124,6 @@ def test_without_validation_days_there_is_no_gate(table):
     np.testing.assert_allclose(spread, 1 / 3, atol=0.03)
 
 
-def test_quantities_are_those_of_the_estimated_parameters_in_order(found):
-    declared = quantities(Params)
-    assert list(found.quantities.items()) == [(name, declared[name]) for name in NAMES]
-
-
 def test_a_parameter_driven_to_its_bound_gets_there():
     truth = np.array([[6.0, 0.0, 0.0], [0.0, 0.0, -6.0]])
     problem = inversion_toys.problem(prior_sd=5.0)
