@@ -74,7 +74,7 @@ def on_last_days(fluxes: xr.Dataset, dates: np.ndarray, least_quality: float) ->
       least_quality: mean of a year below which its months are no observations.
     """
     months = fluxes["month"].to_numpy().astype("datetime64[M]")
-    last = (months + 1).astype("datetime64[D]") - np.timedelta64(1, "D")
+    last = (months + np.timedelta64(1, "M")).astype("datetime64[D]") - np.timedelta64(1, "D")
     quality, years = fluxes["quality"].to_numpy(), months.astype("datetime64[Y]")
     good = np.array([quality[years == year].mean() >= least_quality for year in years])
     inside = good & (last >= dates[0]) & (last <= dates[-1])
