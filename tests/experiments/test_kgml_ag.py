@@ -168,6 +168,7 @@ def test_all_five_steps_run_one_after_the_other(tmp_path):
     assert all(step["best_error"] <= step["start_error"] for step in steps.values())
 
 
+@pytest.mark.slow
 def test_counties_of_champaign_have_their_reported_yields(data_folder):
     sites = kgml_ag_data.champaign(data_folder)
     yields, seen = np.asarray(sites.site.targets["yield"]), np.asarray(sites.site.mask["yield"])

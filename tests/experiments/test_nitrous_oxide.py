@@ -153,6 +153,7 @@ def test_what_is_measured_at_a_chamber_does_not_reach_its_own_fit(units, chamber
     assert [same(row) for row in range(4)] == [False, True, False, False]
 
 
+@pytest.mark.slow
 def test_the_first_phase_leaves_the_module_of_the_emission_untouched(model, sites, roles):
     weights = model.init(jax.random.key(0))
     settings = Settings(steps=3, batch=2, learning_rate=1e-2, validate_every=3)

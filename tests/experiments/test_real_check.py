@@ -374,6 +374,7 @@ def test_daily_series_carry_units_and_nothing_outside_a_record():
     np.testing.assert_array_equal(series["NEE"].sel(site="other"), [np.nan] * 5 + [1] * 20)
 
 
+@pytest.mark.slow
 def test_uncalibrated_corn_takes_up_more_carbon_than_soybean_at_mead(data_folder):
     two_years = dataclasses.replace(MEAD, period=("2002-01-01", "2003-12-31"))
     observed = real_data.mead_fluxes(data_folder)

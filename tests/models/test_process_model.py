@@ -132,6 +132,7 @@ def test_most_parameters_have_leverage_and_all_a_finite_gradient(sites, key):
     assert (values != 0).mean() > 0.8
 
 
+@pytest.mark.slow
 def test_spin_up_starts_from_a_soil_that_has_seen_the_climate(sites, key):
     spun = ProcessModel(spin_up_cycles=1, spin_up_days=365)
     site, weights = on_devices(sites.one("IL-01")), spun.init(key)
@@ -164,6 +165,7 @@ def test_the_model_is_described_as_json():
 FEW = ("net_ecosystem_exchange", "soil_organic_carbon", "layer_temperature")
 
 
+@pytest.mark.slow
 def test_any_number_of_sites_takes_one_trace_and_gives_the_same_numbers(sites, monkeypatch):
     step, traced = ecosystem.step, []
 

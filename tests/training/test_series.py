@@ -159,6 +159,7 @@ def test_test_years_never_influence_a_fit(model, table, series):
     assert outcomes[0].best_error == outcomes[1].best_error
 
 
+@pytest.mark.slow
 def test_a_demand_on_the_behaviour_a_pace_and_a_hold_enter_the_loss(model, series):
     carbon = Probe("soil_organic_carbon", "set", (5.0, 40.0))
     falls = BehaviourTerm("falls", MonotoneResponse(carbon, "Rh", sign=-1.0), weight=1e3)
@@ -178,6 +179,7 @@ def test_a_demand_on_the_behaviour_a_pace_and_a_hold_enter_the_loss(model, serie
     assert sorted(np.isclose([losses["falls"], losses["rises"]], losses["plain"])) == [False, True]
 
 
+@pytest.mark.slow
 def test_a_hold_keeps_the_weights_near_the_start(model, series):
     apart = []
     for hold in (0.0, 10.0):
