@@ -93,6 +93,7 @@ def test_what_has_no_test_day_is_not_drawn(toy):
     assert estimate_report.drawable(np.array(["NEE", "Reco"]), toy, days) == ["NEE", "Reco"]
 
 
+@pytest.mark.slow
 def test_groups_pull_their_sites_together(toy, short):
     weights, roles = RespiringModel().init(jax.random.key(0)), toys.roles(toy)
     task = problem(RespiringModel())

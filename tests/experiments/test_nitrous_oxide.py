@@ -170,6 +170,7 @@ def test_the_first_phase_leaves_the_module_of_the_emission_untouched(model, site
         assert all(jax.tree.leaves(moved))
 
 
+@pytest.mark.slow
 def test_the_second_phase_looks_at_the_emission(model, sites, roles):
     weights = model.init(jax.random.key(0))
     windows = n2o_training.pretraining_unit(sites, roles).training

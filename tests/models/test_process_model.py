@@ -79,6 +79,7 @@ def test_the_world_has_magnitudes_of_midwestern_fields(world):
         assert low < annual[name] < high, name
 
 
+@pytest.mark.slow
 def test_the_true_parameters_reproduce_the_true_fluxes_site_by_site(world, sites):
     for row, name in enumerate(world["site"].values):
         fluxes = predict(true_offsets(world, row), on_devices(sites.one(str(name))))
