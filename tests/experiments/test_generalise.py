@@ -24,7 +24,6 @@ def world():
     return generalise_worlds.make_world(count=9, years=3, twist="priming", seed=1)
 
 
-@pytest.mark.slow
 def test_both_splits_train_and_validate_on_as_many_site_years(world):
     for split in (SITES, STATE):
         for role, expected in ((TRAIN, 6), (VALIDATION, 6)):
