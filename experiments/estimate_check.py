@@ -10,7 +10,7 @@ import reporting
 import xarray as xr
 
 from kgml_jax.adaptation import Weights
-from kgml_jax.evaluation.tables import Grid, markdown, number, terminal
+from kgml_jax.evaluation.tables import Grid, markdown, number
 from kgml_jax.inversion.sampled_sites import Sampling, until_last_training_year
 from kgml_jax.inversion.sampling import Comparison, Draws, NoUTurn, require_blackjax
 from kgml_jax.inversion.sites import Estimates
@@ -187,7 +187,7 @@ def agreement(found: xr.Dataset) -> tuple[float, float]:
 
 def report(folder: Path, checked: Grid) -> None:
     """Prints the table and adds it to `tables.md`."""
-    reporting.OUT.print(terminal(checked))
+    reporting.show([checked])
     with (folder / "tables.md").open("a") as file:
         file.write("\n" + markdown(checked))
 

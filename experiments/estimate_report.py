@@ -11,7 +11,7 @@ import xarray as xr
 from estimate_intervals import annual_grid, coverage_grid, prediction_table
 
 from kgml_jax.data.splits import Split
-from kgml_jax.evaluation.tables import Grid, markdown, number, terminal
+from kgml_jax.evaluation.tables import Grid, markdown, number
 from kgml_jax.inversion.increments import Books
 from kgml_jax.inversion.problem import Problem
 from kgml_jax.inversion.sites import Estimates
@@ -47,9 +47,7 @@ def write(folder: Path, loaded: inputs.Loaded, split: Split, outcome: "Outcome")
     scores = reporting.markdown(results)
     (folder / "tables.md").write_text("\n".join([*map(markdown, grids), scores]))
     reporting.print_medians(results)
-    for grid in grids:
-        reporting.OUT.print(terminal(grid))
-        reporting.OUT.print()
+    reporting.show(grids)
     run_directory.write_json(folder / "summary.json", summary(results, parameters, outcome))
     shown = results.sel(variable=drawable(results["variable"].values, sites, days))
     reporting.draw(folder / "figures", sites, split, outcome.fluxes, shown, days)

@@ -258,6 +258,7 @@ def test_the_experiment_runs_and_goes_on(tmp_path, capsys):
         true, prior = mean(errors.sel(basis=TRUTH, model=[TRUE, PRIOR]))
         assert true < prior
         # The hidden priming moves carbon: of water, the true parameters know nearly all.
+        # A tenth: through nitrogen and leaves it reaches transpiration, 5.5 % were found.
         water = found["mse"].where(asked).sel(basis=TRUTH, variable="ET", model=[TRUE, PRIOR])
         true, prior = mean(water)
         assert true < 0.1 * prior
