@@ -17,6 +17,7 @@ from timing import report
 
 from kgml_jax.adaptation import PRESETS
 from kgml_jax.backend import use_cpu_cores
+from kgml_jax.mapping import map_sites, pad_sites, site_mesh
 from kgml_jax.models.features import DEFAULT_INPUTS, Scale, Scaling
 from kgml_jax.models.recurrent import RecurrentModel
 from kgml_jax.objectives.compose import Term, Total
@@ -25,7 +26,6 @@ from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.records import quantities
 from kgml_jax.sites import Calendar, Site
 from kgml_jax.training.fit import Descent, Settings
-from kgml_jax.training.mapping import map_sites, pad_sites, site_mesh
 from kgml_jax.training.windows import Unit
 
 TARGETS = ("GPP", "Ra", "Rh", "Reco", "NEE")

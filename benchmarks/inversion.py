@@ -20,19 +20,23 @@ from timing import measure, report, write
 from kgml_jax.backend import use_cpu_cores
 from kgml_jax.data.assemble import assemble
 from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
-from kgml_jax.inversion.evolution import CovarianceAdaptation, DifferentialEvolution
-from kgml_jax.inversion.gradient import Adam, LimitedMemory
-from kgml_jax.inversion.least_squares import LevenbergMarquardt, projected, value_and_jacobian
 from kgml_jax.inversion.problem import Problem, Stream, default_prior_sd, observed
 from kgml_jax.inversion.searches import placed, search_sites
-from kgml_jax.inversion.shuffled import ShuffledComplex
-from kgml_jax.inversion.solution import Solution, half_square
+from kgml_jax.inversion.solvers.evolution import CovarianceAdaptation, DifferentialEvolution
+from kgml_jax.inversion.solvers.gradient import Adam, LimitedMemory
+from kgml_jax.inversion.solvers.least_squares import (
+    LevenbergMarquardt,
+    projected,
+    value_and_jacobian,
+)
+from kgml_jax.inversion.solvers.shuffled import ShuffledComplex
+from kgml_jax.inversion.solvers.solution import Solution, half_square
+from kgml_jax.mapping import map_sites, site_mesh
 from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.simulation import simulate_sites
 from kgml_jax.process.parameters import DEFAULT_SUBSET
 from kgml_jax.records import Field
 from kgml_jax.sites import TEST, TRAIN, Site, Sites
-from kgml_jax.training.mapping import map_sites, site_mesh
 
 STREAMS = ("NEE", "ET", "Reco")
 MARKS = 40

@@ -16,10 +16,10 @@ from inversion import make_problem, make_twin
 from timing import report
 
 from kgml_jax.backend import use_cpu_cores
-from kgml_jax.inversion.least_squares import LevenbergMarquardt
 from kgml_jax.inversion.problem import Problem
 from kgml_jax.inversion.searches import search_sites
-from kgml_jax.inversion.solution import Solution
+from kgml_jax.inversion.solvers.least_squares import LevenbergMarquardt
+from kgml_jax.inversion.solvers.solution import Solution
 from kgml_jax.sites import Sites
 
 

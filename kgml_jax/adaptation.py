@@ -4,9 +4,10 @@ Every published strategy is a choice of weight leaves and of a ridge (see `PRESE
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -87,6 +88,18 @@ class Adaptation:
             if not isinstance(rule, Frozen) and rule.ridge:
                 total = total + rule.ridge * jnp.sum(_distance(owned) ** 2)
         return total
+
+
+def shifted_parameters(names: Sequence[str], offsets: Any) -> tuple[Adaptation, Phi]:
+    """Returns the adaptation that shifts process parameters in unbounded space, and its `phi`.
+
+    Args:
+      names: fields of `process.Params` whose weights are `process/NAME`.
+      offsets: of each, (..., parameter); leading axes, such as the site, are those of `phi`.
+    """
+    rules = tuple((f"process/{name}", Dense()) for name in names)
+    phi = {f"process/{name}": {"shift": offsets[..., row]} for row, name in enumerate(names)}
+    return Adaptation(rules), phi
 
 
 def trained_share(adaptation: Adaptation, weights: Weights) -> float:

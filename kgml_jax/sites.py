@@ -1,10 +1,13 @@
 """The `Site` record: everything the models and the training know of one site, as named arrays."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 import numpy as np
 
+from kgml_jax.display import Shown
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.records import Field, Quantity, record, var
 
@@ -66,24 +69,37 @@ class Site:
     group: Field  # int32 (): index into `Sites.group_names`.
 
 
-@dataclass(frozen=True)
-class Sites:
-    """Many sites with their names: `site` has a leading site axis on every leaf."""
+@dataclass(frozen=True, repr=False)
+class Sites(Shown):
+    """Many sites with their names: `site` has a leading site axis on every leaf.
+
+    Attributes:
+      names: of the sites, unique.
+      group_names: of all groups (states, countries), in the order of `Site.group`.
+      groups: group of every site.
+      site: leaves (site, time, ...).
+      origin: the `data.choices.DataChoice` they were read with; None if made otherwise.
+      notes: `data.schema.Note`s, what was done to the data on the way in.
+      truth: the synthetic world with its true parameters (xarray.Dataset); None of measured sites.
+    """
 
     names: tuple[str, ...]
     group_names: tuple[str, ...]
     groups: tuple[str, ...]
     site: Site
+    origin: Any = None
+    notes: tuple[Any, ...] = ()
+    truth: Any = None
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def take(self, indices: list[int]) -> "Sites":
+    def take(self, indices: Sequence[int]) -> "Sites":
         """Returns the sites at `indices`, in that order."""
         rows = np.asarray(indices, dtype=int)
-        return Sites(
+        return replace(
+            self,
             names=tuple(self.names[i] for i in rows),
-            group_names=self.group_names,
             groups=tuple(self.groups[i] for i in rows),
             site=jax.tree.map(lambda leaf: leaf[rows], self.site),
         )
@@ -98,3 +114,21 @@ class Sites:
             raise KeyError(f"no site {name!r}; there are {', '.join(self.names)}")
         row = self.names.index(name)
         return jax.tree.map(lambda leaf: leaf[row], self.site)
+
+    def _title(self) -> str:
+        return f"{len(self)} sites"
+
+    def _facts(self) -> Mapping[str, object]:
+        valid = np.asarray(self.site.valid)
+        if not valid.any():
+            return {"days": 0}
+        dates = np.asarray(self.site.calendar.date)[valid].astype("datetime64[D]")
+        shown = ", ".join(self.names[:6]) + (", ..." if len(self) > 6 else "")
+        share = {name: np.asarray(mask)[valid].mean() for name, mask in self.site.mask.items()}
+        return {
+            "sites": shown,
+            "groups": ", ".join(dict.fromkeys(self.groups)),
+            "days": f"{dates.min()} to {dates.max()}, {valid.sum() / 365.25:.0f} site-years",
+            "observed": ", ".join(f"{name} {seen:.0%}" for name, seen in share.items() if seen),
+            "notes": f"{len(self.notes)} on what was done to the data (`.notes`)",
+        }

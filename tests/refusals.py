@@ -2,7 +2,7 @@
 
 import pytest
 
-from kgml_jax.data.schema import DataError
+from kgml_jax.errors import DataError
 
 
 def refused(read, path, *words, **options):

@@ -2,7 +2,7 @@ import compile as tpu_compile
 import jax
 import pytest
 
-from kgml_jax.training.mapping import site_mesh
+from kgml_jax.mapping import site_mesh
 
 SMALL = tpu_compile.CompileConfig(sites=4, windows=2, days=40, hidden=8, layers=1, site_batch=2)
 

@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 
 from kgml_jax.data import estimates
-from kgml_jax.data.schema import ATTRIBUTES, FORCING, NEUTRAL_FORCING, DataError, Reading
+from kgml_jax.data.schema import ATTRIBUTES, FORCING, NEUTRAL_FORCING, Reading
+from kgml_jax.errors import DataError
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.sites import VARIABLES, Calendar, Site, Sites
 

@@ -7,7 +7,8 @@ import pandas as pd
 import xarray as xr
 
 from kgml_jax.data import tables
-from kgml_jax.data.schema import ATTRIBUTES, DataError, Note, listed
+from kgml_jax.data.schema import ATTRIBUTES, Note
+from kgml_jax.errors import DataError, listed
 from kgml_jax.process import pedotransfer
 
 FILE_NAME = "sites.csv"

@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 
 from kgml_jax.data import signs
-from kgml_jax.data.schema import FORCING, DataError, Note, Reading, iso
+from kgml_jax.data.schema import FORCING, Note, Reading, iso
+from kgml_jax.errors import DataError
 from kgml_jax.sites import VARIABLES
 
 SEASON_DAYS = 90

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kgml_jax.data.schema import DataError
+from kgml_jax.errors import DataError
 
 _STATES = """
 01 AL Alabama, 02 AK Alaska, 04 AZ Arizona, 05 AR Arkansas, 06 CA California, 08 CO Colorado,

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from kgml_jax.data.schema import DataError, iso, listed
+from kgml_jax.data.schema import iso
+from kgml_jax.errors import DataError, listed
 
 AGREEMENT = 1e-4
 """Relative and absolute tolerance within which two files say the same of a day."""

@@ -13,12 +13,12 @@ from kgml_jax.data.schema import (
     NEUTRAL_FORCING,
     POTENTIAL_RADIATION,
     REQUIRED_FORCING,
-    DataError,
     Note,
     ReadOptions,
     expected_units,
     iso,
 )
+from kgml_jax.errors import DataError
 from kgml_jax.sites import VARIABLES
 
 SLIGHT_EXCESS = 0.002

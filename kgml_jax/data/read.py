@@ -6,16 +6,11 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
-from kgml_jax.data import attributes, days, fluxnet, generic, kgml_sav, quality
-from kgml_jax.data.schema import (
-    DEFAULT_OPTIONS,
-    DataError,
-    Note,
-    Piece,
-    Reading,
-    listed,
-)
+from kgml_jax.data import attributes, days, quality
+from kgml_jax.data.formats import fluxnet, generic, kgml_sav
+from kgml_jax.data.schema import DEFAULT_OPTIONS, Note, Piece, Reading
 from kgml_jax.data.schema import ReadOptions as ReadOptions
+from kgml_jax.errors import DataError, listed
 
 SUFFIXES = (*generic.SUFFIXES, *kgml_sav.SUFFIXES)
 """Endings of the files that are no FLUXNET files."""

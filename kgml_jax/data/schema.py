@@ -1,13 +1,12 @@
 """The vocabulary of the data door: variables, options, notes, and the one error class."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 
+from kgml_jax.errors import DataError
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.records import Quantity, quantities
 from kgml_jax.sites import PREDICTABLE, VARIABLES
@@ -37,47 +36,16 @@ NEUTRAL_FORCING: dict[str, float] = {
 }
 """Optional forcing and what a day without it means; `co2` follows the global mean instead."""
 
-
 FORCING: dict[str, Quantity] = {
     name: quantity for name, quantity in quantities(Forcing).items() if name != "day_of_year"
 }
+
 ATTRIBUTES: dict[str, Quantity] = quantities(Attributes)
 
 POTENTIAL_RADIATION = "potential_shortwave_radiation"
 """Radiation at the top of the atmosphere; used to estimate temperature ranges, never stored."""
 
 KINDS = ("converted", "filled", "estimated", "defaulted", "masked", "warning")
-
-
-class DataError(ValueError):
-    """A file or data set that cannot be used: what is wrong, where, and what was expected."""
-
-    def __init__(
-        self,
-        problem: str,
-        *,
-        file: str | Path | None = None,
-        site: str | None = None,
-        variable: str | None = None,
-        found: object = None,
-        expected: object = None,
-    ) -> None:
-        self.site = site
-        self.variable = variable
-        self.file = None if file is None else Path(file).name
-        where = [f"{label} {value}" for label, value in self._places() if value]
-        detail = [
-            f"{label} {value}"
-            for label, value in (("found", found), ("expected", expected))
-            if value is not None
-        ]
-        super().__init__(
-            ": ".join([*([", ".join(where)] if where else []), problem])
-            + (f" ({'; '.join(detail)})" if detail else "")
-        )
-
-    def _places(self) -> tuple[tuple[str, str | None], ...]:
-        return ("file", self.file), ("site", self.site), ("variable", self.variable)
 
 
 @dataclass(frozen=True)
@@ -153,9 +121,3 @@ def expected_units(name: str) -> str | None:
 def iso(days: Any) -> list[str]:
     """Returns days as ISO dates; takes any array-like of dates."""
     return [str(day)[:10] for day in np.asarray(days, dtype="datetime64[D]")]
-
-
-def listed(items: Sequence[object], limit: int = 5) -> str:
-    """Returns the first items as text, with the number of those left out."""
-    text = ", ".join(str(item) for item in items[:limit])
-    return text + (f" and {len(items) - limit} more" if len(items) > limit else "")

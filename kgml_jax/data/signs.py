@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from kgml_jax.data.schema import DataError
+from kgml_jax.errors import DataError
 
 NOISE = 0.5
 """Mean by which a flux that cannot be negative may be so before its sign is wrong."""

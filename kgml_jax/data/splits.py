@@ -1,20 +1,18 @@
 """Splits of site-days into train, validation and test, by whole calendar years or whole sites."""
 
-import itertools
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from kgml_jax.data.schema import DataError, listed
-from kgml_jax.data.years import Interval, SiteYears, divide, divide_blocks, whole
-from kgml_jax.sites import TEST, TRAIN, VALIDATION, Sites
-
-ROLES = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
+from kgml_jax.data.years import SiteYears, divide, divide_blocks, whole
+from kgml_jax.errors import DataError, listed
+from kgml_jax.sites import Sites
+from kgml_jax.split import Interval, Split
 
 _LEAKING_INPUT = "prescribed_gpp"
+
 _LEAKED_TARGETS = ("NEE", "Reco", "GPP")
 
 GROWING_SEASON = {"north": (5, 6, 7, 8, 9), "south": (1, 2, 3, 11, 12)}
@@ -22,87 +20,6 @@ GROWING_SEASON = {"north": (5, 6, 7, 8, 9), "south": (1, 2, 3, 11, 12)}
 
 LEAST_SEASON = 150
 """Days of the growing season, of 151 to 153, that a record must hold for a year to be ranked."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """Which days of which site are for what: a value that can be saved with a run."""
-
-    kind: str
-    intervals: dict[str, tuple[Interval, ...]]
-    """By site, `(first date, last date, role)` with ISO dates, both inclusive."""
-    options: dict[str, Any] = field(default_factory=dict)
-    """The arguments that made the split."""
-
-    def roles(self, sites: Sites) -> np.ndarray:
-        """Returns the role of every day, int8 `(site, time)`; 0 on padding and outside the split.
-
-        Raises:
-          DataError: a site of `sites` is not in the split.
-        """
-        roles = np.zeros(np.shape(sites.site.valid), dtype=np.int8)
-        dates = np.asarray(sites.site.calendar.date)
-        for row, name in enumerate(sites.names):
-            if name not in self.intervals:
-                raise DataError("the split does not know the site", site=name)
-            for first, last, role in self.intervals[name]:
-                inside = (dates[row] >= _day(first)) & (dates[row] <= _day(last))
-                roles[row, inside] = ROLES[role]
-        return np.where(np.asarray(sites.site.valid), roles, np.int8(0))
-
-    def assert_disjoint(self) -> None:
-        """Refuses a split in which a day, or a calendar year with a test day, has two roles.
-
-        Raises:
-          DataError: naming the site and the days or years.
-        """
-        for site, intervals in self.intervals.items():
-            _check_days(site, intervals)
-            _check_years(site, intervals)
-
-    def assert_covers(self, sites: Sites) -> None:
-        """Refuses a split whose sites are not those of the data.
-
-        Raises:
-          DataError: a site is in the split but not in the data, or the other way round.
-        """
-        unknown = sorted(set(self.intervals) - set(sites.names))
-        if unknown:
-            raise DataError(
-                "the split names sites that are not in the data",
-                site=listed(unknown),
-                expected=f"one of {listed(sites.names, 12)}",
-            )
-        absent = [name for name in sites.names if name not in self.intervals]
-        if absent:
-            raise DataError("the split does not know the site", site=listed(absent))
-
-    def to_json(self) -> str:
-        """Returns the split as JSON text."""
-        return json.dumps(
-            {"kind": self.kind, "options": self.options, "intervals": self.intervals}, indent=1
-        )
-
-    @classmethod
-    def from_json(cls, text: str) -> "Split":
-        """Returns the split that `to_json` wrote.
-
-        Raises:
-          DataError: the text is not a split, or has an unknown role.
-        """
-        try:
-            content = json.loads(text)
-            intervals = {
-                site: tuple((str(first), str(last), str(role)) for first, last, role in rows)
-                for site, rows in content["intervals"].items()
-            }
-            kind, options = content["kind"], content["options"]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"not a split: {error!r}") from error
-        roles = {role for rows in intervals.values() for _, _, role in rows} - set(ROLES)
-        if roles:
-            raise DataError("unknown role", found=listed(sorted(roles)), expected=listed([*ROLES]))
-        return cls(kind=kind, intervals=intervals, options=options)
 
 
 def last_years(sites: Sites, test: int = 2, validation: int = 1) -> Split:
@@ -283,25 +200,3 @@ def _checked(
 def _check_fold(fold: int, folds: int) -> None:
     if not 0 <= fold < folds:
         raise DataError("no such fold", found=fold, expected=f"0 to {folds - 1}")
-
-
-def _day(date: str) -> int:
-    return int(np.datetime64(date, "D").astype(np.int64))
-
-
-def _check_days(site: str, intervals: Sequence[Interval]) -> None:
-    ordered = sorted(intervals)
-    for before, after in itertools.pairwise(ordered):
-        if before[1] >= after[0]:
-            raise DataError(
-                "days with two roles", site=site, found=f"{after[0]}: {before[2]} and {after[2]}"
-            )
-
-
-def _check_years(site: str, intervals: Sequence[Interval]) -> None:
-    years: dict[bool, set[int]] = {True: set(), False: set()}
-    for first, last, role in intervals:
-        years[role == "test"] |= set(range(int(first[:4]), int(last[:4]) + 1))
-    shared = sorted(years[True] & years[False])
-    if shared:
-        raise DataError("a test year is also used otherwise", site=site, found=listed(shared))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kgml_jax.data.schema import DataError, listed
+from kgml_jax.errors import DataError, listed
 
 MISSING = (-9999.0, -6999.0)
 """Codes of a missing value, beside an empty cell."""

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from kgml_jax.data.schema import DataError
+from kgml_jax.errors import DataError
 from kgml_jax.records import CANONICAL_UNITS
 
 CARBON_GRAMS_PER_MICROMOLE = 12.011e-6

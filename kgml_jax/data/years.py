@@ -6,14 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from kgml_jax.sites import Sites
-
-Interval = tuple[str, str, str]
-"""`(first date, last date, role)`, ISO dates, both inclusive."""
+from kgml_jax.split import Interval
 
 LEAST_OBSERVED = 30
 """Observed days, of any target, that make a calendar year count."""
 
 BLOCK_DAYS = 30
+
 BLOCKS_PER_CYCLE = 3
 """Where a year serves both training and validation, every third block of 30 days validates."""
 

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from kgml_jax.data.county_yields import GRAINS, CountyYields
-from kgml_jax.data.schema import DataError, Note, listed
+from kgml_jax.data.formats.county_yields import GRAINS, CountyYields
+from kgml_jax.data.schema import Note
+from kgml_jax.errors import DataError, listed
 
 _NAMES = {grain.row: crop for crop, grain in GRAINS.items()}
 

@@ -14,9 +14,9 @@ from kgml_jax.inversion import posterior
 from kgml_jax.inversion.intervals import gaussian_interval
 from kgml_jax.inversion.posterior import Estimate, Identification, Partition, Posterior
 from kgml_jax.inversion.problem import Problem, observed
+from kgml_jax.mapping import map_sites, pad_sites, site_mesh
 from kgml_jax.records import Field, record
 from kgml_jax.sites import TRAIN, Site, Sites
-from kgml_jax.training.mapping import map_sites, pad_sites, site_mesh
 
 
 @record

@@ -10,13 +10,13 @@ from jax.sharding import Mesh
 
 from kgml_jax.adaptation import Weights
 from kgml_jax.inversion.problem import Problem
+from kgml_jax.mapping import map_sites, pad_sites, site_mesh
 from kgml_jax.models.hybrid import process_of
 from kgml_jax.process import ecosystem
 from kgml_jax.process.ecosystem import Imbalance
 from kgml_jax.process.state_update import Increment
 from kgml_jax.records import Field, record
 from kgml_jax.sites import Site, Sites
-from kgml_jax.training.mapping import map_sites, pad_sites, site_mesh
 
 
 @record

@@ -18,9 +18,9 @@ from kgml_jax.adaptation import Weights
 from kgml_jax.inversion import intervals
 from kgml_jax.inversion.intervals import Interval, IntervalScore
 from kgml_jax.inversion.problem import Problem, observed
+from kgml_jax.mapping import map_sites, pad_sites, site_mesh
 from kgml_jax.records import Field, record
 from kgml_jax.sites import PREDICTABLE, TEST, TRAIN, VALIDATION, Site, Sites
-from kgml_jax.training.mapping import map_sites, pad_sites, site_mesh
 
 LEAST_NOISE = 0.2
 """Smallest standard deviation of an observation error, over that of the mean training day."""

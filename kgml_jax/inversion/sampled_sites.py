@@ -14,10 +14,10 @@ from kgml_jax.adaptation import Weights
 from kgml_jax.inversion.posterior import Posterior
 from kgml_jax.inversion.problem import Problem, observed
 from kgml_jax.inversion.sampling import Comparison, Draws, NoUTurn, compare
-from kgml_jax.inversion.solution import Residuals, half_square
+from kgml_jax.inversion.solvers.solution import Residuals, half_square
+from kgml_jax.mapping import map_sites, pad_sites, site_mesh
 from kgml_jax.records import Field
 from kgml_jax.sites import TRAIN, Site, Sites
-from kgml_jax.training.mapping import map_sites, pad_sites, site_mesh
 
 
 @dataclass(frozen=True)

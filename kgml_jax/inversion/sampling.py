@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from kgml_jax.inversion.posterior import Posterior
-from kgml_jax.inversion.solution import Residuals, half_square
+from kgml_jax.inversion.solvers.solution import Residuals, half_square
 from kgml_jax.records import Field, record, var
 
 

@@ -11,13 +11,13 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from kgml_jax.adaptation import Weights
 from kgml_jax.inversion.problem import Problem, observed
-from kgml_jax.inversion.queue import run_queue
-from kgml_jax.inversion.shuffled import ShuffledComplex
-from kgml_jax.inversion.solution import Residuals, Search, Solution, Solver
-from kgml_jax.inversion.starts import starting_points
+from kgml_jax.inversion.solvers.queue import run_queue
+from kgml_jax.inversion.solvers.shuffled import ShuffledComplex
+from kgml_jax.inversion.solvers.solution import Residuals, Search, Solution, Solver
+from kgml_jax.inversion.solvers.starts import starting_points
+from kgml_jax.mapping import SITE_AXIS, map_devices, pad_sites, site_mesh
 from kgml_jax.records import Field
 from kgml_jax.sites import TRAIN, Site, Sites
-from kgml_jax.training.mapping import SITE_AXIS, map_devices, pad_sites, site_mesh
 
 
 def search_sites(

@@ -13,12 +13,12 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from kgml_jax.adaptation import Weights
 from kgml_jax.inversion.problem import Problem, observed
 from kgml_jax.inversion.searches import placed, search_sites, site_data
-from kgml_jax.inversion.shuffled import ShuffledComplex
-from kgml_jax.inversion.solution import Solution, Solver
-from kgml_jax.inversion.starts import best_start
+from kgml_jax.inversion.solvers.shuffled import ShuffledComplex
+from kgml_jax.inversion.solvers.solution import Solution, Solver
+from kgml_jax.inversion.solvers.starts import best_start
+from kgml_jax.mapping import map_sites, site_mesh
 from kgml_jax.records import Field, record
 from kgml_jax.sites import TRAIN, VALIDATION, Site, Sites
-from kgml_jax.training.mapping import map_sites, site_mesh
 
 
 @record

@@ -130,3 +130,21 @@ def build(name: Name, scaling: Scaling, **options: Any) -> Any:
         raise ValueError(f"model {name} has no option {', '.join(unknown)}, only {own}")
     given = {"scaling": scaling} if "scaling" in kind.options else {}
     return kind.model(**given, **{**dict(kind.arguments), **options})
+
+
+def has_process(model: Any) -> bool:
+    """Returns whether the process model is, or is in, a model; it needs to know the crops."""
+    return isinstance(model, ProcessModel) or hasattr(model, "process")
+
+
+def memory_days(model: Any) -> int:
+    """Returns how many days before 1 January bring the state of a model's windows up to date."""
+    return FROM_NEW_YEAR if has_process(model) else FADED_MEMORY
+
+
+def reads_gpp(model: Any) -> bool:
+    """Returns whether a model is given GPP, which is then no target."""
+    if isinstance(model, ProcessModel):
+        return model.gpp == "prescribed"
+    scaling = getattr(model, "scaling", None)
+    return any(scale.name == "prescribed_gpp" for scale in scaling.inputs) if scaling else False

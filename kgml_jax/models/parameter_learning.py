@@ -1,9 +1,12 @@
 """Differentiable parameter learning: networks that set parameters of the process model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
 from kgml_jax.adaptation import Weights
 from kgml_jax.models.control import (
@@ -23,7 +26,7 @@ from kgml_jax.nets.neutral import NeutralGRU, NeutralPerceptron
 from kgml_jax.process.drivers import Attributes
 from kgml_jax.process.parameters import DEFAULT_SUBSET
 from kgml_jax.records import Field, quantities
-from kgml_jax.sites import Site
+from kgml_jax.sites import Site, Sites
 
 DYNAMIC = (
     "vcmax_multiplier",
@@ -120,3 +123,17 @@ class ParameterLearningModel(Hybrid):
     def _columns(self) -> tuple[int, ...]:
         names = [scale.name for scale in self.scaling.inputs]
         return tuple(row for row, name in enumerate(names) if name in quantities(Attributes))
+
+
+def learnt_offsets(
+    model: Any, names: Sequence[str], weights: Weights, sites: Sites
+) -> np.ndarray | None:
+    """Returns what the network of a dPL model adds to parameters, unbounded, (site, parameter).
+
+    None for other models.
+    """
+    if not isinstance(model, ParameterLearningModel):
+        return None
+    learnt = jax.vmap(model.site_offsets, in_axes=(None, 0))(weights, sites.site)
+    none = np.zeros(len(sites), np.float32)
+    return np.stack([np.asarray(learnt.get(name, none)) for name in names], axis=1)

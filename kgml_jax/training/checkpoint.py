@@ -1,12 +1,13 @@
 """Checkpoints: weights or adaptations through orbax, with what is needed to use them again.
 
 The only module that knows orbax. A checkpoint is a folder with `tree/` (the arrays) and
-`checkpoint.json` (schema version, kind, and what the caller adds: model, split, training days).
+`checkpoint.json` (schema version, kind, and the fields of a typed header).
 """
 
+import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import jax
 import numpy as np
@@ -22,43 +23,69 @@ class CheckpointError(ValueError):
     """The checkpoint is missing, incomplete, or of another schema or kind."""
 
 
-def save(folder: Path, kind: str, tree: Any, header: dict[str, Any]) -> None:
+class Header(Protocol):
+    """What lies beside the arrays: a frozen dataclass of plain JSON values.
+
+    `kind` tells what is stored from what another header describes.
+    """
+
+    kind: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+AnyHeader = TypeVar("AnyHeader", bound=Header)
+
+
+def save(folder: Path, tree: Any, header: Header) -> None:
     """Writes a pytree of arrays; the header is written last and marks the checkpoint complete.
 
     Raises:
       CheckpointError: there is a checkpoint in `folder` already.
     """
-    if (folder / HEADER).exists():
+    if is_complete(folder):
         raise CheckpointError(f"{folder} holds a checkpoint already; choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
     with ocp.StandardCheckpointer() as checkpointer:
         arrays = jax.tree.map(np.asarray, tree)
         checkpointer.save(folder.resolve() / "tree", arrays, force=True)
-    text = json.dumps({"schema": SCHEMA, "kind": kind, **header}, indent=2)
-    (folder / HEADER).write_text(text + "\n")
+    described = {"schema": SCHEMA, "kind": header.kind, **dataclasses.asdict(header)}
+    partial = folder / f"{HEADER}.partial"
+    partial.write_text(json.dumps(described, indent=2, allow_nan=False) + "\n")
+    partial.replace(folder / HEADER)
 
 
-def read_header(folder: Path, kind: str) -> dict[str, Any]:
+def is_complete(folder: Path) -> bool:
+    """Returns whether a checkpoint in `folder` was written to its end."""
+    return (folder / HEADER).is_file()
+
+
+def read_header(folder: Path, header: type[AnyHeader]) -> AnyHeader:
     """Reads what lies beside the arrays.
 
     Raises:
-      CheckpointError: no checkpoint there, or one of another schema or kind.
+      CheckpointError: no checkpoint there, one of another schema or kind, or with other fields.
     """
     path = folder / HEADER
     if not path.is_file():
         raise CheckpointError(f"{folder} holds no finished checkpoint ({HEADER} is missing)")
     try:
-        header = json.loads(path.read_text())
+        described = json.loads(path.read_text())
     except json.JSONDecodeError as error:
         raise CheckpointError(f"{path} is not valid JSON: {error}") from error
-    if header.get("schema") != SCHEMA:
+    if described.pop("schema", None) != SCHEMA:
         raise CheckpointError(
-            f"{path}: schema {header.get('schema')!r}, this version reads schema {SCHEMA}; "
+            f"{path}: written by another schema than {SCHEMA}, the one this version reads; "
             "train again or use the version that wrote it"
         )
-    if header.get("kind") != kind:
-        raise CheckpointError(f"{path}: holds {header.get('kind')!r}, expected {kind!r}")
-    return header
+    if (kind := described.pop("kind", None)) != header.kind:
+        raise CheckpointError(f"{path}: holds {kind!r}, expected {header.kind!r}")
+    fields = dataclasses.fields(header)  # type: ignore[arg-type]
+    needed = {field.name for field in fields if field.default is dataclasses.MISSING}
+    if absent := sorted(needed - set(described)):
+        raise CheckpointError(f"{path}: {', '.join(absent)} missing")
+    if unknown := sorted(set(described) - {field.name for field in fields}):
+        raise CheckpointError(f"{path}: {', '.join(unknown)} not known to this version")
+    return header(**described)
 
 
 def restore(folder: Path, template: Any) -> Any:

@@ -8,9 +8,9 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from kgml_jax.adaptation import Adaptation, Weights
+from kgml_jax.mapping import map_sites, pad_sites, site_mesh
 from kgml_jax.models.protocol import Model
 from kgml_jax.sites import Sites
-from kgml_jax.training.mapping import map_sites, pad_sites, site_mesh
 
 
 def predict_sites(

@@ -1,6 +1,7 @@
 """The Python loop around the compiled rounds of a descent; it alone decides when to stop."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import jax
@@ -9,11 +10,11 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from kgml_jax.adaptation import Adaptation, Weights
+from kgml_jax.mapping import SITE_AXIS, dividing_mesh, map_sites, pad_sites, site_mesh
 from kgml_jax.models.protocol import Model
 from kgml_jax.objectives.compose import Total
 from kgml_jax.records import record
 from kgml_jax.training.fit import Descent, Direct, Fit, Settings
-from kgml_jax.training.mapping import SITE_AXIS, dividing_mesh, map_sites, pad_sites, site_mesh
 from kgml_jax.training.series import Course, Recurrent, Series, SeriesDescent
 from kgml_jax.training.windows import Unit
 
@@ -23,6 +24,15 @@ _next_epoch = jax.jit(SeriesDescent.epoch, static_argnums=0, donate_argnums=2)
 
 OnRound = Callable[[dict[str, np.ndarray]], None]
 """Called after every round with the step, losses, health and activity of each unit."""
+
+Watch = Callable[[str, int], AbstractContextManager[OnRound]]
+"""Makes the context of a descent from its name and its most steps; it gives what is called after
+every round."""
+
+
+def unwatched(name: str, steps: int) -> AbstractContextManager[OnRound]:
+    """Watches nothing."""
+    return nullcontext(lambda report: None)
 
 
 class DivergedError(RuntimeError):

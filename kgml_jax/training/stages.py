@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
@@ -19,7 +20,22 @@ from kgml_jax.training import checkpoint
 from kgml_jax.training.run import OnRound, descended
 from kgml_jax.training.series import Course, Recurrent, make_series
 
-KIND = "stage"
+
+@dataclass(frozen=True)
+class StageHeader:
+    """What lies beside the weights of a finished stage.
+
+    Attributes:
+      stage: its name.
+      identity: of the run it belongs to.
+      outcome: fields of `Outcome`.
+    """
+
+    kind: ClassVar[str] = "stage"
+    stage: str
+    identity: str
+    outcome: dict[str, Any]
+
 
 Watched = Callable[["Stage"], AbstractContextManager[OnRound]]
 
@@ -97,15 +113,14 @@ def run_plan(
     check(plan, weights, datasets)
     for number, stage in enumerate(plan):
         place = folder / f"{number + 1}-{stage.name}"
-        if (place / checkpoint.HEADER).is_file():
+        if checkpoint.is_complete(place):
             weights, outcome = _finished(place, identity, weights)
         else:
             own_key = jax.random.fold_in(key, number)
             data = observing(datasets[stage.dataset], stage.targets)
             with watched(stage) as on_epoch:
                 weights, outcome = train(model, stage.course, weights, data, own_key, on_epoch)
-            header = {"stage": stage.name, "identity": identity, "outcome": asdict(outcome)}
-            checkpoint.save(place, KIND, weights, header)
+            checkpoint.save(place, weights, StageHeader(stage.name, identity, asdict(outcome)))
         yield stage, weights, outcome
 
 
@@ -172,10 +187,10 @@ def check(plan: tuple[Stage, ...], weights: Weights, datasets: Mapping[str, Data
 
 
 def _finished(place: Path, identity: str, like: Weights) -> tuple[Weights, Outcome]:
-    header = checkpoint.read_header(place, KIND)
-    if header["identity"] != identity:
+    header = checkpoint.read_header(place, StageHeader)
+    if header.identity != identity:
         raise checkpoint.CheckpointError(
             f"{place} belongs to another run (other data, model, plan or seed: "
-            f"{header['identity']}, expected {identity}); choose another folder"
+            f"{header.identity}, expected {identity}); choose another folder"
         )
-    return checkpoint.restore(place, like), Outcome(**{**header["outcome"], "resumed": True})
+    return checkpoint.restore(place, like), Outcome(**{**header.outcome, "resumed": True})

@@ -6,7 +6,7 @@ import xarray as xr
 
 from kgml_jax.data.assemble import LEAST_UNCERTAINTY, assemble
 from kgml_jax.data.estimates import flux_uncertainty, global_co2
-from kgml_jax.data.schema import DataError
+from kgml_jax.errors import DataError
 
 
 @pytest.fixture

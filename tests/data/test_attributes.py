@@ -4,7 +4,8 @@ import pytest
 import xarray as xr
 
 from kgml_jax.data import attributes
-from kgml_jax.data.schema import ATTRIBUTES, DataError
+from kgml_jax.data.schema import ATTRIBUTES
+from kgml_jax.errors import DataError
 from kgml_jax.process import pedotransfer
 
 HYDRAULIC = {

@@ -4,7 +4,8 @@ import pytest
 from kgml_jax.data.check import blocks, check
 from kgml_jax.data.quality import finish
 from kgml_jax.data.read import collect
-from kgml_jax.data.schema import DataError, Reading, ReadOptions
+from kgml_jax.data.schema import Reading, ReadOptions
+from kgml_jax.errors import DataError
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@ import gzip
 import numpy as np
 import pytest
 
-from kgml_jax.data import county_yields
 from kgml_jax.data.assemble import assemble
 from kgml_jax.data.counties import nearest_county
-from kgml_jax.data.county_yields import COLUMNS, GRAINS, grain_carbon, load, load_all
-from kgml_jax.data.schema import DataError
+from kgml_jax.data.formats import county_yields
+from kgml_jax.data.formats.county_yields import COLUMNS, GRAINS, grain_carbon, load, load_all
 from kgml_jax.data.yield_targets import crops_by_year, with_yields
+from kgml_jax.errors import DataError
 from kgml_jax.process import crops
 
 QUICK_STATS = """Year,State,State ANSI,Ag District,County,County ANSI,Data Item,Value,CV (%)

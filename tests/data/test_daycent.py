@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kgml_jax.data import daycent
 from kgml_jax.data.assemble import assemble
-from kgml_jax.data.schema import DataError
+from kgml_jax.data.formats import daycent
+from kgml_jax.errors import DataError
 
 LATITUDE = 40.04
 

@@ -3,8 +3,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from kgml_jax.data import fluxnet
 from kgml_jax.data.estimates import global_co2
+from kgml_jax.data.formats import fluxnet
 from kgml_jax.data.read import ReadOptions, read
 
 

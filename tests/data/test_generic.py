@@ -4,7 +4,7 @@ import pytest
 import xarray as xr
 
 from kgml_jax.data.read import read
-from kgml_jax.data.schema import DataError
+from kgml_jax.errors import DataError
 
 
 def write(dataset, path):

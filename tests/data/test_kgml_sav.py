@@ -8,7 +8,7 @@ import torch_writer as writer
 from torch_writer import tensor
 
 from kgml_jax.data.assemble import assemble
-from kgml_jax.data.kgml_sav import INPUTS, load
+from kgml_jax.data.formats.kgml_sav import INPUTS, load
 from kgml_jax.data.read import read
 
 SOIL = {

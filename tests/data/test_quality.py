@@ -4,7 +4,8 @@ import pytest
 from kgml_jax.data import gaps
 from kgml_jax.data.estimates import global_co2
 from kgml_jax.data.quality import finish
-from kgml_jax.data.schema import FORCING, DataError, ReadOptions
+from kgml_jax.data.schema import FORCING, ReadOptions
+from kgml_jax.errors import DataError
 
 OPTIONS = ReadOptions()
 

@@ -5,9 +5,9 @@ import pytest
 
 from kgml_jax.data import splits
 from kgml_jax.data.assemble import assemble
-from kgml_jax.data.schema import DataError
-from kgml_jax.data.splits import Split
+from kgml_jax.errors import DataError
 from kgml_jax.sites import TEST, TRAIN, VALIDATION
+from kgml_jax.split import Split
 
 
 @pytest.fixture

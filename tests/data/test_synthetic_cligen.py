@@ -1,12 +1,13 @@
-import inputs
 import numpy as np
 import pandas as pd
 import pytest
 
-from kgml_jax.data.schema import DataError
+from kgml_jax.data import choices
 from kgml_jax.data.synthetic import SyntheticConfig, cligen, climate, draw, weather
 from kgml_jax.data.synthetic.states import STATES
 from kgml_jax.data.synthetic.streams import generator
+from kgml_jax.errors import DataError
+from kgml_jax.workflows import sites as inputs
 
 REAL = "weather/cligen2015_midwest_station_monthly_params.csv.gz"
 
@@ -126,8 +127,8 @@ def test_a_state_without_a_station_is_an_error_that_lists_those_there_are(writte
 
 def test_the_command_line_leads_to_the_stations(written):
     described = {"data": None, "metadata": None, "synthetic_stations": str(written)}
-    assert inputs.data_from_json(described).synthetic_stations == written
-    missing = inputs.Data(synthetic_stations=written.with_name("absent.csv"))
+    assert choices.data_from_json(described).synthetic_stations == written
+    missing = choices.DataChoice(synthetic_stations=written.with_name("absent.csv"))
     with pytest.raises(DataError, match=r"absent.csv: cannot be read"):
         inputs.load(missing)
 

@@ -10,8 +10,8 @@ import refusals
 import torch_writer as writer
 from torch_writer import Raw, Tensor, called, named, tensor
 
-from kgml_jax.data.schema import DataError
-from kgml_jax.data.torch_file import load
+from kgml_jax.data.formats.torch_file import load
+from kgml_jax.errors import DataError
 
 WRITERS = [writer.save, writer.save_legacy]
 TRACES = []

@@ -9,6 +9,7 @@ from kgml_jax.data.assemble import assemble
 from kgml_jax.data.check import blocks, check
 from kgml_jax.data.read import read
 from kgml_jax.data.schema import FORCING, ReadOptions
+from kgml_jax.split import ROLES
 
 CROPS = ("DE-Kli", "DE-Seh", "IT-BCi", "US-ARM", "US-CRT")
 
@@ -98,5 +99,5 @@ def test_every_tower_has_days_to_train_on_to_validate_and_to_test(sites):
     split.assert_covers(sites)
     roles = split.roles(sites)
     observed = sites.site.mask["NEE"]
-    for role in splits.ROLES.values():
+    for role in ROLES.values():
         assert np.all(((roles == role) & observed).any(axis=1))

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from kgml_jax.data.schema import DataError
 from kgml_jax.data.units import FACTORS, conversion, convert
+from kgml_jax.errors import DataError
 from kgml_jax.records import CANONICAL_UNITS
 
 

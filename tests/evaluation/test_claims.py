@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from studies.ftbsc import claims as claims_claims
 
 from kgml_jax.evaluation import claims
 
@@ -53,7 +54,7 @@ def test_a_requirement_holds_fails_or_stays_open():
     ],
 )
 def test_t1_asks_for_the_order_in_every_state(calibrated, independent, pooled, noise, verdict):
-    claim = claims.orderings(
+    claim = claims_claims.orderings(
         errors([calibrated] * 3), errors([independent] * 3, noise), errors([pooled] * 3, -noise)
     )
     assert claim.verdict == verdict
@@ -70,13 +71,13 @@ def test_t1_asks_for_the_order_in_every_state(calibrated, independent, pooled, n
 def test_t2_asks_for_the_least_gain_where_data_are_most(calibrated, noise, verdict):
     ours = errors(calibrated)
     ours[:, 0] *= np.exp(noise)
-    claim = claims.least_gain(ours, errors([1.0] * 3), {"IA": 41, "IL": 22, "IN": 27})
+    claim = claims_claims.least_gain(ours, errors([1.0] * 3), {"IA": 41, "IL": 22, "IN": 27})
     assert claim.verdict == verdict
 
 
 def test_t2_needs_one_state_with_most_data():
     with pytest.raises(ValueError, match="no single state"):
-        claims.least_gain(errors([1] * 3), errors([1] * 3), {"IA": 3, "IL": 3, "IN": 3})
+        claims_claims.least_gain(errors([1] * 3), errors([1] * 3), {"IA": 3, "IL": 3, "IN": 3})
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_t2_needs_one_state_with_most_data():
     ],
 )
 def test_t3_asks_for_the_diagonal_to_be_the_lowest(diagonal, noise, verdict):
-    assert claims.own_is_best(table(diagonal, 1.0, noise)).verdict == verdict
+    assert claims_claims.own_is_best(table(diagonal, 1.0, noise)).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_t3_asks_for_the_diagonal_to_be_the_lowest(diagonal, noise, verdict):
 )
 def test_t4_asks_for_little_change_below_independent(factor, independent, noise, verdict):
     variants = {"batch 16": factor * np.exp(noise)}
-    claim = claims.insensitive(np.ones(3), variants, np.full(3, independent))
+    claim = claims_claims.insensitive(np.ones(3), variants, np.full(3, independent))
     assert claim.verdict == verdict
 
 
@@ -116,7 +117,7 @@ def test_t4_asks_for_little_change_below_independent(factor, independent, noise,
     ],
 )
 def test_t5_asks_for_balance_at_no_cost(residual, error, noise, verdict):
-    claim = claims.knowledge_pays(
+    claim = claims_claims.knowledge_pays(
         residual * np.exp(NOISE), np.full(3, 1.0), error * np.exp(noise), np.ones(3)
     )
     assert claim.verdict == verdict
@@ -132,7 +133,7 @@ def test_t5_asks_for_balance_at_no_cost(residual, error, noise, verdict):
 )
 def test_drift_is_judged_by_the_published_bounds(correlation, verdict):
     still = ([0.01] * 3, [0.02] * 3), ([0.1] * 3, [0.1] * 3)
-    claim = claims.stays_physical(*still, {("weather", 0.8): correlation})
+    claim = claims_claims.stays_physical(*still, {("weather", 0.8): correlation})
     assert claim.verdict == verdict
 
 
@@ -140,7 +141,7 @@ def test_drift_is_judged_by_the_published_bounds(correlation, verdict):
     ("residual", "negative"), [([0.3, 0.31, 0.32], [0.1] * 3), ([0.02] * 3, [0.3, 0.31, 0.32])]
 )
 def test_drift_is_seen_in_the_balance_and_in_the_signs(residual, negative):
-    claim = claims.stays_physical(([0.01] * 3, residual), ([0.1] * 3, negative), {})
+    claim = claims_claims.stays_physical(([0.01] * 3, residual), ([0.1] * 3, negative), {})
     assert claim.verdict == claims.NOT_REPRODUCED
 
 

@@ -1,12 +1,13 @@
 import sys
 
-import calibrate
-import command_line
-import inputs
-import pretrain
 import pytest
 
-WORLD = inputs.Data(synthetic_sites=3, synthetic_years=4)
+from kgml_jax.cli import calibrate, command, pretrain
+from kgml_jax.data import choices
+from kgml_jax.workflows.calibration import CalibrateSettings
+from kgml_jax.workflows.pretraining import ModelChoice, PretrainSettings
+
+WORLD = choices.DataChoice(synthetic_sites=3, synthetic_years=4)
 SMALL = {"steps": 6, "validate_every": 3}
 
 
@@ -16,10 +17,10 @@ def run_program(monkeypatch, capsys):
 
     def run(module, config_type, *arguments):
         # The devices of this process are set already.
-        monkeypatch.setattr(command_line, "use_cpu_cores", lambda count: None)
+        monkeypatch.setattr(command, "use_cpu_cores", lambda count: None)
         monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, arguments)])
         with pytest.raises(SystemExit) as stop:
-            command_line.run(module.main, config_type)
+            command.run(module.main, config_type)
         output = capsys.readouterr()
         return stop.value.code, output.out, output.err
 
@@ -27,9 +28,11 @@ def run_program(monkeypatch, capsys):
 
 
 def pretrain_config(folder, **changes):
-    network = {"hidden": 4, "basis_layers": 1, "rh_layers": 1}
-    settings = {"batch": 2, "warmup_days": 10, "data": WORLD, **network, **SMALL, **changes}
-    return pretrain.PretrainConfig(run=folder, **settings)
+    model = ModelChoice(hidden=4, basis_layers=1, rh_layers=1)
+    settings = PretrainSettings(batch=2, warmup_days=10, **SMALL)
+    return pretrain.PretrainConfig(
+        run=folder, data=WORLD, model=model, settings=settings, **changes
+    )
 
 
 @pytest.fixture(scope="session")
@@ -42,9 +45,11 @@ def pretrained_run(tmp_path_factory):
 @pytest.fixture(scope="session")
 def calibrated_run(pretrained_run):
     folder = pretrained_run.parent / "calibrate"
-    strategies = ("ftbsc", "group-only")
     config = calibrate.CalibrateConfig(
-        from_run=pretrained_run, run=folder, strategy=strategies, **SMALL
+        from_run=pretrained_run,
+        run=folder,
+        strategy=("ftbsc", "group-only"),
+        settings=CalibrateSettings(**SMALL),
     )
     calibrate.main(config)
     return folder

@@ -16,13 +16,13 @@ def programs(monkeypatch):
 @pytest.fixture
 def check_data(programs, monkeypatch, capsys):
     """Calls the program in this process; returns its exit status and what it printed."""
-    import check_data
-    from command_line import run
+    from kgml_jax.cli import check
+    from kgml_jax.cli.command import run
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["check_data.py", *map(str, arguments)])
         with pytest.raises(SystemExit) as caught:
-            run(check_data.main, check_data.CheckConfig)
+            run(check.main, check.CheckConfig)
         return caught.value.code, *capsys.readouterr()
 
     return call
@@ -84,7 +84,7 @@ def test_the_choices_of_the_reader_are_options(check_data, tmp_path):
 
 
 def test_debug_shows_the_traceback(programs, monkeypatch):
-    from command_line import run
+    from kgml_jax.cli.command import run
 
     @dataclass(frozen=True)
     class Config:
@@ -100,7 +100,7 @@ def test_debug_shows_the_traceback(programs, monkeypatch):
 
 @pytest.mark.parametrize("error", [KeyError, ValueError, FileNotFoundError])
 def test_what_a_user_can_put_right_is_one_unquoted_line(programs, monkeypatch, capsys, error):
-    from command_line import run
+    from kgml_jax.cli.command import run
 
     @dataclass(frozen=True)
     class Config:

@@ -1,18 +1,18 @@
 import dataclasses
 
-import daycent
 import numpy as np
 import pandas as pd
-import pretrained
 import pytest
 import xarray as xr
-from daycent_schedule import FIRST_YEAR, plan
-from real_plan import management
+from studies.daycent import program
+from studies.daycent.schedule import FIRST_YEAR, plan
+from studies.measured_fields.management import management
 
-from kgml_jax.data import daycent as door
 from kgml_jax.data.assemble import assemble
+from kgml_jax.data.formats import daycent as door
 from kgml_jax.data.read import read
-from kgml_jax.data.schema import DataError
+from kgml_jax.errors import DataError
+from kgml_jax.runs import saved
 from kgml_jax.sites import TEST, TRAIN, VALIDATION
 
 SMALL = {
@@ -53,19 +53,19 @@ def folder(tmp_path):
 
 @pytest.fixture
 def field(folder, tmp_path):
-    config = daycent.DaycentConfig(run=tmp_path / "run", data=folder, **SMALL)
-    return config, assemble([daycent.load(config)[0]], ("Rh",))
+    config = program.DaycentConfig(run=tmp_path / "run", data=folder, **SMALL)
+    return config, assemble([program.load(config)[0]], ("Rh",))
 
 
 @pytest.fixture
 def finished(run_program, folder, tmp_path):
     """A run of the last years alone: its folder, what it printed, and its configuration."""
-    config = daycent.DaycentConfig(
+    config = program.DaycentConfig(
         run=tmp_path / "run", data=folder, splits=("last-years",), **SMALL
     )
     options = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
     options += ["--splits", "last-years", "--data", folder, "--run", config.run]
-    status, out, _ = run_program(daycent, daycent.DaycentConfig, *options)
+    status, out, _ = run_program(program, program.DaycentConfig, *options)
     assert status == 0
     return config, out
 
@@ -82,7 +82,7 @@ def test_the_program_writes_what_it_prints_and_a_start_for_others(finished):
     held = written["role"].to_numpy() == TEST
     error = (written["Rh"] - written["Rh_daycent"]).to_numpy()[:, held]
     np.testing.assert_allclose(written["rmse"], np.sqrt((error**2).mean(axis=1)), rtol=1e-4)
-    before = pretrained.load(config.run / "last-years" / "from-scratch")
+    before = saved.load(config.run / "last-years" / "from-scratch")
     assert [scale.name for scale in before.model.scaling.targets] == ["Rh"]
     # The file beside it is in the project's own schema.
     assert read(before.data.data).sites[0].sizes["time"] == 2557
@@ -93,47 +93,47 @@ def test_a_finished_run_is_a_start_for_the_next(finished):
     first, _ = finished
     source = first.run / "last-years" / "from-scratch"
     second = dataclasses.replace(first, run=first.run.parent / "second", from_checkpoint=source)
-    daycent.main(second)
+    program.main(second)
     written = xr.load_dataset(second.run / "daycent_rh.nc").isel(split=0)
-    assert {daycent.UNTUNED, daycent.SCRATCH, daycent.TUNED} <= set(written["prediction"].values)
+    assert {program.UNTUNED, program.SCRATCH, program.TUNED} <= set(written["prediction"].values)
     again = xr.load_dataset(first.run / "daycent_rh.nc")["Rh"].isel(split=0)
     blocked = dataclasses.replace(second, splits=("blocked-years",), run=first.run.parent / "third")
     with pytest.raises(DataError, match="the pretrained model saw test days"):
-        daycent.main(blocked)
+        program.main(blocked)
     # Before it is tuned, a checkpoint predicts what its own run predicted.
     np.testing.assert_allclose(
-        written["Rh"].sel(prediction=daycent.UNTUNED),
-        again.sel(prediction=daycent.SCRATCH),
+        written["Rh"].sel(prediction=program.UNTUNED),
+        again.sel(prediction=program.SCRATCH),
         rtol=1e-4,
     )
 
 
 def test_references_never_see_the_days_they_are_scored_on(field):
     config, sites = field
-    roles = daycent.make_splits(config, sites)["last-years"].roles(sites)
+    roles = program.make_splits(config, sites)["last-years"].roles(sites)
     seen = (roles == TRAIN) | (roles == VALIDATION)
-    before = daycent.seasonal_references(sites, seen)
+    before = program.seasonal_references(sites, seen)
     sites.site.targets["Rh"][roles == TEST] = 1e6
-    after = daycent.seasonal_references(sites, seen)
+    after = program.seasonal_references(sites, seen)
     for name in before:
         np.testing.assert_array_equal(before[name]["Rh"], after[name]["Rh"])
 
 
 def test_the_trend_continues_what_rises_by_the_same_every_year(field):
     config, sites = field
-    roles = daycent.make_splits(config, sites)["last-years"].roles(sites)
-    found = daycent.seasonal_references(sites, (roles == TRAIN) | (roles == VALIDATION))
+    roles = program.make_splits(config, sites)["last-years"].roles(sites)
+    found = program.seasonal_references(sites, (roles == TRAIN) | (roles == VALIDATION))
     observed = sites.site.targets["Rh"]
     test = roles == TEST
     bias = {name: float((found[name]["Rh"] - observed)[test].mean()) for name in found}
     # The mean rises by 0.06 g C m-2 d-1 a year, and the test years are 3 to 4 from the middle.
-    assert bias[daycent.CLIMATOLOGY] < -0.15
-    assert abs(bias[daycent.TREND]) < 0.02
+    assert bias[program.CLIMATOLOGY] < -0.15
+    assert abs(bias[program.TREND]) < 0.02
 
 
 def test_no_test_year_is_used_otherwise(field):
     config, sites = field
-    for split in daycent.make_splits(config, sites).values():
+    for split in program.make_splits(config, sites).values():
         roles = split.roles(sites)
         years = np.asarray(sites.site.calendar.year)
         held, used = (set(years[np.isin(roles, kind)]) for kind in ((TEST,), (TRAIN, VALIDATION)))
@@ -143,7 +143,7 @@ def test_no_test_year_is_used_otherwise(field):
 
 def test_a_missing_folder_is_one_message(run_program, tmp_path):
     status, _, err = run_program(
-        daycent, daycent.DaycentConfig, "--data", tmp_path / "none", "--run", tmp_path / "run"
+        program, program.DaycentConfig, "--data", tmp_path / "none", "--run", tmp_path / "run"
     )
     assert status == 2
     assert err.startswith("error: no single table of daily DayCent output")

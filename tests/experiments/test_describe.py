@@ -1,10 +1,9 @@
 import re
 import types
 
-import constants
-import describe
 import numpy as np
 import pytest
+from studies.process_model import constants, describe
 
 from kgml_jax.process.ecosystem import Fluxes, Params
 from kgml_jax.records import quantities

@@ -1,42 +1,50 @@
 import sys
 from dataclasses import dataclass, replace
 
-import estimate
-import estimate_check
-import estimate_report
-import estimate_start
-import inputs
 import jax
 import numpy as np
 import pytest
-import run_directory
 import toys
 import xarray as xr
-from estimate import EstimateConfig
-from inputs import Data
 from inversion_toys import NAMES, RespiringModel, known_sites, problem
 
-from kgml_jax.data.schema import DataError
+from kgml_jax.cli import estimate, estimate_report, posterior_check
+from kgml_jax.cli.estimate import EstimateConfig
+from kgml_jax.data import choices
+from kgml_jax.data.choices import DataChoice
+from kgml_jax.errors import DataError
+from kgml_jax.runs import files, saved
 from kgml_jax.sites import TEST, TRAIN
+from kgml_jax.split import DividedSites
+from kgml_jax.workflows import estimation, estimation_tables
+from kgml_jax.workflows.estimation import EstimateSettings
 
 TRUTH = np.array([[0.6, -0.3, 0.5], [0.5, -0.2, 0.4], [-0.5, 0.4, -0.6], [-0.4, 0.3, -0.5]])
-CONFIG = EstimateConfig(parameters=NAMES, streams=("NEE", "Reco", "ET"), site_batch=2)
+SETTINGS = EstimateSettings(parameters=NAMES, streams=("NEE", "Reco", "ET"), site_batch=2)
 
 
 @pytest.fixture
-def toy(monkeypatch):
+def toy():
     """Four sites of two groups, of a model in which everything is linear."""
     sites = known_sites(problem(), TRUTH, noise=0.3)
     sites = replace(sites, site=sites.site.replace(group=np.array([0, 0, 1, 1], np.int32)))
-    monkeypatch.setattr(inputs, "load", lambda config, further=(): inputs.Loaded(sites))
-    monkeypatch.setattr(estimate_start, "ProcessModel", lambda **options: RespiringModel())
-    monkeypatch.setattr(estimate_report.reporting, "draw", lambda *some: None)
-    return sites
+    return DividedSites.of_roles(sites, toys.roles(sites))
 
 
 @pytest.fixture
-def short():
-    return replace(CONFIG, split=inputs.SplitChoice(test_years=1))
+def last_year(toy):
+    return choices.make_split(choices.SplitChoice(test_years=1), toy.sites).divide(toy.sites)
+
+
+def estimated(data, settings=SETTINGS):
+    model = RespiringModel()
+    return estimation.estimate_from(model, model.init(jax.random.key(0)), data, 0, settings)
+
+
+@pytest.fixture
+def written(last_year, tmp_path):
+    estimate_report.write(tmp_path, estimated(last_year))
+    return tmp_path
 
 
 def opened(path):
@@ -44,10 +52,8 @@ def opened(path):
         return found.load()
 
 
-def test_parameters_come_with_units_bounds_intervals_and_flags(toy, short, tmp_path, capsys):
-    estimate.main(replace(short, run=tmp_path / "run"))
-    assert "no site observes ET" in capsys.readouterr().err
-    table = opened(tmp_path / "run" / "parameters.nc")
+def test_parameters_come_with_units_bounds_intervals_and_flags(written):
+    table = opened(written / "parameters.nc")
     assert table.sizes == {"site": 4, "parameter": 3}
     curve_number = table.sel(parameter="curve_number")
     assert curve_number["lower_bound"] == 60
@@ -58,17 +64,16 @@ def test_parameters_come_with_units_bounds_intervals_and_flags(toy, short, tmp_p
     assert (table["identified"] == 1).all()
     assert (curve_number["value"][:2] > 80).all()
     assert (curve_number["value"][2:] < 80).all()
-    results = opened(tmp_path / "run" / "sites.nc")
+    results = opened(written / "sites.nc")
     assert (results["standardised_mse"].sel(strategy="estimated") < 0.5).all()
     assert not results["harmed"].any()
-    summary = run_directory.read_json(tmp_path / "run" / "summary.json")
+    summary = files.read_json(written / "summary.json")
     assert summary["sites_accepted"] == 4
     assert summary["identified"] == dict.fromkeys(NAMES, 1.0)
 
 
-def test_predictions_have_intervals_that_cover(toy, short, tmp_path):
-    estimate.main(replace(short, run=tmp_path / "run"))
-    table = opened(tmp_path / "run" / "predictions.nc")
+def test_predictions_have_intervals_that_cover(toy, written):
+    table, toy = opened(written / "predictions.nc"), toy.sites
     error = np.abs(table["NEE"].values - np.asarray(toy.site.targets["NEE"]))
     seen = np.asarray(toy.site.mask["NEE"])
     inside = error <= 1.645 * table["NEE_sd"].values
@@ -79,30 +84,30 @@ def test_predictions_have_intervals_that_cover(toy, short, tmp_path):
     assert np.isnan(sums[:, :2]).all()
     np.testing.assert_allclose(sums[:, 2], (table["NEE"].values * last).sum(axis=1), rtol=1e-4)
     assert (table["NEE_year_sd"][:, 2] > 0).all()
-    tables = (tmp_path / "run" / "tables.md").read_text()
+    tables = (written / "tables.md").read_text()
     assert "| NEE | observed days, observed | 100.0% |" in tables
     # No truth is known of these sites.
     assert "all days, true" not in tables
 
 
 def test_what_has_no_test_day_is_not_drawn(toy):
-    days = toys.roles(toy) == TEST
-    seen = toy.site.mask["Reco"] & ~days
-    once = replace(toy, site=toy.site.replace(mask=toy.site.mask | {"Reco": seen}))
-    assert estimate_report.drawable(np.array(["NEE", "Reco"]), once, days) == ["NEE"]
-    assert estimate_report.drawable(np.array(["NEE", "Reco"]), toy, days) == ["NEE", "Reco"]
+    seen = toy.sites.site.mask["Reco"] & (toy.roles != TEST)
+    mask = toy.sites.site.mask | {"Reco": seen}
+    once = replace(toy, sites=replace(toy.sites, site=toy.sites.site.replace(mask=mask)))
+    assert estimate_report.drawable(np.array(["NEE", "Reco"]), once) == ["NEE"]
+    assert estimate_report.drawable(np.array(["NEE", "Reco"]), toy) == ["NEE", "Reco"]
 
 
 @pytest.mark.slow
-def test_groups_pull_their_sites_together(toy, short):
-    weights, roles = RespiringModel().init(jax.random.key(0)), toys.roles(toy)
-    task = problem(RespiringModel())
-    left, base, spent = estimate.from_groups(short, task, weights, toy, roles)
+def test_groups_pull_their_sites_together(toy):
+    model = RespiringModel()
+    weights, task = model.init(jax.random.key(0)), problem(model)
+    left, base, spent = estimation.from_groups(SETTINGS, task, weights, toy, 0)
     assert all(0.5 / np.sqrt(2) < sd < 0.5 for sd in left.prior_sd)
     assert (np.sign(base[0]) == np.sign(TRUTH[1])).all()
     assert (np.sign(base[2]) == np.sign(TRUTH[3])).all()
-    outcome = estimate.calibrated(replace(short, base="groups"), task, weights, toy, roles)
-    assert (outcome.simulations == spent + outcome.found.evaluations).all()
+    fitted = estimated(toy, replace(SETTINGS, base="groups"))
+    assert (fitted.simulations == spent + fitted.found.evaluations).all()
 
 
 @pytest.mark.parametrize(
@@ -118,61 +123,77 @@ def test_groups_pull_their_sites_together(toy, short):
         ),
     ],
 )
-def test_what_is_not_there_is_named(toy, short, tmp_path, change, message):
+def test_what_is_not_there_is_named(toy, change, message):
     with pytest.raises(ValueError, match=message):
-        estimate.main(replace(short, run=tmp_path / "run", **change))
+        estimation.estimate(toy, None, 0, replace(SETTINGS, **change))
+
+
+def test_a_stream_that_no_site_observes_informs_nothing(toy):
+    assert estimation.informing(("NEE", "Reco", "ET"), toy.sites) == ("NEE", "Reco")
+
+
+@pytest.mark.parametrize("change", [{"base": "groups"}, {"streams": ("NEE", "yield")}])
+def test_what_a_pretrained_model_decides_cannot_be_asked_for(toy, change):
+    model = RespiringModel()
+    base = saved.Pretrained(model, model.init(jax.random.key(0)), None, None, 1.0, "equal", 60)
+    with pytest.raises(ValueError, match="the priors and the streams are its own; leave out"):
+        estimation.estimate(toy, base, 0, replace(SETTINGS, **change))
+
+
+def test_the_data_of_a_pretrained_run_cannot_be_changed_but_for_their_place(pretrained_run):
+    config = EstimateConfig(from_run=pretrained_run, data=DataChoice(synthetic_sites=9))
+    with pytest.raises(ValueError, match="are those of the pretraining run; leave them out"):
+        estimate.divided(config, saved.load_pretrained(pretrained_run))
+
+
+def test_a_model_without_process_parameters_has_none_to_estimate(pretrained_run, tmp_path):
+    with pytest.raises(ValueError, match="a pretrained RecurrentModel has no process parameters"):
+        estimate.main(EstimateConfig(from_run=pretrained_run, run=tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"base": "groups"}, {"data": Data(synthetic_sites=9)}, {"streams": ("NEE", "yield")}],
-)
-def test_what_a_pretrained_run_decides_cannot_be_asked_for(tmp_path, change):
-    with pytest.raises(ValueError, match="are those of the pretraining run; leave out"):
-        estimate.main(EstimateConfig(from_run=tmp_path, **change))
-
-
-def test_sites_where_nothing_grows_are_refused(toy, short, tmp_path):
+def test_sites_where_nothing_grows_are_refused(toy):
+    toy = toy.sites
     bare = replace(toy.site.forcing, crop=np.where(np.arange(4)[:, None] == 2, -1, 0))
     sites = replace(toy, site=toy.site.replace(forcing=bare))
     with pytest.raises(
         DataError, match=rf"no crop calendar.*{toy.names[2]}|{toy.names[2]}.*no crop"
     ):
-        inputs.require_crops(sites)
-    inputs.require_crops(toy)
+        choices.require_crops(sites)
+    choices.require_crops(toy)
 
 
-def test_a_site_that_keeps_the_prior_has_the_uncertainty_of_the_prior(toy, short):
-    weights, roles = RespiringModel().init(jax.random.key(0)), toys.roles(toy)
-    shifted = {name: np.array(values) for name, values in toy.site.targets.items()}
+def test_a_site_that_keeps_the_prior_has_the_uncertainty_of_the_prior(toy):
+    targets = toy.sites.site.targets
+    shifted = {name: np.array(values) for name, values in targets.items()}
     # Validation and test years of the first site contradict its training years.
-    other = (roles[0] != TRAIN)[None] & (np.arange(4) == 0)[:, None]
+    other = (toy.roles[0] != TRAIN)[None] & (np.arange(4) == 0)[:, None]
     shifted = {name: np.where(other, -values, values) for name, values in shifted.items()}
-    sites = replace(toy, site=toy.site.replace(targets=shifted))
-    outcome = estimate.calibrated(short, problem(RespiringModel()), weights, sites, roles)
-    assert outcome.found.accepted.tolist() == [False, True, True, True]
-    np.testing.assert_allclose(outcome.known.posterior.sd[0], 0.5, rtol=1e-5)
-    assert not outcome.known.identification.identified[0].any()
-    assert outcome.known.identification.identified[1:].all()
+    sites = replace(toy.sites, site=toy.sites.site.replace(targets=shifted))
+    fitted = estimated(replace(toy, sites=sites))
+    assert fitted.found.accepted.tolist() == [False, True, True, True]
+    np.testing.assert_allclose(fitted.known.posterior.sd[0], 0.5, rtol=1e-5)
+    assert not fitted.known.identification.identified[0].any()
+    assert fitted.known.identification.identified[1:].all()
 
 
 @pytest.mark.slow
-def test_draws_are_compared_at_sites_whose_estimate_was_kept(toy, short, tmp_path, capsys):
+def test_draws_are_compared_at_sites_whose_estimate_was_kept(last_year, tmp_path, capsys):
     pytest.importorskip("blackjax", reason="extra `bayes` is not installed")
-    folder = tmp_path / "run"
-    estimate.main(replace(short, run=folder, check_sites=2, check_draws=100))
-    first = np.argsort(toy.site.identity)[:2]
-    table = opened(folder / "parameters.nc")
+    fitted = estimated(last_year)
+    estimate_report.write(tmp_path, fitted)
+    posterior_check.run(tmp_path, fitted, count=2, draws=100, seed=0)
+    first = np.argsort(last_year.sites.site.identity)[:2]
+    table = opened(tmp_path / "parameters.nc")
     checked = np.isfinite(table["sampled_sd_ratio"]).all("parameter").values
     assert sorted(np.flatnonzero(checked)) == sorted(first)
     # The toy is linear: its posterior is the Gaussian.
     found = table.isel(site=first)
     assert (np.abs(found["sampled_mean_shift"]) < 4 * found["sampled_mean_shift_error"]).all()
     np.testing.assert_allclose(found["sampled_sd_ratio"], 1, atol=0.25)
-    assert (found["sampled_rhat"] < estimate_check.MIXED).all()
+    assert (found["sampled_rhat"] < posterior_check.MIXED).all()
     assert (found["sampled_divergent"] == 0).all()
-    text = (folder / "tables.md").read_text()
+    text = (tmp_path / "tables.md").read_text()
     assert "chains mixed for 100% of parameters" in text
     assert "agree with the Gaussian for 100%" in text
     out = capsys.readouterr().out
@@ -185,15 +206,15 @@ def test_chains_that_have_not_mixed_agree_with_nothing():
     found = xr.Dataset({name: (both, np.full((1, 4), value)) for name, value in columns.items()})
     found["sampled_rhat"] = (both, [[1.0, 1.2, 1.0, 1.0]])
     found["sampled_sd_ratio"][0, 3] = 2.0
-    assert estimate_check.agreement(found) == (0.75, 0.5)
+    assert posterior_check.agreement(found) == (0.75, 0.5)
 
 
-def test_a_check_that_cannot_be_made_is_refused_at_once(toy, short, tmp_path, monkeypatch):
+def test_a_check_that_cannot_be_made_is_refused_at_once(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "blackjax", None)
     with pytest.raises(ImportError, match=r"kgml_jax\[bayes\]"):
-        estimate.main(replace(short, run=tmp_path / "run", check_sites=1))
+        estimate.main(EstimateConfig(run=tmp_path / "run", check_sites=1))
     with pytest.raises(ValueError, match="--check-sites 1 --check-draws 3; expected"):
-        estimate.main(replace(short, run=tmp_path / "run", check_sites=1, check_draws=3))
+        estimate.main(EstimateConfig(run=tmp_path / "run", check_sites=1, check_draws=3))
     assert not (tmp_path / "run").exists()
 
 
@@ -213,19 +234,20 @@ def test_parameters_that_move_daily_are_called_bases():
         },
         {"parameter": list(NAMES)},
     )
-    estimate_report.describe(table, problem(MovingModel()))
+    estimation_tables.describe(table, problem(MovingModel()))
     assert table["moves_daily"].values.tolist() == [1, 0, 0]
     assert table["units"].values.tolist() == ["1", "d-1", "1"]
     title = estimate_report.parameter_grid(table).title
     assert f"A network moves {NAMES[0]} from day to day: these are bases" in title
-    estimate_report.describe(table, problem(RespiringModel()))
+    estimation_tables.describe(table, problem(RespiringModel()))
     assert "bases" not in estimate_report.parameter_grid(table).title
 
 
 @pytest.mark.slow
 def test_the_embedded_sites_gain_and_their_intervals_cover(tmp_path):
-    data = Data(synthetic_sites=4, synthetic_years=5)
-    estimate.main(EstimateConfig(run=tmp_path / "run", data=data, spin_up_cycles=1))
+    data = DataChoice(synthetic_sites=4, synthetic_years=5)
+    settings = EstimateSettings(spin_up_cycles=1)
+    estimate.main(EstimateConfig(run=tmp_path / "run", data=data, settings=settings))
     results = opened(tmp_path / "run" / "sites.nc")["standardised_mse"]
     assert results.sel(strategy="estimated").mean() < 0.8 * results.sel(strategy="prior").mean()
     table = opened(tmp_path / "run" / "parameters.nc")

@@ -1,25 +1,22 @@
 from dataclasses import replace
 
-import ftbsc
-import ftbsc_clock
-import ftbsc_report
-import ftbsc_results
-import ftbsc_settings
-import ftbsc_training
-import ftbsc_worlds
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import run_directory
 import toys
 import xarray as xr
-from ftbsc_cells import Laboratory
-from ftbsc_settings import FtbscConfig
-from ftbsc_store import Store
-from ftbsc_training import Held, Knobs, Outcome
+from studies.ftbsc import clock, program, report, worlds
+from studies.ftbsc import results as ftbsc_results
+from studies.ftbsc import settings as ftbsc_settings
+from studies.ftbsc.cells import Laboratory
+from studies.ftbsc.settings import FtbscConfig
+from studies.ftbsc.store import Store
+from studies.ftbsc.training import Held, Knobs, Outcome
 
+from kgml_jax import mapping
 from kgml_jax.adaptation import Adaptation, Dense, flatten
 from kgml_jax.evaluation import claims
+from kgml_jax.runs import files
 
 START = {
     "calibration": {"input_scale": jnp.ones(3)},
@@ -61,8 +58,8 @@ def test_the_neutral_distance_changes_nothing():
 
 
 def test_units_repeat_and_part_again():
-    stacked = ftbsc_training.repeated(START, 3)
-    one = flatten(ftbsc_training.unit_weights(stacked, 2))
+    stacked = mapping.repeated(START, 3)
+    one = flatten(mapping.one_unit(stacked, 2))
     assert all((one[path] == leaf).all() for path, leaf in flatten(START).items())
 
 
@@ -151,15 +148,15 @@ def fake(monkeypatch):
     monkeypatch.setattr(Laboratory, "fit", lambda *args: made.fit(*args))
     monkeypatch.setattr(Laboratory, "_predictions", lambda *args: made.predictions(*args))
     monkeypatch.setattr(Laboratory, "_curves", lambda *args: made.curves(*args))
-    monkeypatch.setattr(ftbsc_worlds, "load_sites", toy_sites)
-    monkeypatch.setattr(ftbsc_clock, "measure", lambda *args: ftbsc_clock.Pace(1.0, 1.0, 1.0))
-    monkeypatch.setattr(ftbsc, "resolved", small)
+    monkeypatch.setattr(worlds, "load_sites", toy_sites)
+    monkeypatch.setattr(clock, "measure", lambda *args: clock.Pace(1.0, 1.0, 1.0))
+    monkeypatch.setattr(program, "resolved", small)
     return made
 
 
 @pytest.fixture
 def unreported(monkeypatch):
-    monkeypatch.setattr(ftbsc_report, "write", lambda *args: None)
+    monkeypatch.setattr(report, "write", lambda *args: None)
 
 
 def small(config):
@@ -177,7 +174,7 @@ def judged(folder):
 
 
 def test_the_verdicts_follow_from_the_cells(fake, tmp_path, capsys):
-    ftbsc.main(replace(CONFIG, run=tmp_path / "run"))
+    program.main(replace(CONFIG, run=tmp_path / "run"))
     printed = capsys.readouterr().out
     assert printed.index("cells to run take at most") < printed.index("[1/")
     assert "Verdicts on the claims" in (tmp_path / "run" / "tables.md").read_text()
@@ -193,7 +190,7 @@ def test_the_verdicts_follow_from_the_cells(fake, tmp_path, capsys):
 
 def test_another_order_of_the_arms_is_not_reproduced(fake, unreported, tmp_path):
     fake.levels = GOOD | {"calibrated": 0.9}
-    ftbsc.main(replace(CONFIG, run=tmp_path / "run"))
+    program.main(replace(CONFIG, run=tmp_path / "run"))
     found = judged(tmp_path / "run")
     assert found["T1"].verdict == claims.NOT_REPRODUCED
     assert found["T4"].verdict == claims.NOT_REPRODUCED
@@ -204,21 +201,21 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(fake, unreported, tmp_path)
     config = replace(CONFIG, run=tmp_path / "run")
     fake.stop_after = 7
     with pytest.raises(KeyboardInterrupt):
-        ftbsc.main(config)
+        program.main(config)
     before, fake.calls, fake.stop_after = fake.calls, [], np.inf
-    ftbsc.main(config)
+    program.main(config)
     wanted = ftbsc_settings.plan(small(config)).settings()
     assert set(before).isdisjoint(fake.calls)
     assert len(before) + len(fake.calls) == 3 * len(wanted)
     fake.calls = []
-    ftbsc.main(config)
+    program.main(config)
     assert fake.calls == []
 
 
 def test_cells_of_another_configuration_are_refused(fake, unreported, tmp_path):
-    ftbsc.main(replace(CONFIG, run=tmp_path / "run"))
+    program.main(replace(CONFIG, run=tmp_path / "run"))
     with pytest.raises(ValueError, match=r"rate 0\.001 before, 0\.005 now.*choose another --run"):
-        ftbsc.main(replace(CONFIG, run=tmp_path / "run", rate=5e-3))
+        program.main(replace(CONFIG, run=tmp_path / "run", rate=5e-3))
 
 
 def test_cells_of_files_that_changed_since_are_refused(tmp_path):
@@ -231,7 +228,7 @@ def test_cells_of_files_that_changed_since_are_refused(tmp_path):
 
 def test_the_ridges_are_chosen_on_validation_days_alone(fake, unreported, tmp_path):
     fake.validation = lambda setting: 0.5 if setting.knobs.mu == 1.0 else 1.0
-    ftbsc.main(replace(CONFIG, run=tmp_path / "run"))
+    program.main(replace(CONFIG, run=tmp_path / "run"))
     wanted = ftbsc_settings.plan(small(CONFIG))
     cells = ftbsc_results.gather(Store(tmp_path / "run"), wanted.settings(), range(3))
     assert ftbsc_results.Results(cells, wanted).chosen().knobs.mu == 1.0
@@ -254,7 +251,7 @@ def test_what_would_compare_nothing_is_refused(change, message):
 def test_a_run_that_finished_nothing_does_not_bind_its_folder(tmp_path):
     Store.open(replace(CONFIG, run=tmp_path / "run"))
     Store.open(replace(CONFIG, run=tmp_path / "run", rate=5e-3))
-    assert run_directory.read_json(tmp_path / "run" / "config.json")["rate"] == 5e-3
+    assert files.read_json(tmp_path / "run" / "config.json")["rate"] == 5e-3
 
 
 @pytest.fixture
@@ -262,9 +259,9 @@ def stages(monkeypatch):
     """A first stage and what was calibrated from it with the backbone held, really trained."""
     monkeypatch.setattr(Laboratory, "model", lambda *args: toys.ToyModel())
     config = small(CONFIG)
-    monkeypatch.setattr(ftbsc_worlds, "load_sites", toy_sites)
-    world = ftbsc_worlds.make_world(config, "paper", 0)
-    laboratory = Laboratory(config, ftbsc_worlds.scaling(config, toy_sites()))
+    monkeypatch.setattr(worlds, "load_sites", toy_sites)
+    world = worlds.make_world(config, "paper", 0)
+    laboratory = Laboratory(config, worlds.scaling(config, toy_sites()))
     wanted = ftbsc_settings.plan(config)
     first = laboratory.run(wanted.scratch, world, 0, None)
     second = laboratory.run(wanted.ablation["head only"], world, 0, first.weights)
@@ -303,7 +300,7 @@ def test_the_experiment_runs_on_the_embedded_data(tmp_path, monkeypatch, capsys)
     sizes = {"steps": 2, "validate_every": 2, "batch": 2, "other_batch": 1, "hidden": 2, "seeds": 2}
     data = replace(CONFIG.data, synthetic_sites=6, synthetic_years=4)
     short = {"mu": (1e-2,), "rho": (1e-2,), "knowledge": (1.0, 0.0), "warmup_days": 5}
-    ftbsc.main(FtbscConfig(run=tmp_path / "run", data=data, **sizes, **short))
+    program.main(FtbscConfig(run=tmp_path / "run", data=data, **sizes, **short))
     assert "Verdicts on the claims" in capsys.readouterr().out
     with xr.open_dataset(tmp_path / "run" / "ftbsc.nc") as written:
         sites = (written["n_observed"].sum("variable") > 0).sum("site")

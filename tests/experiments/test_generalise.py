@@ -1,15 +1,11 @@
-import generalise
-import generalise_report
-import generalise_scores
-import generalise_training
-import generalise_worlds
 import numpy as np
 import pytest
 import xarray as xr
-from generalise import GeneraliseConfig
-from generalise_scores import OBSERVED, SHOWN, TRUTH
-from generalise_training import PRIOR, TRAINED, TRANSFER, TRUE
-from generalise_worlds import EXTREME_YEARS, NEW_SITES, NEW_STATE, SITES, STATE
+from studies.generalise import program, report, scores, training, worlds
+from studies.generalise.program import GeneraliseConfig
+from studies.generalise.scores import OBSERVED, SHOWN, TRUTH
+from studies.generalise.training import PRIOR, TRAINED, TRANSFER, TRUE
+from studies.generalise.worlds import EXTREME_YEARS, NEW_SITES, NEW_STATE, SITES, STATE
 
 from kgml_jax.data.synthetic.truth import displaced
 from kgml_jax.evaluation.claims import FAILS, HOLDS, OPEN
@@ -21,7 +17,7 @@ from kgml_jax.training.windows import site_years
 
 @pytest.fixture(scope="module")
 def world():
-    return generalise_worlds.make_world(count=9, years=3, twist="priming", seed=1)
+    return worlds.make_world(count=9, years=3, twist="priming", seed=1)
 
 
 def test_both_splits_train_and_validate_on_as_many_site_years(world):
@@ -34,8 +30,7 @@ def test_both_splits_train_and_validate_on_as_many_site_years(world):
 def test_a_split_leaves_out_a_site_of_every_state_or_a_state(world):
     groups = np.array(world.sites.groups)
     unknown = {
-        split: ~np.isin(np.arange(9), generalise_worlds.known_rows(world, split))
-        for split in (SITES, STATE)
+        split: ~np.isin(np.arange(9), worlds.known_rows(world, split)) for split in (SITES, STATE)
     }
     assert sorted(groups[unknown[SITES]]) == ["IA", "IL", "IN"]
     # The second state, as the seed is 1.
@@ -52,7 +47,7 @@ def test_the_first_year_is_neither_learnt_from_nor_scored(world):
 
 def test_no_scored_day_has_been_learnt_from(world):
     for question, days in world.scored.items():
-        roles = world.roles[generalise_worlds.QUESTIONS[question]]
+        roles = world.roles[worlds.QUESTIONS[question]]
         assert (roles[days] == TEST).all()
         learnt = ((roles == TRAIN) | (roles == VALIDATION)).any(axis=1)
         asked = days.any(axis=1)
@@ -77,18 +72,16 @@ def test_the_truth_is_what_is_observed_without_its_noise(world):
 def test_offsets_are_those_that_displace_the_prior():
     for name in ("vcmax_multiplier", "metabolic_decay_rate"):
         values = np.array([displaced(quantities(Params)[name], z) for z in (-0.5, 0.0, 0.7)])
-        np.testing.assert_allclose(
-            generalise_worlds.offsets(name, values), [-0.5, 0.0, 0.7], atol=1e-5
-        )
+        np.testing.assert_allclose(worlds.offsets(name, values), [-0.5, 0.0, 0.7], atol=1e-5)
 
 
 def test_a_known_site_is_nearest_to_itself_and_others_to_one_like_them(world):
     known = [0, 3, 6]
-    donors = generalise_training.nearest(world.sites, known)
+    donors = training.nearest(world.sites, known)
     assert donors[known].tolist() == known
     assert set(donors.tolist()) <= set(known)
     twin = world.sites.take([0, 3, 3])
-    assert generalise_training.nearest(twin, [0, 1]).tolist() == [0, 1, 1]
+    assert training.nearest(twin, [0, 1]).tolist() == [0, 1, 1]
 
 
 def errors_of(better, seeds=3, sites=8, unasked=2):
@@ -111,7 +104,7 @@ def errors_of(better, seeds=3, sites=8, unasked=2):
 
 @pytest.mark.parametrize(("better", "expected"), [(0.7, HOLDS), (1.4, FAILS), (1.0, OPEN)])
 def test_a_model_is_better_where_seeds_and_sites_agree(better, expected):
-    found = generalise_scores.compared(errors_of(better), "ours", "theirs")
+    found = scores.compared(errors_of(better), "ours", "theirs")
     assert found.change.verdict == expected
     assert found.change.interval.mean == pytest.approx(better - 1, abs=0.05)
     resampled = found.change.resampled
@@ -125,23 +118,23 @@ def test_a_model_is_better_where_seeds_and_sites_agree(better, expected):
 def test_a_difference_in_one_seed_alone_is_open():
     values = errors_of(1.0)
     values.values[0, 0] *= 0.2
-    assert generalise_scores.compared(values, "ours", "theirs").change.verdict == OPEN
+    assert scores.compared(values, "ours", "theirs").change.verdict == OPEN
 
 
 def test_a_site_where_the_candidate_fails_is_not_won():
     values = errors_of(0.7)
     values.values[0, 0, 5] = np.nan
-    found = generalise_scores.compared(values, "ours", "theirs")
+    found = scores.compared(values, "ours", "theirs")
     assert (found.sites, found.wins) == (18, 17)
     values.values[:, 0, :5] = np.nan
-    failing = generalise_scores.compared(values, "ours", "theirs")
+    failing = scores.compared(values, "ours", "theirs")
     assert failing.change.verdict != "holds"
     assert failing.wins < found.wins
 
 
 def test_means_are_over_the_sites_that_have_a_value():
     values = np.array([[1.0, np.nan, 3.0], [np.nan, 5.0, 5.0]])
-    by_seed, resampled = generalise_scores.means(values)
+    by_seed, resampled = scores.means(values)
     assert by_seed.tolist() == [2.0, 5.0]
     assert set(np.unique(resampled)) <= {1.0, 2.0, 3.0, 5.0}
 
@@ -155,7 +148,7 @@ def test_means_are_over_the_sites_that_have_a_value():
     ],
 )
 def test_one_hybrid_that_beats_both_is_enough(dpl, closure, expected):
-    assert generalise_scores.judged({"dpl": dpl, "closure": closure}) == expected
+    assert scores.judged({"dpl": dpl, "closure": closure}) == expected
 
 
 @pytest.fixture
@@ -194,23 +187,23 @@ def results():
 
 
 def test_tables_say_who_is_better(results):
-    verdicts = generalise_report.verdicts(results)
+    verdicts = report.verdicts(results)
     assert {row[2:] for row in verdicts.rows} == {("holds", "closure")}
-    rows = {row[:3]: row[3:] for row in generalise_report.comparisons(results).rows}
+    rows = {row[:3]: row[3:] for row in report.comparisons(results).rows}
     assert len(rows) == 3 * 2 * 6
     closure = rows[NEW_SITES, OBSERVED, "closure over process"]
     assert closure[0].startswith("-5")
     assert (closure[2], closure[-1]) == ("18 of 18", HOLDS)
     assert rows[NEW_SITES, OBSERVED, "dpl over process"][-1] == OPEN
-    by_variable = {row[:2]: row[2:] for row in generalise_report.variables(results).rows}
+    by_variable = {row[:2]: row[2:] for row in report.variables(results).rows}
     assert all("18 of 18" in cell for cell in by_variable[NEW_STATE, "closure over process"])
-    assert len(generalise_report.errors(results).rows) == 3 * 7
-    assert {row[0] for row in generalise_report.descents(results).rows} == {"closure"}
+    assert len(report.errors(results).rows) == 3 * 7
+    assert {row[0] for row in report.descents(results).rows} == {"closure"}
 
 
 def test_everything_is_written(results, tmp_path, capsys):
     results["n_not_finite"][0, 0, 0, 0, 0, 0] = 2
-    generalise_report.write(tmp_path, results)
+    report.write(tmp_path, results)
     assert {path.name for path in tmp_path.iterdir()} == {"generalise.nc", "tables.md", "figures"}
     assert (tmp_path / "figures" / "errors.png").stat().st_size > 10_000
     assert "closure over process" in (tmp_path / "tables.md").read_text()
@@ -222,18 +215,18 @@ def test_everything_is_written(results, tmp_path, capsys):
 )
 def test_sizes_that_cannot_be_divided_are_refused(option, value):
     with pytest.raises(ValueError, match=f"--{option} {value}; expected"):
-        generalise.resolved(GeneraliseConfig(**{option: value}))
+        program.resolved(GeneraliseConfig(**{option: value}))
 
 
 def test_quick_leaves_what_was_chosen():
-    quick = generalise.resolved(GeneraliseConfig(quick=True, years=5))
-    assert (quick.years, quick.sites) == (5, generalise.QUICK["sites"])
+    quick = program.resolved(GeneraliseConfig(quick=True, years=5))
+    assert (quick.years, quick.sites) == (5, program.QUICK["sites"])
 
 
 def test_the_time_left_falls_with_every_part():
     config = GeneraliseConfig()
-    cells = [(seed, part) for seed in (0, 1) for part in generalise_training.PARTS]
-    left = [generalise.forecast(config, cells[done:]) for done in range(len(cells) + 1)]
+    cells = [(seed, part) for seed in (0, 1) for part in training.PARTS]
+    left = [program.forecast(config, cells[done:]) for done in range(len(cells) + 1)]
     assert left == sorted(left, reverse=True)
     assert left[-1] == 0
     assert left[0] < 40 * 60
@@ -243,10 +236,10 @@ def test_the_time_left_falls_with_every_part():
 def test_the_experiment_runs_and_goes_on(tmp_path, capsys):
     folder = tmp_path / "run"
     config = GeneraliseConfig(run=folder, sites=9, years=3, steps=0.03, iterations=3, batch=6)
-    generalise.main(GeneraliseConfig(**{**vars(config), "seeds": 1}))
+    program.main(GeneraliseConfig(**{**vars(config), "seeds": 1}))
     first = {path: path.stat().st_mtime_ns for path in (folder / "cells").iterdir()}
-    assert len(first) == len(generalise_training.PARTS)
-    generalise.main(GeneraliseConfig(**{**vars(config), "seeds": 2}))
+    assert len(first) == len(training.PARTS)
+    program.main(GeneraliseConfig(**{**vars(config), "seeds": 2}))
     assert {path: path.stat().st_mtime_ns for path in first} == first
     assert "at most about" in capsys.readouterr().out
     with xr.open_dataset(folder / "generalise.nc") as found:

@@ -1,8 +1,7 @@
-import gradient_health
 import numpy as np
 import pytest
-import sensitivity
 import xarray as xr
+from studies.process_model import gradient_health, sensitivity
 
 DAYS = np.array([1.0, 3.0, 1.0, 3.0])
 """Values of an output in every year: mean 2, standard deviation 1."""

@@ -3,20 +3,18 @@ from dataclasses import replace
 from typing import Any
 
 import jax
-import kgml_ag
-import kgml_ag_data
-import kgml_ag_plan
 import numpy as np
 import pytest
 import xarray as xr
-from kgml_ag import KgmlAgConfig
+from studies.kgml_ag import data, plan, program
+from studies.kgml_ag.program import KgmlAgConfig
 
 from kgml_jax.adaptation import flatten
 from kgml_jax.models.features import KGML_AG_INPUTS, Scale, Scaling
 from kgml_jax.models.recurrent import PUBLIC_CODE, RecurrentModel
 from kgml_jax.objectives.pacing import SelfPaced
 
-SOURCES = kgml_ag_data.Sources(series=2, years=4, counties=2, tower_sites=2, test_years=1)
+SOURCES = data.Sources(series=2, years=4, counties=2, tower_sites=2, test_years=1)
 PUBLIC: dict[str, Any] = dict(PUBLIC_CODE)
 TINY = KgmlAgConfig(sources=SOURCES, hidden=4, epochs=1, steps=(2, 4), batch=2)
 SCALING = Scaling(
@@ -27,7 +25,7 @@ SCALING = Scaling(
 
 @pytest.fixture(scope="module")
 def published():
-    return kgml_ag_plan.five_steps(kgml_ag_plan.Losses(SCALING))
+    return plan.five_steps(plan.Losses(SCALING))
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +37,7 @@ def paths():
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "kgml-ag"
-    kgml_ag.main(replace(TINY, run=folder))
+    program.main(replace(TINY, run=folder))
     return folder
 
 
@@ -88,7 +86,7 @@ def test_the_schedules_are_the_papers(published):
 
 
 def test_without_knowledge_only_the_error_is_left(published):
-    bare = kgml_ag_plan.five_steps(kgml_ag_plan.Losses(SCALING, 0.0))
+    bare = plan.five_steps(plan.Losses(SCALING, 0.0))
     for stage, known in zip(bare, published, strict=True):
         objective = stage.course.objective
         assert [term.name for term in objective.terms] == ["error"]
@@ -98,11 +96,11 @@ def test_without_knowledge_only_the_error_is_left(published):
 
 
 def test_fewer_epochs_shorten_every_length_but_no_patience_below_five(published):
-    course = kgml_ag_plan.shortened(published[4], 12, batch=3).course
+    course = plan.shortened(published[4], 12, batch=3).course
     assert (course.epochs, course.patience, course.decay_every, course.batch) == (12, 5, 3, 3)
-    assert kgml_ag_plan.shortened(published[0], 200).course.patience == 20
-    whole = kgml_ag_plan.shortened(published[1], None)
-    assert whole == kgml_ag_plan.shortened(published[1], 200) == published[1]
+    assert plan.shortened(published[0], 200).course.patience == 20
+    whole = plan.shortened(published[1], None)
+    assert whole == plan.shortened(published[1], 200) == published[1]
 
 
 def test_a_run_holds_its_steps_and_scores(run):
@@ -120,12 +118,12 @@ def test_a_run_holds_its_steps_and_scores(run):
 
 
 def test_a_finished_run_is_found_again(run, capsys):
-    kgml_ag.main(replace(TINY, run=run))
+    program.main(replace(TINY, run=run))
     assert capsys.readouterr().out.count("read from an earlier run") == 2
 
 
 def test_another_configuration_in_the_same_folder_is_refused(run, run_program):
-    status, _, message = run_program(kgml_ag, KgmlAgConfig, "--run", run, "--hidden", 8)
+    status, _, message = run_program(program, KgmlAgConfig, "--run", run, "--hidden", 8)
     assert status == 2
     assert "another configuration" in message
     assert "hidden 4 before, 8 now" in message
@@ -144,7 +142,7 @@ def test_another_configuration_in_the_same_folder_is_refused(run, run_program):
 def test_what_cannot_be_run_is_said(run_program, tmp_path, options, message):
     small = ("--series", 2, "--years", 4, "--counties", 2)
     folder = tmp_path / "run"
-    status, _, error = run_program(kgml_ag, KgmlAgConfig, "--run", folder, *small, *options)
+    status, _, error = run_program(program, KgmlAgConfig, "--run", folder, *small, *options)
     assert status == 2
     assert message in error
     assert not folder.exists()
@@ -154,14 +152,14 @@ def test_a_hard_balance_leaves_no_network_of_nee_to_train():
     config = replace(TINY, balance="hard")
     model = RecurrentModel(SCALING, **(PUBLIC | {"balance": "hard", "hidden": 4}))
     weights = model.init(jax.random.key(0))
-    for stage in kgml_ag.make_plan(config, model):
+    for stage in program.make_plan(config, model):
         stage.course.check(weights)
         assert not any("nee" in pattern for pattern, _ in stage.course.rates)
 
 
 @pytest.mark.slow
 def test_all_five_steps_run_one_after_the_other(tmp_path):
-    kgml_ag.main(replace(TINY, run=tmp_path / "five", steps=(1, 2, 3, 4, 5), epochs=5))
+    program.main(replace(TINY, run=tmp_path / "five", steps=(1, 2, 3, 4, 5), epochs=5))
     steps = json.loads((tmp_path / "five" / "summary.json").read_text())["steps"]
     assert len(steps) == 5
     assert all(step["healthy"] for step in steps.values())
@@ -170,7 +168,7 @@ def test_all_five_steps_run_one_after_the_other(tmp_path):
 
 @pytest.mark.slow
 def test_counties_of_champaign_have_their_reported_yields(data_folder):
-    sites = kgml_ag_data.champaign(data_folder)
+    sites = data.champaign(data_folder)
     yields, seen = np.asarray(sites.site.targets["yield"]), np.asarray(sites.site.mask["yield"])
     assert (seen.sum(axis=1) >= 20).all()
     assert 60 < yields[seen].min() < yields[seen].max() < 600

@@ -3,16 +3,16 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import jax
-import n2o_plots
-import n2o_report
-import n2o_training
-import nitrous_oxide
 import numpy as np
 import pytest
 import xarray as xr
+from studies.nitrous_oxide import plots as n2o_plots
+from studies.nitrous_oxide import program as nitrous_oxide
+from studies.nitrous_oxide import report as n2o_report
+from studies.nitrous_oxide import training
 
-from kgml_jax.data.schema import DataError
 from kgml_jax.data.synthetic import SyntheticConfig
+from kgml_jax.errors import DataError
 from kgml_jax.models.features import fit_scaling
 from kgml_jax.models.nitrous_oxide import EMISSION, INPUTS, NitrousOxideModel
 from kgml_jax.sites import TEST, TRAIN, VALIDATION
@@ -72,7 +72,7 @@ def chambers(bare_chambers):
 
 @pytest.fixture(scope="module")
 def units(chambers):
-    return n2o_training.leave_one_out(chambers)
+    return training.leave_one_out(chambers)
 
 
 def test_plots_of_a_field_differ_in_their_nitrogen_alone(plots):
@@ -145,7 +145,7 @@ def test_what_is_measured_at_a_chamber_does_not_reach_its_own_fit(units, chamber
     for values in targets.values():
         values[1] += 100.0
     other = replace(chambers, site=chambers.site.replace(targets=targets))
-    changed = n2o_training.leave_one_out(other)
+    changed = training.leave_one_out(other)
     same = lambda row: all(
         np.array_equal(new[row], old[row])
         for new, old in zip(jax.tree.leaves(changed), jax.tree.leaves(units), strict=True)
@@ -157,9 +157,9 @@ def test_what_is_measured_at_a_chamber_does_not_reach_its_own_fit(units, chamber
 def test_the_first_phase_leaves_the_module_of_the_emission_untouched(model, sites, roles):
     weights = model.init(jax.random.key(0))
     settings = Settings(steps=3, batch=2, learning_rate=1e-2, validate_every=3)
-    first, _ = n2o_training.two_phases(settings, 4.0)
-    unit = n2o_training.pretraining_unit(sites, roles)
-    after, history = n2o_training.pretrain_phases(
+    first, _ = training.two_phases(settings, 4.0)
+    unit = training.pretraining_unit(sites, roles)
+    after, history = training.pretrain_phases(
         model, weights, unit, (first,), jax.random.key(1), HIDDEN_PROGRESS
     )
     assert history["intermediate variables"]["best_step"] == 3
@@ -173,11 +173,11 @@ def test_the_first_phase_leaves_the_module_of_the_emission_untouched(model, site
 @pytest.mark.slow
 def test_the_second_phase_looks_at_the_emission(model, sites, roles):
     weights = model.init(jax.random.key(0))
-    windows = n2o_training.pretraining_unit(sites, roles).training
+    windows = training.pretraining_unit(sites, roles).training
     window = jax.tree.map(lambda leaf: leaf[0], windows)
 
     def emission_share(weight):
-        total = n2o_training.objective(model.scaling, weight)
+        total = training.objective(model.scaling, weight)
         loss = lambda weights: total(model.predict(weights, window), window)[0]
         gradient = jax.jit(jax.grad(loss))(weights)
         return [np.any(leaf != 0.0) for leaf in jax.tree.leaves(gradient["gru_n2o"])]
@@ -193,19 +193,19 @@ def test_a_phase_starts_from_the_best_of_the_one_before(model, monkeypatch):
         met.append((weights, len(objective.terms[0].objective.scales)))
         return weights + 1, SimpleNamespace(step=5, best_step=4, best_error=0.5)
 
-    monkeypatch.setattr(n2o_training, "pretrain", pretrain)
-    phases = n2o_training.two_phases(Settings(steps=5), 4.0)
+    monkeypatch.setattr(training, "pretrain", pretrain)
+    phases = training.two_phases(Settings(steps=5), 4.0)
     key = jax.random.key(0)
-    after, history = n2o_training.pretrain_phases(model, 0, None, phases, key, HIDDEN_PROGRESS)
+    after, history = training.pretrain_phases(model, 0, None, phases, key, HIDDEN_PROGRESS)
     assert (met, after) == ([(0, 4), (1, 5)], 2)
     assert list(history) == ["intermediate variables", "all with N2O"]
 
 
 @pytest.mark.slow
 def test_every_chamber_is_fitted_its_own_copy(model, units):
-    arm = n2o_training.Arm(model, model.init(jax.random.key(0)), STRATEGIES["full"])
+    arm = training.Arm(model, model.init(jax.random.key(0)), STRATEGIES["full"])
     settings = Settings(steps=4, validate_every=2)
-    fit = n2o_training.tune(arm, units, settings, 4.0, jax.random.key(0))
+    fit = training.tune(arm, units, settings, 4.0, jax.random.key(0))
     owned = fit.phi["to_n2o/kernel"]["shift"]
     assert np.all(fit.healthy)
     assert np.all(fit.best_error <= fit.start_error)
@@ -214,7 +214,7 @@ def test_every_chamber_is_fitted_its_own_copy(model, units):
 
 def test_years_are_joined_to_the_record(model, chambers):
     weights = jax.tree.map(lambda leaf: 2.0 * leaf, model.init(jax.random.key(0)))
-    joined = n2o_training.predict_years(model, weights, chambers)[EMISSION]
+    joined = training.predict_years(model, weights, chambers)[EMISSION]
     assert joined.shape == chambers.site.valid.shape == (4, 365 + 366)
     assert np.all(np.isfinite(joined))
     one = jax.tree.map(lambda leaf: leaf[2], chambers.site)
@@ -251,9 +251,9 @@ def test_results_are_drawn_and_tabulated(chambers, tmp_path):
 
 def test_chambers_that_cannot_be_left_out_are_refused(chambers, sites):
     with pytest.raises(DataError, match=r"too few chambers.*found 2.*at least 3"):
-        n2o_training.leave_one_out(chambers.take([0, 1]))
+        training.leave_one_out(chambers.take([0, 1]))
     with pytest.raises(DataError, match="two chambers of one field"):
-        n2o_training.leave_one_out(sites)
+        training.leave_one_out(sites)
     with pytest.raises(DataError, match=r"found 3 and 1 of 4"):
         n2o_plots.divide_fields(sites, 3, 1)
 

@@ -5,16 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import calibrate
-import evaluate
 import numpy as np
-import pretrain
-import pretrained as stored
 import pytest
 import xarray as xr
-from calibrate import CalibrateConfig
-from evaluate import EvaluateConfig
 
+from kgml_jax.cli import calibrate, evaluate, pretrain
+from kgml_jax.cli.calibrate import CalibrateConfig
+from kgml_jax.cli.evaluate import EvaluateConfig
+from kgml_jax.runs import saved
 from kgml_jax.training.checkpoint import HEADER
 
 ROOT = Path(__file__).parents[2]
@@ -242,7 +240,7 @@ def test_new_sites_are_never_seen_in_pretraining(pretrained_run, calibrated_run)
 
 def test_the_standardisation_is_never_refitted(pretrained_run, calibrated_run):
     before = json.loads((pretrained_run / "checkpoint" / HEADER).read_text())["model"]["scaling"]
-    base = stored.load(pretrained_run)
+    base = saved.load_pretrained(pretrained_run)
     assert [scale.mean for scale in base.model.scaling.inputs] == [
         scale["mean"] for scale in before["inputs"]
     ]
@@ -265,7 +263,7 @@ def test_a_checkpoint_of_another_schema_is_one_message_and_status_2(pretrained_r
     header.write_text(json.dumps(json.loads(header.read_text()) | {"schema": 0}))
     result = program("calibrate.py", "--from", copy, "--run", tmp_path / "new")
     assert result.returncode == 2
-    assert "schema 0, this version reads schema 1" in result.stderr
+    assert "written by another schema than 1" in result.stderr
     assert not (tmp_path / "new").exists()
 
 

@@ -4,14 +4,24 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import real_check
-import real_data
-import real_tables
 import xarray as xr
-from real_plan import CORN, SOYBEAN, WHEAT, Dressing, Plan, Season, crop_years, management
-from real_sites import COUNTY, MEAD, SOYFACE, TOWERS
+from studies.measured_fields import readers
+from studies.measured_fields import simulated as simulation
+from studies.measured_fields.catalogue import COUNTY, MEAD, SOYFACE, TOWERS
+from studies.measured_fields.management import (
+    CORN,
+    SOYBEAN,
+    WHEAT,
+    Dressing,
+    Plan,
+    Season,
+    crop_years,
+    management,
+)
+from studies.real_check import program, tables
 
-from kgml_jax.data.schema import FORCING, DataError
+from kgml_jax.data.schema import FORCING
+from kgml_jax.errors import DataError
 from kgml_jax.process.drivers import Forcing
 from kgml_jax.records import quantities
 
@@ -115,23 +125,23 @@ def test_every_plan_is_possible_management(plan):
 
 
 def test_mead_rotates_corn_in_odd_and_soybean_in_even_years(data_folder):
-    rotation = real_data.table(
+    rotation = readers.table(
         data_folder,
         "site_ancillary/rotation_years_sinha2022/US-Ne3_corn_soybean_rotation_years.csv",
     )
-    for row, name in real_tables.CROPS.items():
+    for row, name in tables.CROPS.items():
         years = {int(season.planted[:4]) for season in MEAD.seasons if season.row == row}
         assert years <= set(rotation.numbers(name).astype(int).tolist())
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataError, match=r"weather/none\.csv.*--data or KGML_JAX_DATA"):
-        real_data.table(tmp_path, "weather/none.csv")
+        readers.table(tmp_path, "weather/none.csv")
 
 
 def test_without_data_the_program_says_which_file_is_missing(run_program, tmp_path):
     status, out, err = run_program(
-        real_check, real_check.RealCheckConfig, "--data", tmp_path, "--out", tmp_path / "out"
+        program, program.RealCheckConfig, "--data", tmp_path, "--out", tmp_path / "out"
     )
     assert (status, out) == (2, "")
     assert err.startswith("error: no such file")
@@ -149,14 +159,14 @@ def mead_folder(tmp_path):
     rows = [f"{day},10,4,17,100,{'' if day == DATES[2] else 5},3,2,370,1,98" for day in DATES]
     (tmp_path / "met_daily").mkdir()
     content = (MEAD_HEADER + "\n".join(rows) + "\n").encode()
-    (tmp_path / real_data.MEAD_FORCING).write_bytes(gzip.compress(content))
+    (tmp_path / readers.MEAD_FORCING).write_bytes(gzip.compress(content))
     (tmp_path / "sites.csv").write_text("site,lat,lon,elev\nplot,41.18,-96.44,363\n")
     return tmp_path
 
 
 def test_forcing_has_the_units_of_the_model_and_its_gaps_are_noted(mead_folder):
     plan = dataclasses.replace(ROTATION, attributes={"sand": 0.1, "clay": 0.3})
-    field = real_data.mead(mead_folder, plan)
+    field = readers.mead(mead_folder, plan)
     np.testing.assert_allclose(field.dataset["shortwave_radiation"], 8.64)
     np.testing.assert_allclose(field.dataset["vapour_pressure_deficit"], 0.5)
     assert field.dataset["latitude"].item() == 41.18
@@ -169,13 +179,13 @@ def test_forcing_has_the_units_of_the_model_and_its_gaps_are_noted(mead_folder):
 
 def test_soil_without_water_contents_gets_them_from_its_texture(mead_folder):
     sandy, heavy = (
-        real_data.mead(mead_folder, dataclasses.replace(ROTATION, attributes=texture)).dataset
+        readers.mead(mead_folder, dataclasses.replace(ROTATION, attributes=texture)).dataset
         for texture in ({"sand": 0.8, "clay": 0.05}, {"sand": 0.1, "clay": 0.45})
     )
     assert sandy["field_capacity"] < 0.2 < 0.35 < heavy["field_capacity"]
     given = {"sand": 0.1, "clay": 0.45, "field_capacity": 0.3}
     plan = dataclasses.replace(ROTATION, attributes=given)
-    assert real_data.mead(mead_folder, plan).dataset["field_capacity"].item() == 0.3
+    assert readers.mead(mead_folder, plan).dataset["field_capacity"].item() == 0.3
 
 
 def stations():
@@ -201,7 +211,7 @@ def stations():
 
 def test_the_town_gives_temperature_and_rain_as_long_as_it_reports():
     days, town, tower = stations()
-    joined, estimated = real_data.champaign_weather(days, town, tower, 40.0)
+    joined, estimated = readers.champaign_weather(days, town, tower, 40.0)
     np.testing.assert_array_equal(joined["tmax_C"][:300], town["tmax_C"][:300])
     np.testing.assert_array_equal(joined["tmax_C"][300:], 9.0)
     np.testing.assert_array_equal(joined["precip_mm"], np.repeat([1.0, 2.0], [300, 200]))
@@ -210,7 +220,7 @@ def test_the_town_gives_temperature_and_rain_as_long_as_it_reports():
 
 def test_missing_radiation_is_estimated_at_the_level_of_the_measured():
     days, town, tower = stations()
-    joined, _ = real_data.champaign_weather(days, town, tower, 40.0)
+    joined, _ = readers.champaign_weather(days, town, tower, 40.0)
     measured = tower["sw_in_est_W_m2"][100:]
     np.testing.assert_array_equal(joined["sw_in_W_m2"][100:], measured)
     early = joined["sw_in_W_m2"][:100]
@@ -234,8 +244,8 @@ Soy 2009,Raut,c,Ambient,2009-07-16,5,1.0
 
 def test_soil_respiration_is_that_of_the_control_plots_in_grams_of_carbon(tmp_path):
     (tmp_path / "respiration").mkdir()
-    (tmp_path / real_data.SOIL_RESPIRATION).write_text(SOIL)
-    observed = real_data.soil_respiration(tmp_path)
+    (tmp_path / readers.SOIL_RESPIRATION).write_text(SOIL)
+    observed = readers.soil_respiration(tmp_path)
     # 1 umol m-2 s-1 is 12.011e-6 * 86400 = 1.0378 g C m-2 d-1.
     np.testing.assert_allclose(observed["Rh"], np.array([3, 4]) * 1.03775, rtol=1e-5)
     np.testing.assert_allclose(observed["Rroot"], np.array([2, 5]) * 1.03775, rtol=1e-5)
@@ -244,13 +254,13 @@ def test_soil_respiration_is_that_of_the_control_plots_in_grams_of_carbon(tmp_pa
 
 def test_county_yields_are_converted_from_bushels(tmp_path):
     (tmp_path / "yields").mkdir()
-    (tmp_path / real_data.COUNTY_YIELDS).write_text(
+    (tmp_path / readers.COUNTY_YIELDS).write_text(
         "Year,State,County,Data Item,Value\n"
         '2000,IL,CHAMPAIGN,"CORN, GRAIN - YIELD, MEASURED IN BU / ACRE",100\n'
         '2000,IL,CHAMPAIGN,"HAY - YIELD, MEASURED IN TONS / ACRE",3\n'
         '2001,IL,CHAMPAIGN,"SOYBEANS - YIELD, MEASURED IN BU / ACRE",50\n'
     )
-    yields = real_data.county_yields(tmp_path)
+    yields = readers.county_yields(tmp_path)
     assert yields[CORN] == {2000: pytest.approx(6.277, abs=1e-3)}
     assert yields[SOYBEAN] == {2001: pytest.approx(3.363, abs=1e-3)}
 
@@ -262,12 +272,12 @@ def result_of(plan, days, **outputs):
         {name: ("time", np.asarray(values)) for name, values in (zero | outputs).items()},
         coords={"time": days.astype("datetime64[ns]")},
     )
-    return real_tables.Result(real_data.Field(plan, xr.Dataset(), ()), simulated)
+    return simulation.Result(readers.Field(plan, xr.Dataset(), ()), simulated)
 
 
 def monthly_fluxes(years, quality):
     months = np.arange(np.datetime64(f"{years[0]}-01"), np.datetime64(f"{years[-1] + 1}-01"))
-    values = {name: np.full(len(months), -1.0) for name in (*real_tables.FLUXES, "ET_closed")}
+    values = {name: np.full(len(months), -1.0) for name in (*tables.FLUXES, "ET_closed")}
     values["quality"] = np.repeat(quality, 12)
     columns = {name: ("month", column) for name, column in values.items()}
     return xr.Dataset(columns, coords={"month": months.astype("datetime64[ns]")})
@@ -277,14 +287,14 @@ def test_years_are_sums_over_days_and_poorly_measured_years_are_left_out():
     days = DATES[on("2001-01-01") :]
     harvest = np.where(days == np.datetime64("2001-09-30"), 9.0, 0.0)
     result = result_of(ROTATION, days, NEE=np.full(len(days), -2.0), grain_yield=harvest)
-    years = real_tables.annual(result, monthly_fluxes((2001, 2002), (0.9, 0.3)))
+    years = tables.annual(result, monthly_fluxes((2001, 2002), (0.9, 0.3)))
     assert years["year"].values.tolist() == [2001]
     assert years["crop"].item() == CORN
     assert years["NEE_observed"].item() == -365
     assert years["NEE_simulated"].item() == -730
     assert years["yield_simulated"].item() == 9.0
     assert np.isnan(years["yield_observed"].item())
-    grid = real_tables.annual_grid(years, "plot")
+    grid = tables.annual_grid(years, "plot")
     assert grid.rows[0][:3] == ("plot", "2001", "corn")
     assert len({len(row) for row in (grid.columns, *grid.rows)}) == 1
 
@@ -293,7 +303,7 @@ def test_months_are_paired_by_date():
     days = DATES[on("2001-01-01") :]
     month = days.astype("datetime64[M]").astype(int) % 12
     result = result_of(ROTATION, days, GPP=month.astype(float))
-    months = real_tables.monthly(result, monthly_fluxes((2000, 2002), (1, 1, 1)), np.array([2002]))
+    months = tables.monthly(result, monthly_fluxes((2000, 2002), (1, 1, 1)), np.array([2002]))
     np.testing.assert_allclose(months["GPP_simulated"], np.arange(12))
     np.testing.assert_array_equal(months["GPP_observed"], -1)
 
@@ -306,7 +316,7 @@ def test_roots_respire_their_share_of_plant_carbon():
         plant_carbon=np.array([0.0, 100.0, 100.0]),
         above_ground_carbon=np.array([0.0, 75.0, 100.0]),
     )
-    np.testing.assert_allclose(real_tables.root_respiration(result), [0.0, 1.0, 0.0])
+    np.testing.assert_allclose(tables.root_respiration(result), [0.0, 1.0, 0.0])
 
 
 def test_yields_are_compared_without_their_trends():
@@ -314,7 +324,7 @@ def test_yields_are_compared_without_their_trends():
     weather = np.resize([0.5, -0.5, 0.3], len(years))
     observed = 8 + 0.2 * (years - 2000) + weather
     pairs = np.stack([years, observed, 10 + 2 * weather], axis=1)
-    row = real_tables.county_grid({CORN: pairs, SOYBEAN: pairs}).rows[0]
+    row = tables.county_grid({CORN: pairs, SOYBEAN: pairs}).rows[0]
     assert row[:3] == ("Champaign county", "corn", "2000–2009")
     assert float(row[-1]) == pytest.approx(1.0, abs=5e-3)
     assert float(row[5]) == pytest.approx(10 - 8.9 + weather.mean(), abs=6e-3)
@@ -329,7 +339,7 @@ def constant_field(plan, days):
         coords={"time": days.astype("datetime64[ns]")},
         attrs={"site": plan.site, "source": "invented"},
     )
-    return real_data.field(plan, weather)
+    return readers.field(plan, weather)
 
 
 @pytest.fixture
@@ -338,14 +348,14 @@ def rain_gauge(monkeypatch):
 
     def step(params, attributes, state, forcing):
         filled = state + forcing.precipitation
-        return filled, SimpleNamespace(**dict.fromkeys(real_check.OUTPUTS.values(), filled))
+        return filled, SimpleNamespace(**dict.fromkeys(simulation.OUTPUTS.values(), filled))
 
-    monkeypatch.setattr(real_check.ecosystem, "step", step)
+    monkeypatch.setattr(program.ecosystem, "step", step)
     monkeypatch.setattr(
-        real_check.ecosystem, "initial_state", lambda params, attributes: 0 * attributes.latitude
+        program.ecosystem, "initial_state", lambda params, attributes: 0 * attributes.latitude
     )
     yield
-    real_check._simulate.clear_cache()
+    simulation._simulate.clear_cache()
 
 
 @pytest.mark.parametrize("passes", [0, 2])
@@ -354,7 +364,7 @@ def test_every_pass_starts_where_the_last_one_ended_whatever_the_length_of_the_o
 ):
     short = constant_field(ROTATION, DATES[:40])
     long = constant_field(dataclasses.replace(ROTATION, site="other"), DATES[:70])
-    for result in real_check.simulate([short, long], passes):
+    for result in simulation.simulate([short, long], passes):
         days = result.field.dataset.sizes["time"]
         fallen = 3.0 * (passes * days + 1 + np.arange(days))
         np.testing.assert_array_equal(result["GPP"], fallen)  # whole numbers: exact in float32
@@ -362,11 +372,11 @@ def test_every_pass_starts_where_the_last_one_ended_whatever_the_length_of_the_o
 
 def test_daily_series_carry_units_and_nothing_outside_a_record():
     days = DATES[on("2001-04-25") : on("2001-05-20")]
-    outputs = {name: np.ones(len(days)) for name in real_check.OUTPUTS}
+    outputs = {name: np.ones(len(days)) for name in simulation.OUTPUTS}
     first = result_of(ROTATION, days, **outputs)
     other = dataclasses.replace(ROTATION, site="other")
     second = result_of(other, days[5:], **{name: np.ones(len(days) - 5) for name in outputs})
-    series = real_check.daily_series([first, second])
+    series = program.daily_series([first, second])
     assert series["site"].values.tolist() == ["plot", "other"]
     assert series["GPP"].attrs["units"] == "g C m-2 d-1"
     assert series["grain_yield"].attrs["units"] == "Mg ha-1"
@@ -377,9 +387,9 @@ def test_daily_series_carry_units_and_nothing_outside_a_record():
 @pytest.mark.slow
 def test_uncalibrated_corn_takes_up_more_carbon_than_soybean_at_mead(data_folder):
     two_years = dataclasses.replace(MEAD, period=("2002-01-01", "2003-12-31"))
-    observed = real_data.mead_fluxes(data_folder)
-    result = real_check.simulate([real_data.mead(data_folder, two_years)])[0]
-    years = real_tables.annual(result, observed)
+    observed = readers.mead_fluxes(data_folder)
+    result = simulation.simulate([readers.mead(data_folder, two_years)])[0]
+    years = tables.annual(result, observed)
     assert years["year"].values.tolist() == [2002, 2003]
     assert years["crop"].values.tolist() == [SOYBEAN, CORN]
     np.testing.assert_allclose(years["NEE_observed"], [79, -331], atol=1)
@@ -388,6 +398,6 @@ def test_uncalibrated_corn_takes_up_more_carbon_than_soybean_at_mead(data_folder
     assert corn < soybean - 200
     for name, values in years.data_vars.items():
         assert np.isfinite(values).all(), name
-    rows = real_tables.contrast_grid(years, "US-Ne3").rows
+    rows = tables.contrast_grid(years, "US-Ne3").rows
     assert [row[1] for row in rows] == ["observed", "simulated"]
     assert all(float(row[-1]) < 0 for row in rows)

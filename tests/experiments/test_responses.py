@@ -1,10 +1,18 @@
 import dataclasses
 
-import fields
 import numpy as np
 import pytest
-import responses
-from response_scenarios import CROPS, OUTPUTS, SCENARIOS, TODAY, WFPS, Experiment, times, warmer
+from studies.process_model import fields, responses
+from studies.process_model.response_scenarios import (
+    CROPS,
+    OUTPUTS,
+    SCENARIOS,
+    TODAY,
+    WFPS,
+    Experiment,
+    times,
+    warmer,
+)
 
 
 @pytest.fixture

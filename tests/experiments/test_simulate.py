@@ -1,27 +1,25 @@
 import re
 from dataclasses import replace
 
-import inputs
 import numpy as np
 import pytest
-import simulate
-import simulation_inputs
-import simulation_outputs
-import simulation_years
 import xarray as xr
-from simulate import SimulateConfig
-from simulation_file import DailyFile, Variable, check_path
 
-from kgml_jax.data.schema import DataError
+from kgml_jax.cli import simulate
+from kgml_jax.cli.simulate import SimulateConfig
+from kgml_jax.data import choices
 from kgml_jax.data.synthetic import SyntheticConfig, generate
+from kgml_jax.errors import DataError
 from kgml_jax.models.observables import NAMES
 from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.simulation import simulate_sites
 from kgml_jax.process import crops, layers
 from kgml_jax.process.parameters import Params
 from kgml_jax.records import quantities
+from kgml_jax.workflows import simulation, simulation_outputs, simulation_sources, simulation_years
+from kgml_jax.workflows.daily_file import DailyFile, Variable, check_path
 
-WORLD = inputs.Data(synthetic_sites=3, synthetic_years=2)
+WORLD = choices.DataChoice(synthetic_sites=3, synthetic_years=2)
 # Three sites in batches of two: the second batch is filled up.
 TRUTH = {"data": WORLD, "parameters": "truth", "spin_up_cycles": 0, "site_batch": 2}
 UNIT = re.compile(r"^(1|degrees?_north|([A-Za-z]+\d*(-\d+)?)( [A-Za-z]+(-\d+)?)*)$")
@@ -138,13 +136,13 @@ def test_a_table_replaces_the_priors_of_its_columns_alone(tmp_path):
     table = tmp_path / "some.csv"
     rows = ["site,vcmax_multiplier,curve_number", "IN-01,1.2,70", "IL-01,0.9,75", "XX-01,1.0,75"]
     table.write_text("\n".join(rows))
-    own = simulation_inputs.read_parameters(table, ["IL-01", "IN-01"])
+    own = simulation_sources.read_parameters(table, ["IL-01", "IN-01"])
     assert {name: values.tolist() for name, values in own.items()} == {
         "vcmax_multiplier": [0.9, 1.2],
         "curve_number": [75.0, 70.0],
     }
     data = replace(WORLD, synthetic_sites=3, synthetic_years=1)
-    source = simulation_inputs.open_source(data, "prior", prescribed=False)
+    source = simulation_sources.open_source(data, "prior", prescribed=False)
     prior = source.take([0])
     assert prior.parameters["vcmax_multiplier"] == quantities(Params)["vcmax_multiplier"].default
 
@@ -165,14 +163,14 @@ def test_a_table_that_cannot_be_used_is_refused(tmp_path, content, message):
     table = tmp_path / "wrong.csv"
     table.write_text(content)
     with pytest.raises(DataError, match=re.escape(message)):
-        simulation_inputs.read_parameters(table, ["IL-01"])
+        simulation_sources.read_parameters(table, ["IL-01"])
 
 
 def test_parameters_that_change_from_day_to_day_are_refused(tmp_path):
     values = xr.DataArray(np.ones((1, 2)), dims=("site", "time"), coords={"site": ["IL-01"]})
     xr.Dataset({"vcmax_multiplier": values}).to_netcdf(tmp_path / "daily.nc")
     with pytest.raises(DataError, match="found site, time; expected site, with names"):
-        simulation_inputs.read_parameters(tmp_path / "daily.nc", ["IL-01"])
+        simulation_sources.read_parameters(tmp_path / "daily.nc", ["IL-01"])
 
 
 @pytest.mark.parametrize(
@@ -218,7 +216,7 @@ def test_a_run_that_fails_leaves_the_earlier_file_and_no_part_of_its_own(
     dates = np.arange("2001-01-01", "2001-01-03", dtype="datetime64[D]")
     with DailyFile(tmp_path / name, ("a",), dates, variables, 1, "test") as file:
         file.write(slice(0, 1), {"nitrate": np.ones((1, 2), np.float32)})
-    monkeypatch.setattr(simulate.Run, "simulate", fail)
+    monkeypatch.setattr(simulation.Run, "simulate", fail)
     with pytest.raises(RuntimeError, match="no power"):
         simulate.main(SimulateConfig(out=tmp_path / name, overwrite=True, **TRUTH))
     assert [path.name for path in tmp_path.iterdir()] == [name]
@@ -230,17 +228,17 @@ def test_a_run_that_fails_leaves_the_earlier_file_and_no_part_of_its_own(
 def test_records_keep_their_days_and_nothing_is_known_outside(tmp_path, monkeypatch):
     first = np.array(["2001-12-31", "2002-01-02"], dtype="datetime64[D]")
     days = np.array([2, 3])
-    batch = simulation_inputs.Batch(
-        simulation_inputs.priors(2),
+    batch = simulation_sources.Batch(
+        simulation_sources.priors(2),
         {name: np.full(2, 40.0) for name in simulation_outputs.PLACE},
         {"crop": np.zeros((2, 3), np.int32)},
     )
-    source = simulation_inputs.Source(("a", "b"), first, days, 0, lambda rows: batch)
+    source = simulation_sources.Source(("a", "b"), first, days, 0, lambda rows: batch)
     values = {name: np.arange(6.0).reshape(2, 3) for name in simulation_years.NEEDED}
     values["crop"] = np.zeros((2, 3), np.int32)
-    monkeypatch.setattr(simulate.Run, "simulate", lambda self, rows, batch: values)
+    monkeypatch.setattr(simulation.Run, "simulate", lambda self, rows, batch: values)
     outputs = ("evapotranspiration", "crop")
-    run = simulate.Run(source, ProcessModel(), outputs, 2)
+    run = simulation.Run(source, ProcessModel(), outputs, 2)
     described = simulation_outputs.variables(outputs)
     with DailyFile(tmp_path / "a.nc", source.names, source.dates, described, 2, "test") as file:
         years = run.write(file, slice(0, 2), batch)

@@ -5,19 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
-import towers
-import towers_data
-import towers_models
-import towers_report
 import toys
 import xarray as xr
 from inversion_toys import NAMES, RespiringModel, SlopeModel, known_sites, problem
-from real_data import Field
-from real_plan import Plan, crop_years, management
-from towers_data import CROP, GRASS, MONTHLY, Towers
-from towers_models import AFTER, BEFORE, Effort
-from towers_monthly import MonthlyModel, month_so_far, on_last_days
-from towers_plans import GRASSLANDS, SELHAUSEN
+from studies.measured_fields.grasslands import GRASSLANDS, SELHAUSEN
+from studies.measured_fields.management import Plan, crop_years, management
+from studies.measured_fields.readers import Field
+from studies.towers import data, models, program, report
+from studies.towers.data import CROP, GRASS, MONTHLY, Towers
+from studies.towers.models import AFTER, BEFORE, Effort
+from studies.towers.monthly import MonthlyModel, month_so_far, on_last_days
 
 from kgml_jax.models.features import Scale, Scaling
 from kgml_jax.process.drivers import Forcing
@@ -86,7 +83,7 @@ def test_months_of_well_measured_years_become_observations():
 )
 def test_what_cannot_be_run_is_refused_before_anything_is_written(tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
-        towers.main(towers.TowersConfig(run=tmp_path / "run", **change))
+        program.main(program.TowersConfig(run=tmp_path / "run", **change))
     assert not (tmp_path / "run").exists()
 
 
@@ -156,17 +153,17 @@ EFFORT = Effort(pretrain_steps=1, steps=1, parameters=NAMES, site_batch=2)
 
 @pytest.fixture
 def linear(monkeypatch):
-    monkeypatch.setattr(towers_models, "ProcessModel", lambda **options: RespiringModel())
+    monkeypatch.setattr(models, "ProcessModel", lambda **options: RespiringModel())
     return toy_towers()
 
 
 def test_days_and_months_determine_the_parameters_of_every_site(linear, tmp_path):
     roles = toy_roles(linear)
-    found = towers_models.calibrated("process", linear, roles, EFFORT, tmp_path)
+    found = models.calibrated("process", linear, roles, EFFORT, tmp_path)
     assert found["accepted"].values.tolist() == [1, 1, 1]
     assert found["identified"].values.min() == 1
     network = invented(linear, 1.0, [0.5, 0.5, 0.5], [1.0, 1.0, 1.0])
-    scores = towers_report.score({"process": found, "recurrent": network}, linear, roles)
+    scores = report.score({"process": found, "recurrent": network}, linear, roles)
     assert np.isnan(scores["identified"].sel(model="recurrent")).all()
     after = scores["rmse"].sel(strategy=AFTER, model="process")
     before = scores["rmse"].sel(strategy=BEFORE, model="process")
@@ -175,7 +172,7 @@ def test_days_and_months_determine_the_parameters_of_every_site(linear, tmp_path
         assert (after < 0.1 * before).sel(variable=variable).all()
     assert scores["n_observed"].isel(model=0, strategy=1, site=2).sel(variable="NEE") == 12
     assert not scores["harmed"].any()
-    tables = towers_report.grids(scores)
+    tables = report.grids(scores)
     assert all(len(row) == len(grid.columns) for grid in tables for row in grid.rows)
     overview = tables[0]
     kinds = [row[:2] for row in overview.rows]
@@ -187,7 +184,7 @@ def test_days_and_months_determine_the_parameters_of_every_site(linear, tmp_path
 def test_test_years_do_not_weigh_observations():
     found = toy_towers()
     roles = toy_roles(found)
-    weighed = towers_data.with_model_errors(found, roles, 0.5, 30.0)
+    weighed = data.with_model_errors(found, roles, 0.5, 30.0)
     site = found.sites.site
     seen = np.asarray(site.mask["NEE"]) & (roles == TRAIN)
     spread = np.array([np.std(t[m]) for t, m in zip(site.targets["NEE"], seen, strict=True)])
@@ -197,9 +194,7 @@ def test_test_years_do_not_weigh_observations():
     np.testing.assert_allclose(own[:, 0], expected, rtol=1e-5)
     loud = {name: np.where(roles == TEST, 99.0, v) for name, v in site.targets.items()}
     altered = dataclasses.replace(found.sites, site=site.replace(targets=loud))
-    other = towers_data.with_model_errors(
-        dataclasses.replace(found, sites=altered), roles, 0.5, 30.0
-    )
+    other = data.with_model_errors(dataclasses.replace(found, sites=altered), roles, 0.5, 30.0)
     np.testing.assert_array_equal(other.sites.site.uncertainty["NEE"], own)
 
 
@@ -215,16 +210,16 @@ def invented(found, before, after, accepted):
 def test_harm_is_counted_on_the_test_years_and_what_the_gate_kept_is_marked():
     found = toy_towers()
     model = invented(found, 1.0, [1.005, 1.0, 1.5], [1.0, 0.0, 1.0])
-    scores = towers_report.score({"recurrent": model}, found, toy_roles(found))
+    scores = report.score({"recurrent": model}, found, toy_roles(found))
     assert scores["harmed"].values.tolist() == [[0, 0, 1]]
-    cells = [row[2] for row in towers_report.error_grid(scores, "NEE").rows]
+    cells = [row[2] for row in report.error_grid(scores, "NEE").rows]
     assert cells == ["1.00 > 1.00", "1.00 =", "1.00 > 1.50!"]
-    crops, grass = towers_report.overview_grid(scores).rows
+    crops, grass = report.overview_grid(scores).rows
     assert crops[-4:] == ("2 of 2", "0 of 2", "1 of 2", "-")
     assert grass[-4:] == ("0 of 1", "0 of 1", "0 of 1", "-")
     # A prediction that is not finite is harm, not a gap.
     broken = invented(found, 1.0, [np.nan, 1.0, 1.0], [1.0, 1.0, 1.0])
-    scores = towers_report.score({"recurrent": broken}, found, toy_roles(found))
+    scores = report.score({"recurrent": broken}, found, toy_roles(found))
     assert scores["harmed"].values.tolist() == [[1, 0, 0]]
 
 
@@ -235,13 +230,13 @@ def test_a_stopped_run_goes_on_with_the_models_it_lacks(monkeypatch, tmp_path, c
         calls.append(name)
         return invented(found, 1.0, [0.5, 0.5, 0.5], [1.0, 1.0, 1.0])
 
-    monkeypatch.setattr(towers, "calibrated", calibrated)
-    monkeypatch.setattr(towers_data, "read", lambda *some: found)
-    config = towers.TowersConfig(run=tmp_path / "run", models=("process", "recurrent"))
-    towers.main(config)
+    monkeypatch.setattr(program, "calibrated", calibrated)
+    monkeypatch.setattr(data, "read", lambda *some: found)
+    config = program.TowersConfig(run=tmp_path / "run", models=("process", "recurrent"))
+    program.main(config)
     assert calls == ["process", "recurrent"]
     (tmp_path / "run" / "recurrent.nc").unlink()
-    towers.main(config)
+    program.main(config)
     assert calls == ["process", "recurrent", "recurrent"]
     written = {path.name for path in (tmp_path / "run").iterdir()}
     assert {"scores.nc", "tables.md", "towers.png", "split.json"} <= written
@@ -253,29 +248,29 @@ def test_a_stopped_run_goes_on_with_the_models_it_lacks(monkeypatch, tmp_path, c
 def test_a_network_is_calibrated_again_where_a_run_stopped_after_its_checkpoint(tmp_path):
     found = toy_towers(noise=0.3)
     task = ("recurrent", found, toy_roles(found), EFFORT, tmp_path)
-    first, again = (towers_models.calibrated(*task) for _ in range(2))
+    first, again = (models.calibrated(*task) for _ in range(2))
     xr.testing.assert_identical(first, again)
     assert np.isfinite(first["NEE"]).all()
 
 
 def test_records_of_one_year_are_refused(monkeypatch, tmp_path):
     found = dataclasses.replace(toy_towers(), sites=toys.sites(count=3, years=1))
-    monkeypatch.setattr(towers_data, "read", lambda *some: found)
+    monkeypatch.setattr(data, "read", lambda *some: found)
     with pytest.raises(ValueError, match="no record has two years, the last to hold out"):
-        towers.main(towers.TowersConfig(run=tmp_path / "run", models=("process",)))
+        program.main(program.TowersConfig(run=tmp_path / "run", models=("process",)))
     assert not (tmp_path / "run").exists()
 
 
 def test_an_unknown_tower_is_named(tmp_path):
     with pytest.raises(ValueError, match="no tower DE-Hai; there are US-CRT, "):
-        towers_data.read(tmp_path, 8, ("DE-Hai",))
+        data.read(tmp_path, 8, ("DE-Hai",))
 
 
 def test_real_towers_have_crops_and_observations_in_every_role(data_folder):
-    found = towers_data.read(data_folder, 6, ("DE-Seh", "CN-Cng", "US-Ne3"))
+    found = data.read(data_folder, 6, ("DE-Seh", "CN-Cng", "US-Ne3"))
     assert found.sites.groups == (CROP, GRASS, MONTHLY)
-    roles = towers.last_years(found.sites).roles(found.sites)
-    for name in towers_data.STREAMS:
+    roles = program.last_years(found.sites).roles(found.sites)
+    for name in data.STREAMS:
         mask = np.asarray(found.sites.site.mask[name])
         for role in (TRAIN, VALIDATION, TEST):
             assert (mask & (roles == role)).any(axis=1).all(), (name, role)
@@ -283,7 +278,7 @@ def test_real_towers_have_crops_and_observations_in_every_role(data_folder):
     assert np.asarray(found.sites.site.mask["NEE"])[2].sum() == 60
     occupied = np.asarray(found.sites.site.forcing.occupied)
     assert (occupied.mean(axis=1) > 0.2).all()
-    grid = towers_data.split_grid(found, roles, towers.ROLES)
+    grid = data.split_grid(found, roles, program.ROLES)
     assert grid.rows[0][2:5] == ("2007", "2008", "2009-2010")
 
 
@@ -294,7 +289,7 @@ def test_places_far_from_those_that_were_learnt_from_are_told():
     attributes = found.sites.site.attributes
     moved = dataclasses.replace(attributes, latitude=np.array([42.0, 50.0, -36.0], np.float32))
     sites = dataclasses.replace(found.sites, site=found.sites.site.replace(attributes=moved))
-    grid = towers_report.distance_grid(dataclasses.replace(found, sites=sites), scaling)
+    grid = report.distance_grid(dataclasses.replace(found, sites=sites), scaling)
     # The wind blows on one day and is no attribute.
     assert [row[1:] for row in grid.rows] == [
         ("latitude", "1.00"),

@@ -3,13 +3,13 @@ import itertools
 import jax
 import numpy as np
 import pytest
-import run_directory
-import twin
-import twin_report
-import twin_world
 import xarray as xr
-from twin import TwinConfig
-from twin_world import MODEL, OBSERVED_AS
+from studies.twin import program, report
+from studies.twin import world as twin_world
+from studies.twin.program import TwinConfig
+from studies.twin.world import MODEL, OBSERVED_AS
+
+from kgml_jax.runs import files
 
 NAMES = ("vcmax_multiplier", "carbon_use_efficiency")
 
@@ -55,13 +55,13 @@ def test_noise_is_as_large_as_is_stated(world):
 
 def test_a_stream_shows_its_variables_alone(world):
     sites = twin_world.observe(world, noisy=False, seed=0)
-    kept = twin.informed(sites, twin.STREAMS["NEE, ET"]).site.mask
+    kept = program.informed(sites, program.STREAMS["NEE, ET"]).site.mask
     assert {name for name, mask in kept.items() if mask.any()} == {"NEE", "ET"}
     assert set(kept) == set(OBSERVED_AS)
 
 
 def test_every_stream_adds_to_the_one_before():
-    streams = [set(variables) for variables in twin.STREAMS.values()]
+    streams = [set(variables) for variables in program.STREAMS.values()]
     assert all(less < more for less, more in itertools.pairwise(streams))
     assert streams[-1] == set(OBSERVED_AS)
 
@@ -70,14 +70,14 @@ def test_every_stream_adds_to_the_one_before():
 def test_empty_sizes_are_refused(name):
     option = f"--{name.replace('_', '-')}"
     with pytest.raises(ValueError, match=rf"{option} 0; expected >= 1"):
-        twin.resolved(TwinConfig(**{name: 0}))
+        program.resolved(TwinConfig(**{name: 0}))
 
 
 def test_quick_leaves_what_was_chosen():
-    quick = twin.resolved(TwinConfig(quick=True, sites=4, seed=3))
+    quick = program.resolved(TwinConfig(quick=True, sites=4, seed=3))
     assert (quick.sites, quick.seed) == (4, 3)
-    assert quick.iterations == twin.QUICK["iterations"] != TwinConfig().iterations
-    assert twin.resolved(TwinConfig(sites=4)).iterations == TwinConfig().iterations
+    assert quick.iterations == program.QUICK["iterations"] != TwinConfig().iterations
+    assert program.resolved(TwinConfig(sites=4)).iterations == TwinConfig().iterations
 
 
 @pytest.fixture
@@ -99,16 +99,16 @@ def results():
         columns[name] = (site, np.ones(40))
     coordinates = {"site": np.arange(40), "parameter": list(NAMES)}
     cell = xr.Dataset(columns, coordinates, {"seconds": 1.0})
-    return {(setting, "NEE"): cell for setting in (twin_report.EXACT, twin_report.NOISY)}
+    return {(setting, "NEE"): cell for setting in (report.EXACT, report.NOISY)}
 
 
 def test_tables_tell_recovery_where_identified_and_coverage_of_drawn_errors(results):
-    joined = twin_report.join(results)
-    grid = twin_report.recovery_grid(joined, twin_report.NOISY)
+    joined = report.join(results)
+    grid = report.recovery_grid(joined, report.NOISY)
     first, second = (row[1] for row in grid.rows)
     assert first.endswith("(30%, 1.00)")
     assert second.startswith("-1.00 (0%, -)")
-    summary = twin_report.summary_grid(joined)
+    summary = report.summary_grid(joined)
     column = summary.columns.index("coverage")
     exact, noisy = (row[column] for row in summary.rows)
     assert exact == "-"
@@ -118,25 +118,25 @@ def test_tables_tell_recovery_where_identified_and_coverage_of_drawn_errors(resu
 @pytest.mark.slow
 def test_the_experiment_recovers_two_parameters(tmp_path, monkeypatch, capsys):
     sizes = {"sites": 6, "years": 1, "starts": 2, "start_sites": 2, "iterations": 8}
-    monkeypatch.setattr(twin, "QUICK", sizes | {"noise_free_starts": 2})
+    monkeypatch.setattr(program, "QUICK", sizes | {"noise_free_starts": 2})
     folder = tmp_path / "run"
     config = TwinConfig(quick=True, parameters=NAMES, unobserved_years=0, run=folder)
-    twin.main(config)
+    program.main(config)
     first = capsys.readouterr().out
     assert "carbon_use_efficiency" in first
     with xr.open_dataset(folder / "twin.nc") as joined:
         last = joined.isel(stream=-1)
-        assert (last["r"].sel(setting=twin_report.EXACT) > 0.99).all()
-        assert (last["r"].sel(setting=twin_report.NOISY) > 0.7).all()
+        assert (last["r"].sel(setting=report.EXACT) > 0.99).all()
+        assert (last["r"].sel(setting=report.NOISY) > 0.7).all()
         assert (joined["identified"].mean("site").isel(stream=-1) > 0.5).all()
         assert not joined["misjudged"].any()
         spread = joined["spread_of_starts"].isel(stream=-1)
-        assert int(spread.sel(setting=twin_report.NOISY).notnull().any("parameter").sum()) == 2
-        assert (spread.sel(setting=twin_report.NOISY).dropna("site") < 0.05).all()
-        assert (spread.sel(setting=twin_report.EXACT) < 0.05).all()
+        assert int(spread.sel(setting=report.NOISY).notnull().any("parameter").sum()) == 2
+        assert (spread.sel(setting=report.NOISY).dropna("site") < 0.05).all()
+        assert (spread.sel(setting=report.EXACT) < 0.05).all()
     assert {path.name for path in (folder / "figures").iterdir()} == {"recovery.png", "truth.png"}
     # A second run reads what the first left.
     before = {path: path.stat().st_mtime_ns for path in (folder / "cells").iterdir()}
-    twin.main(config)
+    program.main(config)
     assert {path: path.stat().st_mtime_ns for path in (folder / "cells").iterdir()} == before
-    assert run_directory.read_json(folder / "config.json")["sites"] == 6
+    assert files.read_json(folder / "config.json")["sites"] == 6

@@ -9,9 +9,9 @@ import pytest
 
 from kgml_jax.data.assemble import assemble
 from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
-from kgml_jax.inversion.least_squares import LevenbergMarquardt
 from kgml_jax.inversion.problem import Problem, Stream, default_prior_sd
 from kgml_jax.inversion.sites import estimate
+from kgml_jax.inversion.solvers.least_squares import LevenbergMarquardt
 from kgml_jax.models.process import ProcessModel
 
 NAMES = ("vcmax_multiplier", "maintenance_respiration_rate", "metabolic_decay_rate")

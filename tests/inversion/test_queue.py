@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kgml_jax.inversion.queue import run_queue
-from kgml_jax.inversion.solution import Search, Solution
+from kgml_jax.inversion.solvers.queue import run_queue
+from kgml_jax.inversion.solvers.solution import Search, Solution
 
 LENGTHS = np.array([3, 1, 7, 2, 2, 9, 1])
 

@@ -10,12 +10,12 @@ import pytest
 import toys
 from inversion_toys import NAMES, changed
 
-from kgml_jax.inversion.evolution import CovarianceAdaptation
-from kgml_jax.inversion.least_squares import LevenbergMarquardt
 from kgml_jax.inversion.posterior import at_bound
 from kgml_jax.inversion.problem import observed
-from kgml_jax.inversion.shuffled import ShuffledComplex
 from kgml_jax.inversion.sites import estimate
+from kgml_jax.inversion.solvers.evolution import CovarianceAdaptation
+from kgml_jax.inversion.solvers.least_squares import LevenbergMarquardt
+from kgml_jax.inversion.solvers.shuffled import ShuffledComplex
 from kgml_jax.process.parameters import Params
 from kgml_jax.records import quantities
 from kgml_jax.sites import TRAIN, VALIDATION

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kgml_jax.inversion.evolution import CovarianceAdaptation, DifferentialEvolution
-from kgml_jax.inversion.gradient import GRADIENT_COST, Adam, LimitedMemory
-from kgml_jax.inversion.least_squares import LevenbergMarquardt, value_and_jacobian
-from kgml_jax.inversion.solution import half_square
+from kgml_jax.inversion.solvers.evolution import CovarianceAdaptation, DifferentialEvolution
+from kgml_jax.inversion.solvers.gradient import GRADIENT_COST, Adam, LimitedMemory
+from kgml_jax.inversion.solvers.least_squares import LevenbergMarquardt, value_and_jacobian
+from kgml_jax.inversion.solvers.solution import half_square
 
 pytestmark = pytest.mark.usefixtures("x64")
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-import regime
+from studies.process_model import regime
 
 
 @pytest.fixture(scope="module")

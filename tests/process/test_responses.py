@@ -1,6 +1,6 @@
 import pytest
-from response_scenarios import perform
-from responses import CHECKS, KNOWN, OK
+from studies.process_model.response_scenarios import perform
+from studies.process_model.responses import CHECKS, KNOWN, OK
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ import pandas as pd
 
 from kgml_jax.data import tables
 from kgml_jax.data.estimates import extraterrestrial_radiation
-from kgml_jax.data.schema import DataError
 from kgml_jax.data.synthetic.climate import STATION, SiteClimate
 from kgml_jax.data.units import convert
+from kgml_jax.errors import DataError
 
 Range = tuple[float, float]
 

@@ -1,0 +1,171 @@
+"""One cell of the FTBSC experiment: descend, predict the test years, score."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import jax
+import numpy as np
+import xarray as xr
+
+from kgml_jax.adaptation import Weights
+from kgml_jax.evaluation import responses
+from kgml_jax.evaluation.claims import POOLED
+from kgml_jax.evaluation.scores import Predictions
+from kgml_jax.mapping import one_unit, repeated
+from kgml_jax.models.features import Scaling
+from kgml_jax.models.recurrent import PAPER, RecurrentModel
+from kgml_jax.objectives.compose import Term, Total
+from kgml_jax.objectives.errors import MaskedError
+from kgml_jax.objectives.knowledge import MassBalance, NonNegativity
+from kgml_jax.objectives.responses import Probe
+from kgml_jax.training.fit import Descent, Settings
+from studies.ftbsc import scores as ftbsc_scores
+from studies.ftbsc.settings import FtbscConfig, Setting
+from studies.ftbsc.training import Held, Outcome, descend, predictor
+from studies.ftbsc.worlds import World, reads_gpp
+
+DESCENT = {
+    "start_error": "validation error of the start, sum over variables",
+    "best_error": "lowest validation error, sum over variables",
+    "best_step": "step at which it was reached",
+    "steps": "steps taken",
+    "healthy": "1 where no loss or gradient was other than finite",
+}
+
+PROBED_WINDOWS = 6
+"""Test years of a state over which its response curves are averaged."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a cell found.
+
+    Attributes:
+      weights: of all units, leaves (unit, ...).
+      scores: with dims out of (train, site, state, variable, ...): of every unit's model, named
+        by `train`, in the test years of every site and state; its physics, its responses and what
+        its descent came to.
+    """
+
+    weights: Weights
+    scores: xr.Dataset
+
+
+@dataclass(frozen=True)
+class Laboratory:
+    """Runs cells, with one standardisation for all.
+
+    Attributes:
+      config: resolved.
+      scaling: inputs and targets of every model.
+    """
+
+    config: FtbscConfig
+    scaling: Scaling
+
+    @cached_property
+    def probes(self) -> tuple[Probe, ...]:
+        """Which inputs are changed to see how the models answer."""
+        return responses.probes(self.scaling)
+
+    def model(self, setting: Setting) -> RecurrentModel:
+        """Returns the network of Liu et al. (2024), narrower and without its yield head."""
+        published = {
+            **PAPER,
+            "hidden": self.config.hidden,
+            "yield_head": False,
+            "gpp": "input" if reads_gpp(self.config) else "predicted",
+            "balance": setting.balance,
+        }
+        return RecurrentModel(scaling=self.scaling, **published, dropout=self.config.dropout)
+
+    def descent(self, setting: Setting) -> Descent:
+        """Returns the descent of all units of a setting; all but its rate and knobs."""
+        config = self.config
+        sds = tuple((scale.name, scale.sd) for scale in self.scaling.targets)
+        signed = ("Ra", "Rh") if reads_gpp(config) else ("GPP", "Ra", "Rh")
+        terms = (
+            Term("error", MaskedError(sds)),
+            Term("mass_balance", MassBalance(), setting.knowledge),
+            Term("non_negativity", NonNegativity(signed), setting.knowledge),
+        )
+        settings = Settings(
+            steps=config.steps,
+            batch=setting.batch,
+            validate_every=config.validate_every,
+            patience=config.patience,
+            dropout=config.dropout > 0,
+        )
+        return Descent(self.model(setting), Total(terms), Held(), settings)
+
+    def fit(
+        self,
+        setting: Setting,
+        world: World,
+        seed: int,
+        before: Weights | None,
+        rounds: int | None = None,
+    ) -> Outcome:
+        """Lets all units of a cell descend; see `run`."""
+        count = len(world.unit_names)
+        first, second = jax.random.split(jax.random.key(seed))
+        active = np.ones(count, bool)
+        if before is None:
+            start = repeated(self.model(setting).init(first), count)
+        elif setting.arm == "continued":
+            start = before
+        else:
+            start = repeated(one_unit(before, world.unit_names.index(POOLED)), count)
+            active[-1] = False
+        # All cells of a seed draw the same batches, so that they differ by their setting alone.
+        key = jax.random.fold_in(second, int(before is not None))
+        descent, knobs, rate = self.descent(setting), setting.knobs, setting.rate
+        return descend(descent, start, world.units, knobs, rate, key, active, rounds)
+
+    def run(self, setting: Setting, world: World, seed: int, before: Weights | None) -> Cell:
+        """Runs one cell.
+
+        Args:
+          setting: what is run.
+          world: the sites of the seed.
+          seed: of weights and batches.
+          before: weights of the first stage, leaves (unit, ...); None for the first stage itself.
+        """
+        outcome = self.fit(setting, world, seed, before)
+        predictions = self._predictions(setting, world, outcome.weights)
+        found = ftbsc_scores.scored(world, self.scaling, predictions)
+        curves = self._curves(setting, world, outcome.weights)
+        found["response"] = (("state", "probe", "flux", "point"), curves)
+        found["response"].attrs = {
+            "units": "g C m-2 d-1",
+            "long_name": "response to a changed input",
+        }
+        for name, long_name in DESCENT.items():
+            values = np.asarray(getattr(outcome, name), dtype=float)
+            found[name] = ("train", values, {"units": "1", "long_name": long_name})
+        labels = {
+            "probe": [probe.name for probe in self.probes],
+            "flux": list(responses.PROBED_FLUXES),
+            "bound": ("probe", [responses.bound(probe) for probe in self.probes]),
+        }
+        return Cell(outcome.weights, found.assign_coords(labels))
+
+    def _predictions(self, setting: Setting, world: World, weights: Weights) -> Predictions:
+        predict = predictor(self.model(setting))
+        units = enumerate(world.unit_names)
+        predicted = {name: predict(one_unit(weights, row), world.windows) for row, name in units}
+        return jax.tree.map(np.asarray, predicted)
+
+    def _curves(self, setting: Setting, world: World, weights: Weights) -> np.ndarray:
+        # Of the model a state uses: until calibration, that is the one of all states.
+        predict = predictor(self.model(setting))
+        pooled = world.unit_names.index(POOLED)
+        curves = []
+        for row, state in enumerate(world.states):
+            own = one_unit(weights, row if setting.arm == "calibrated" else pooled)
+            every = world.windows_of(state)
+            chosen = every[np.linspace(0, len(every) - 1, PROBED_WINDOWS).astype(int)]
+            windows = jax.tree.map(lambda leaf, rows=chosen: leaf[rows], world.windows)
+            answer = lambda site, own=own: predict(own, site)
+            curves.append(responses.curves(answer, windows, self.probes))
+        return np.stack(curves)

@@ -1,0 +1,151 @@
+"""Figures of the FTBSC experiment."""
+
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from kgml_jax.evaluation.claims import POOLED, interval_of
+from kgml_jax.evaluation.figures import COLOURS
+from kgml_jax.evaluation.tables import number
+from studies.ftbsc.results import Results, own_models, pooled_model
+from studies.ftbsc.settings import Setting, scratch_of
+
+ERROR = "squared error, standardised (1)"
+SHOWN_PROBES = ("air_temperature_max", "precipitation", "prescribed_gpp", "soil_organic_carbon")
+"""Inputs whose responses are drawn, if the models read them."""
+
+
+def draw(folder: Path, results: Results, arm: Setting) -> None:
+    """Draws the arms, the cross-state table, the sweeps and the responses."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _save(arms(results, arm), folder / "arms.png")
+    _save(cross_state(results), folder / "cross_state.png")
+    _save(sweeps(results), folder / "sweeps.png")
+    _save(response_curves(results, arm), folder / "responses.png")
+
+
+def arms(results: Results, arm: Setting) -> Figure:
+    """Returns the errors of the three arms by state: seeds as dots, means with intervals."""
+    pairs = results.compared(arm)
+    figure = Figure(figsize=(1.5 + 4.5 * len(pairs), 4.2), dpi=150, layout="constrained")
+    panels = figure.subplots(1, len(pairs), sharey=True, squeeze=False)[0]
+    for axes, (continued, ours) in zip(panels, pairs, strict=True):
+        table = results.errors(continued)
+        three = {
+            "global": pooled_model(table),
+            "independent": own_models(table),
+            "calibrated": own_models(results.errors(ours)),
+        }
+        for row, (name, errors) in enumerate(three.items()):
+            _dots(axes, errors, 0.22 * (row - 1), COLOURS[row], name)
+        axes.set_xticks(range(len(results.states)), results.states)
+        axes.set(title=f"counts: {continued.counts}")
+        axes.grid(axis="y", alpha=0.3)
+    panels[0].set_ylabel(ERROR)
+    panels[0].set_ylim(bottom=0)
+    _legend(figure, panels[0])
+    return figure
+
+
+def _dots(axes: Axes, errors: xr.DataArray, shift: float, colour: str, name: str) -> None:
+    for place, state in enumerate(errors["state"].values):
+        values = errors.sel(state=state).values
+        here = place + shift
+        axes.plot(np.full(len(values), here), values, "o", color=colour, alpha=0.35, markersize=3)
+        one = interval_of(values)
+        label = name if place == 0 else f"_{name}"
+        axes.plot(
+            here, one.mean, "_", color=colour, markersize=16, markeredgewidth=2.5, label=label
+        )
+        if np.isfinite(one.high):
+            axes.vlines(here, one.low, one.high, color=colour, linewidth=1.2)
+
+
+def cross_state(results: Results) -> Figure:
+    """Returns the train-by-test table of the independent models as colours."""
+    table = results.errors(results.plan.continued).mean("seed")
+    rows = [*results.states, POOLED]
+    values = table.sel(train=rows, state=results.states).values
+    figure = Figure(figsize=(5.2, 4.2), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(values, cmap="cividis_r")
+    middle = (values.min() + values.max()) / 2
+    for (row, column), value in np.ndenumerate(values):
+        colour = "white" if value > middle else "black"
+        axes.text(column, row, number(value), ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(results.states)), results.states)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set(xlabel="tested in", ylabel="trained on", title="independent models, mean over seeds")
+    figure.colorbar(image, ax=axes, label=ERROR)
+    return figure
+
+
+def sweeps(results: Results) -> Figure:
+    """Returns test and validation errors over mu, rho and lambda."""
+    plan = results.plan
+    reference = plan.reference
+    swept = {
+        "mu": [(one.knobs.mu, one) for one in plan.sweep if one.knobs.rho == reference.knobs.rho],
+        "rho": [(one.knobs.rho, one) for one in plan.sweep if one.knobs.mu == reference.knobs.mu],
+        "lambda": [(one.knowledge, one) for name, one in plan.knowledge.items() if name != "hard"],
+    }
+    figure = Figure(figsize=(11, 3.8), dpi=150, layout="constrained")
+    panels = figure.subplots(1, len(swept), sharey=True)
+    for axes, (name, points) in zip(panels, swept.items(), strict=True):
+        _sweep(axes, results, sorted(points, key=lambda point: point[0]))
+        axes.set(xlabel=name)
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel(ERROR)
+    _legend(figure, panels[0])
+    return figure
+
+
+def _sweep(axes: Axes, results: Results, points: list[tuple[float, Setting]]) -> None:
+    places = range(len(points))
+    errors = [own_models(results.errors(one)).mean("state").values for _, one in points]
+    spans = [interval_of(values) for values in errors]
+    validation = [results.validation(one) for _, one in points]
+    axes.plot(places, [one.mean for one in spans], "o-", color=COLOURS[0], label="test years")
+    known = [one for one in spans if np.isfinite(one.high)]
+    if len(known) == len(spans):
+        low, high = [one.low for one in spans], [one.high for one in spans]
+        axes.fill_between(places, low, high, color=COLOURS[0], alpha=0.2, linewidth=0)
+    axes.plot(places, validation, "s--", color=COLOURS[1], label="validation year")
+    axes.set_xticks(places, [f"{value:g}" for value, _ in points])
+
+
+def response_curves(results: Results, arm: Setting) -> Figure:
+    """Returns responses of Ra and Rh of every state before and after calibration, first seed."""
+    start = scratch_of(arm, results.plan.scratch)
+    before, after = (results.of(one)["response"].isel(seed=0) for one in (start, arm))
+    known = [name for name in SHOWN_PROBES if name in before["probe"].values]
+    fluxes = before["flux"].values
+    size = (1 + 2.7 * len(known), 1 + 2.4 * len(fluxes))
+    figure = Figure(figsize=size, dpi=150, layout="constrained")
+    panels = figure.subplots(len(fluxes), len(known), squeeze=False, sharey="row")
+    for (row, column), axes in np.ndenumerate(panels):
+        for place, state in enumerate(results.states):
+            one = {"state": state, "probe": known[column], "flux": fluxes[row]}
+            colour = COLOURS[place]
+            axes.plot(before.sel(one), "--", color=colour, label=f"{state}, before")
+            axes.plot(after.sel(one), "-", color=colour, label=f"{state}, calibrated")
+        axes.set_xticks([])
+        axes.grid(alpha=0.3)
+        if row == len(fluxes) - 1:
+            axes.set_xlabel(f"{known[column].replace('_', ' ')},\nlow to high")
+    for row, flux in enumerate(fluxes):
+        panels[row, 0].set_ylabel(f"{flux} (g C m$^{{-2}}$ d$^{{-1}}$)")
+    _legend(figure, panels[0, 0])
+    return figure
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, format="png")

@@ -1,0 +1,129 @@
+"""The towers as sites: records with management, monthly fluxes on days, and who is what."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from kgml_jax.data.assemble import assemble
+from kgml_jax.evaluation.tables import Grid
+from kgml_jax.sites import TRAIN, Sites
+from studies.measured_fields import readers
+from studies.measured_fields.catalogue import MEAD, TOWERS
+from studies.measured_fields.grasslands import GRASSLANDS, SELHAUSEN
+from studies.measured_fields.readers import Field
+from studies.measured_fields.simulated import LEAST_QUALITY
+from studies.towers.monthly import on_last_days
+
+CROP, GRASS, MONTHLY = "crop", "grassland", "crop, monthly"
+"""Groups of the towers."""
+
+STREAMS = ("NEE", "Reco", "ET")
+"""What informs and what is scored."""
+
+
+@dataclass(frozen=True)
+class Towers:
+    """The towers, in the order of `sites`."""
+
+    fields: tuple[Field, ...]
+    sites: Sites
+
+    @property
+    def monthly(self) -> int:
+        """Index of the group whose observations are means of months; -1 if there is none."""
+        names = self.sites.group_names
+        return names.index(MONTHLY) if MONTHLY in names else -1
+
+
+def read(folder: Path, years: int, names: Sequence[str] = ()) -> Towers:
+    """Reads the towers with their management.
+
+    Args:
+      folder: the real data.
+      years: at the end of a record that are used, to bound what a simulation costs.
+      names: of the sites to read; none reads all.
+
+    Raises:
+      DataError: a file is missing or damaged; the message names it.
+      ValueError: there is no tower of a name.
+    """
+    plans = {plan.site: (plan, CROP) for plan in (*TOWERS, SELHAUSEN)}
+    plans |= {plan.site: (plan, GRASS) for plan in GRASSLANDS}
+    plans[MEAD.site] = (MEAD, MONTHLY)
+    if unknown := sorted(set(names) - set(plans)):
+        raise ValueError(f"no tower {', '.join(unknown)}; there are {', '.join(plans)}")
+    fields = []
+    for name, (plan, kind) in plans.items():
+        if not names or name in names:
+            one = _mead(folder) if kind == MONTHLY else readers.tower(folder, plan)
+            fields.append(replace(one, dataset=_last(one, years).assign_attrs(group=kind)))
+    return Towers(tuple(fields), assemble([one.dataset for one in fields]))
+
+
+def _mead(folder: Path) -> Field:
+    one = readers.mead(folder, MEAD)
+    dates = one.dataset["time"].to_numpy().astype("datetime64[D]")
+    observed = on_last_days(readers.mead_fluxes(folder), dates, LEAST_QUALITY)
+    return replace(one, dataset=one.dataset.assign(observed))
+
+
+def _last(one: Field, years: int) -> xr.Dataset:
+    of_day = one.dataset["time"].dt.year
+    return one.dataset.isel(time=np.flatnonzero(of_day > of_day[-1].item() - years))
+
+
+def with_model_errors(
+    towers: Towers, roles: np.ndarray, share: float, persistence: float
+) -> Towers:
+    """Returns the towers with uncertainties that hold what a model cannot get right.
+
+    The stated errors of towers are random ones, far below what models miss. The error of the
+    model has a standard deviation of `share` of that of the training days of the site, and lasts
+    `persistence` days, which so count as one; an observation of a month counts as one anyway.
+
+    Args:
+      towers: the sites.
+      roles: of each day, (site, time).
+      share: 0.5 is the error of a model with an R2 of 0.75.
+      persistence: d.
+    """
+    site = towers.sites.site
+    daily = np.where(np.asarray(site.group) == towers.monthly, 1.0, persistence)[:, None]
+    uncertainty = {}
+    for name, stated in site.uncertainty.items():
+        days = np.asarray(site.mask[name]) & (roles == TRAIN)
+        # Where nothing was observed in training, the stated errors alone weigh the validation.
+        some = days | ~days.any(axis=1, keepdims=True)
+        spread = np.std(np.asarray(site.targets[name]), axis=1, where=some, keepdims=True)
+        spread = np.where(days.any(axis=1, keepdims=True), spread, 0.0)
+        whole = np.sqrt(daily) * np.hypot(np.asarray(stated), share * spread)
+        uncertainty[name] = whole.astype(np.asarray(stated).dtype)
+    replaced = replace(towers.sites, site=site.replace(uncertainty=uncertainty))  # type: ignore[attr-defined]
+    return replace(towers, sites=replaced)
+
+
+def split_grid(towers: Towers, roles: np.ndarray, names: dict[str, int]) -> Grid:
+    """Tabulates which years of every site serve for what.
+
+    Args:
+      towers: the sites.
+      roles: of each day, (site, time).
+      names: the roles by name.
+    """
+    year = np.asarray(towers.sites.site.calendar.year)
+    rows = []
+    for row, (one, group) in enumerate(zip(towers.fields, towers.sites.groups, strict=True)):
+        spans = [_span(year[row][roles[row] == role]) for role in names.values()]
+        rows.append((one.plan.site, group, *spans, one.plan.remark))
+    columns = ("site", "kind", *names, "sources and assumptions of management and soil")
+    return Grid("Towers and their years", columns, tuple(rows), text_columns=len(columns))
+
+
+def _span(years: np.ndarray) -> str:
+    if not years.size:
+        return "-"
+    first, last = years.min(), years.max()
+    return str(first) if first == last else f"{first}-{last}"

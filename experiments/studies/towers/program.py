@@ -1,0 +1,121 @@
+"""Calibrates every model at real towers and scores the last two years of each.
+
+Usage: `python experiments/towers.py [--data DIR] [--run DIR]`
+
+Each model is taken as it comes (the process model with its priors, the others pretrained on the
+embedded synthetic sites) and as calibrated at each tower, whose last two years no model sees.
+Grasslands are a stress test: there is no grass in the crop table, and they are scored apart. A run
+that was stopped goes on with the models that it lacks.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from kgml_jax.cli.console import say, show
+from kgml_jax.data.splits import last_years
+from kgml_jax.evaluation.tables import Grid, markdown
+from kgml_jax.models import kinds
+from kgml_jax.runs import directory, files, saved
+from kgml_jax.runs.files import write_dataset
+from kgml_jax.sites import TEST
+from kgml_jax.split import ROLES
+from studies.measured_fields import readers
+from studies.towers import data as towers_data
+from studies.towers import figures
+from studies.towers import report as towers_report
+from studies.towers.models import Effort, calibrated
+
+MODELS: tuple[kinds.Name, ...] = ("process", "recurrent", "dpl", "closure", "residual-conserving")
+
+
+@dataclass(frozen=True)
+class TowersConfig:
+    """Calibrate every model at real towers and score the last two years of each."""
+
+    data: Path = field(default_factory=readers.default_folder)
+    """Folder of real data; by default `KGML_JAX_DATA`, else `../shared/data`."""
+    run: Path = Path("runs/real-towers")
+    """Folder for everything this run writes."""
+    models: tuple[kinds.Name, ...] = MODELS
+    """Models by name."""
+    sites: tuple[str, ...] = ()
+    """Towers by name; empty: all."""
+    years: int = 6
+    """Years at the end of a record that are used."""
+    model_error: float = 0.5
+    """Standard deviation of the error of a model whose process parameters are estimated, as a share
+    of that of the training days of the site; 0.5 is an R2 of 0.75."""
+    error_days: float = 30.0
+    """Days that this error lasts, which count as one."""
+    pretrain_steps: int = 1000
+    """Most gradient steps of pretraining a network; a hybrid takes a fifth of them."""
+    steps: int = 200
+    """Most gradient steps of a network at a site."""
+    seed: int = 0
+    """Seed of weights and batches."""
+    overwrite: bool = False
+    """Replace the run directory if it exists."""
+    debug: bool = False
+    """Show tracebacks."""
+
+
+def main(config: TowersConfig) -> None:
+    """Calibrates model by model, then scores, prints and writes."""
+    check(config)
+    towers = towers_data.read(config.data, config.years, config.sites)
+    split = last_years(towers.sites)
+    roles = split.roles(towers.sites)
+    if not (roles == TEST).any():
+        names = ", ".join(towers.sites.names)
+        raise ValueError(f"{names}: no record has two years, the last to hold out")
+    directory.create_or_resume(config.run, config, config.overwrite)
+    files.write_json(config.run / "split.json", split.intervals)
+    effort = Effort(config.pretrain_steps, config.steps, config.seed)
+    weighed = towers_data.with_model_errors(towers, roles, config.model_error, config.error_days)
+    found, tables = {}, []
+    for name in config.models:
+        path = config.run / f"{name}.nc"
+        if not path.is_file():
+            say(f"Calibrating {name} at {len(towers.sites)} towers.")
+            write_dataset(path, calibrated(name, weighed, roles, effort, config.run))
+        with xr.open_dataset(path) as stored:
+            found[name] = stored.load()
+        # After every model, so that a run that is stopped has the tables of those it has.
+        tables = report(config.run, found, towers, roles)
+    show(tables)
+    say(f"Everything is in {config.run}: scores.nc, tables.md, a file a model.")
+
+
+def check(config: TowersConfig) -> None:
+    """Refuses what cannot be run.
+
+    Raises:
+      ValueError: a model is told GPP, which towers do not measure apart from NEE, or a size has no
+        meaning.
+    """
+    if told := [name for name in config.models if kinds.KINDS[name].gpp_given]:
+        raise ValueError(f"--models {', '.join(told)}: needs GPP, which a tower computes from NEE")
+    if config.years < 2 or config.model_error < 0 or config.error_days < 1:
+        found = f"{config.years}, {config.model_error}, {config.error_days}"
+        raise ValueError(
+            f"--years, --model-error, --error-days are {found}; expected >= 2, >= 0, >= 1"
+        )
+
+
+def report(
+    folder: Path, found: Mapping[str, xr.Dataset], towers: towers_data.Towers, roles: np.ndarray
+) -> list[Grid]:
+    """Scores the models and writes scores, tables and figure; returns the tables."""
+    scores = towers_report.score(found, towers, roles)
+    write_dataset(folder / "scores.nc", scores)
+    tables = [towers_data.split_grid(towers, roles, ROLES), *towers_report.grids(scores)]
+    if "dpl" in found:
+        learnt = saved.load_pretrained(folder / "pretrain-dpl").scaling
+        tables.append(towers_report.distance_grid(towers, learnt))
+    (folder / "tables.md").write_text("\n".join(map(markdown, tables)))
+    figures.draw(folder / "towers.png", scores)
+    return tables

@@ -1,0 +1,60 @@
+"""The command `calibrate`: every site at once, by one or more strategies."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from kgml_jax.cli import command, console, report
+from kgml_jax.data.choices import SplitChoice
+from kgml_jax.runs import directory, saved
+from kgml_jax.workflows import calibration, evaluation
+from kgml_jax.workflows.calibration import REFERENCE, CalibrateSettings
+from kgml_jax.workflows.sites import divide_after
+
+
+@dataclass(frozen=True)
+class CalibrateConfig:
+    """Calibrate every site in one compiled program, by one or more strategies."""
+
+    from_run: Annotated[Path, tyro.conf.arg(name="from")] = Path("runs/pretrain")
+    """Finished run of pretrain."""
+    run: Path = Path("runs/calibrate")
+    """Folder for everything this run writes."""
+    data: Path | None = None
+    """Other sites than those of the pretraining run."""
+    metadata: Path | None = None
+    """CSV of site metadata for `--data`."""
+    split: Annotated[SplitChoice, command.FLAT] = field(default_factory=SplitChoice)
+    """Used with `--data`; without, the split of the pretraining run is kept."""
+    strategy: tuple[str, ...] = ("bias", "ftbsc", "site-only")
+    """Any of bias, affine, head, low-rank, process, full, full-l2sp, ftbsc, site-only, group-only
+    that has weights of the model to move."""
+    settings: Annotated[CalibrateSettings, command.FLAT] = field(default_factory=CalibrateSettings)
+    seed: int = 0
+    """Seed of batches, dropout and fresh weights."""
+    overwrite: bool = False
+    """Replace the run directory if it exists."""
+    debug: bool = False
+    """Show tracebacks."""
+
+
+def main(config: CalibrateConfig) -> None:
+    """Calibrates, scores the held-out days against the pretrained model, and writes the run."""
+    config = replace(config, from_run=config.from_run.resolve())
+    base = saved.load_pretrained(config.from_run)
+    calibration.require_strategies(config.strategy, base)
+    data = divide_after(base, config.data, config.metadata, config.split)
+    folder = directory.create(config.run, config, config.overwrite, source=config.from_run)
+    report.write_inputs(folder, replace(data, sites=replace(data.sites, truth=None)))
+    names = tuple(name for name in config.strategy if name != REFERENCE)
+    report.print_strategies((REFERENCE, *names), base.weights)
+    watch = console.logged(folder, key="strategy")
+    fitted = {}
+    for name in names:
+        one = calibration.calibrate(base, data, name, config.seed, config.settings, watch)
+        saved.save(one, folder)
+        fitted[name] = one
+    found = evaluation.assess_calibration(base, fitted, data)
+    report.finish_calibration(folder, found)

@@ -1,0 +1,129 @@
+"""The command `check`: what is there, what was changed on the way in, and what blocks a run."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from kgml_jax.data.check import Finding, blocks, check
+from kgml_jax.data.read import collect
+from kgml_jax.data.schema import DEFAULT_OPTIONS, Note, ReadOptions
+from kgml_jax.errors import listed
+from kgml_jax.sites import VARIABLES
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """Checks data before a run; the exit status is 0 if nothing blocks, else 2."""
+
+    path: tyro.conf.Positional[Path]
+    """FLUXNET daily csv or zip, netCDF, Zarr or CSV in the schema, or a folder of them."""
+    metadata: Path | None = None
+    """Table of site metadata; by default `sites.csv` beside the data."""
+    options: Annotated[ReadOptions, tyro.conf.arg(name="")] = DEFAULT_OPTIONS
+    """How the data are read."""
+    notes: bool = False
+    """List every note of every site."""
+    debug: bool = False
+    """Show the traceback of an error."""
+
+
+def main(config: CheckConfig) -> int:
+    """Reads, checks and prints; returns the exit status."""
+    reading = collect(config.path, config.metadata, config.options)
+    findings = check(reading)
+    console = Console()
+    width = console.width if console.is_terminal else 110
+    console = Console(width=width)
+    readable = [finding for finding in findings if not finding.blocks]
+    if readable:
+        console.print(_summary(readable))
+        _print_notes(console, reading.notes, config.notes)
+    _print_warnings(console, readable)
+    _print_general(console, reading.notes)
+    blocked = [finding for finding in findings if finding.blocks]
+    for finding in blocked:
+        error = Console(stderr=True, width=width, soft_wrap=True)
+        error.print(f"error: {escape(' '.join(finding.blocks))}", highlight=False)
+    counts = f"{len(readable)} sites can be used; {len(blocked)} inputs block"
+    console.print(counts if blocked else f"{len(readable)} sites can be used; nothing blocks a run")
+    return 2 if blocks(findings) else 0
+
+
+def _summary(findings: Sequence[Finding]) -> Table:
+    present = [name for name in VARIABLES if any(name in dict(one.coverage) for one in findings)]
+    table = Table(
+        title="Sites; share of days on which a target counts; NEE and closure in g C m-2 d-1"
+    )
+    table.add_column("site")
+    table.add_column("group")
+    table.add_column("days", no_wrap=True)
+    table.add_column("years", justify="right")
+    for name in present:
+        table.add_column(name, justify="right")
+    table.add_column("NEE in season", justify="right")
+    table.add_column("closure", justify="right")
+    table.add_column("warned", justify="right")
+    for one in findings:
+        shares = dict(one.coverage)
+        table.add_row(
+            one.site,
+            one.group,
+            f"{one.first} – {one.last}",
+            str(one.years),
+            *(f"{shares[name]:.0%}" if name in shares else "-" for name in present),
+            "-" if one.season_nee is None else f"{one.season_nee:+.2f}",
+            "-" if one.closure is None else f"{one.closure:.2f}",
+            str(len(one.warnings) or ""),
+        )
+    return table
+
+
+def _print_notes(console: Console, notes: Sequence[Note], every: bool) -> None:
+    notes = [note for note in notes if note.site and note.kind != "warning"]
+    if every:
+        rows = [(note.site, note.kind, note.variable, note.count, note.message) for note in notes]
+    else:
+        rows = _merged(notes)
+    table = Table(title="What was done to the data on the way in", title_justify="left")
+    for name in ("sites", "what", "variable"):
+        table.add_column(name)
+    table.add_column("values", justify="right")
+    table.add_column("how")
+    for site, kind, variable, count, message in rows:
+        table.add_row(site, kind, variable, str(count), escape(message))
+    console.print(table)
+
+
+def _merged(notes: Sequence[Note]) -> list[tuple[str, str, str, int, str]]:
+    total: Counter[tuple[str, str, str]] = Counter()
+    sites: dict[tuple[str, str, str], list[str]] = {}
+    for note in notes:
+        key = (note.kind, note.variable, note.message)
+        total[key] += note.count
+        sites.setdefault(key, []).append(note.site)
+    every = len({note.site for note in notes})
+    rows = []
+    for (kind, variable, message), count in total.items():
+        names = sites[kind, variable, message]
+        label = f"all {every}" if len(names) == every > 1 else listed(names, 3)
+        rows.append((label, kind, variable, count, message))
+    return sorted(rows, key=lambda row: row[1])
+
+
+def _print_warnings(console: Console, findings: Sequence[Finding]) -> None:
+    for one in findings:
+        for warning in one.warnings:
+            console.print(f"warning: {one.site}: {escape(warning)}", highlight=False)
+
+
+def _print_general(console: Console, notes: Sequence[Note]) -> None:
+    for note in notes:
+        if not note.site:
+            console.print(f"warning: {escape(note.message)}", highlight=False)

@@ -1,0 +1,58 @@
+"""What every program shares: a config becomes a command line, an error one line and status 2."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn, TypeVar
+
+import tyro
+
+from kgml_jax.backend import use_cpu_cores
+from kgml_jax.training.run import DivergedError
+
+Config = TypeVar("Config")
+
+FLAT = tyro.conf.arg(name="")
+"""Marks a nested config whose options carry no prefix."""
+
+
+def run(
+    main: Callable[[Config], int | None],
+    config_type: type[Config],
+    arguments: Sequence[str] | None = None,
+    program: str | None = None,
+) -> NoReturn:
+    """Parses the command line into a config, calls `main`, and exits with its status.
+
+    What a user can put right (a wrong file, name or value) is one message on stderr and status 2;
+    with `debug` set in the config it is the traceback.
+
+    Args:
+      main: returns the exit status; None is 0.
+      config_type: a dataclass; its fields are the options, their docstrings the help.
+      arguments: by default those of the process.
+      program: name for the help; by default that of the process.
+    """
+    config = tyro.cli(config_type, args=arguments, prog=program)
+    use_cpu_cores(usable_cores())
+    try:
+        status = main(config)
+    except (ValueError, OSError, KeyError, ImportError, DivergedError) as error:
+        if getattr(config, "debug", False):
+            raise
+        print(f"error: {message(error)}", file=sys.stderr)
+        status = 2
+    sys.exit(status or 0)
+
+
+def usable_cores() -> int:
+    """Returns how many cores this process may use, which in a container are not all there are."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def message(error: Exception) -> str:
+    """Returns what an error says; a KeyError would quote it."""
+    if isinstance(error, KeyError) and error.args:
+        return str(error.args[0])
+    return str(error) or type(error).__name__

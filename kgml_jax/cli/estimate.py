@@ -1,0 +1,85 @@
+"""The command `estimate`: process parameters of every site, with units, bounds and intervals."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from kgml_jax.cli import command, console, estimate_report, posterior_check, report
+from kgml_jax.data.choices import DataChoice, SplitChoice, make_split, require_crops
+from kgml_jax.inversion.solvers.shuffled import require_spotpy
+from kgml_jax.runs import directory, saved
+from kgml_jax.split import DividedSites
+from kgml_jax.workflows import estimation, sites
+from kgml_jax.workflows.estimation import EstimateSettings
+
+
+@dataclass(frozen=True)
+class EstimateConfig:
+    """Estimate process parameters at every site in one compiled program."""
+
+    run: Path = Path("runs/estimate")
+    """Folder for everything this run writes."""
+    data: Annotated[DataChoice, command.FLAT] = field(default_factory=DataChoice)
+    split: Annotated[SplitChoice, command.FLAT] = field(default_factory=SplitChoice)
+    settings: Annotated[EstimateSettings, command.FLAT] = field(default_factory=EstimateSettings)
+    from_run: Annotated[Path | None, tyro.conf.arg(name="from")] = None
+    """Pretrained hybrid (pretrain --model dpl, ...) whose parameters are the means instead."""
+    check_sites: int = 0
+    """Sites at which NUTS checks the Gaussian posterior; needs the extra `bayes`. Minutes for a
+    short record, an hour for a long one: the program measures it and says before it starts."""
+    check_draws: int = 100
+    """Draws of each of eight chains that are kept in this check, after as many of warm-up."""
+    seed: int = 0
+    """Seed of starts and of searches that draw."""
+    overwrite: bool = False
+    """Replace the run directory if it exists."""
+    debug: bool = False
+    """Show tracebacks."""
+
+
+def main(config: EstimateConfig) -> None:
+    """Estimates the parameters, scores the held-out days, and writes the run."""
+    settings = config.settings
+    if settings.solver == "sce-ua":
+        require_spotpy()
+    posterior_check.require(config.check_sites, config.check_draws)
+    base = None if config.from_run is None else saved.load_pretrained(config.from_run)
+    # What cannot be estimated is refused before the data are read.
+    estimation.starting_model(settings, base, config.seed)
+    data = divided(config, base)
+    informs = estimation.informing(settings.streams, data.sites)
+    for name in settings.streams:
+        if name not in informs:
+            console.warn(f"no site observes {name}; it informs nothing")
+    directory.create(config.run, config, config.overwrite, source=config.from_run)
+    report.write_inputs(config.run, data)
+    console.say(
+        f"Estimating {len(settings.parameters) + len(settings.updates)} parameters at "
+        f"{len(data)} sites from {', '.join(informs)} by {settings.solver}."
+    )
+    fitted = estimation.estimate(data, base, config.seed, settings)
+    estimate_report.write(config.run, fitted)
+    if config.check_sites:
+        posterior_check.run(config.run, fitted, config.check_sites, config.check_draws, config.seed)
+
+
+def divided(config: EstimateConfig, base: saved.Pretrained | None) -> DividedSites:
+    """Returns the sites with their split: those asked for, or those of the pretrained model.
+
+    Raises:
+      ValueError: an option has no meaning beside the pretrained model.
+      DataError: the data cannot be used.
+    """
+    if base is not None:
+        files = replace(DataChoice(), data=config.data.data, metadata=config.data.metadata)
+        if config.data != files:
+            raise ValueError(
+                "with --from all options of the data but --data and --metadata are those of the "
+                "pretraining run; leave them out"
+            )
+        return sites.divide_after(base, config.data.data, config.data.metadata, config.split)
+    loaded = sites.load(config.data, config.settings.further)
+    require_crops(loaded)
+    return make_split(config.split, loaded).divide(loaded)

@@ -1,0 +1,130 @@
+"""What the command `estimate` writes and prints: parameters with flags, scores, coverage."""
+
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from kgml_jax.cli import console, report
+from kgml_jax.cli.interval_tables import annual_grid, coverage_grid
+from kgml_jax.evaluation.tables import Grid, markdown, number
+from kgml_jax.inversion.increments import Books
+from kgml_jax.models.features import INPUT_SETS, fit_scaling
+from kgml_jax.process.state_update import Increment
+from kgml_jax.records import quantities
+from kgml_jax.runs import files
+from kgml_jax.split import DividedSites
+from kgml_jax.workflows import evaluation, scoring
+from kgml_jax.workflows.estimation import AFTER, BEFORE, Estimated
+from kgml_jax.workflows.estimation_tables import converged, parameter_table, prediction_table
+
+
+def write(folder: Path, fitted: Estimated) -> None:
+    """Writes `parameters.nc`, `sites.nc`, `predictions.nc`, `tables.md`, and prints the tables."""
+    data = fitted.data
+    scaling = fit_scaling(INPUT_SETS["dynamic"], data.sites, data.roles)
+    found = evaluation.assess(fitted.fluxes, data, scaling)
+    results = found.results
+    error = results["standardised_mse"]
+    results["harmed"] = (error > error.sel(strategy=BEFORE)).astype(float)
+    parameters = parameter_table(fitted)
+    files.write_dataset(folder / "parameters.nc", parameters)
+    files.write_dataset(folder / "sites.nc", results)
+    files.write_dataset(folder / "predictions.nc", prediction_table(fitted))
+    grids = [parameter_grid(parameters), coverage_grid(fitted)]
+    grids += [annual_grid(fitted), outcome_grid(results, fitted)]
+    grids += [] if fitted.books is None else [update_grid(parameters, fitted.books)]
+    scores = report.markdown(results)
+    (folder / "tables.md").write_text("\n".join([*map(markdown, grids), scores]))
+    report.print_medians(results)
+    console.show(grids)
+    files.write_json(folder / "summary.json", summary(results, parameters, fitted))
+    shown = results.sel(variable=drawable(results["variable"].values, data))
+    report.draw(folder / "figures", evaluation.Assessment(data, fitted.fluxes, shown, found.groups))
+    console.say(f"Everything is in {folder}: parameters.nc, predictions.nc, sites.nc, tables.md.")
+
+
+def drawable(variables: np.ndarray, data: DividedSites) -> list[str]:
+    """Returns which variables have a test day: a stock that was sampled once may have none."""
+    mask = data.sites.site.mask
+    return [str(name) for name in variables if np.any(mask[str(name)] & data.test_days)]
+
+
+def parameter_grid(table: xr.Dataset) -> Grid:
+    """Tabulates every parameter over sites: median, spread, how often it is determined."""
+    columns = ["parameter", "units", "prior", "median", "10 to 90 %", "shrinkage", "identified"]
+    columns += ["at a bound", *(["r with truth"] if "truth" in table else [])]
+    rows = []
+    for name in table["parameter"].values:
+        one = table.sel(parameter=name)
+        low, high = np.quantile(one["value"], (0.1, 0.9))
+        row = [str(name), str(one["units"].item()), number(one["prior"].item())]
+        row += [number(float(one["value"].median())), f"{number(low)} to {number(high)}"]
+        row += [number(float(one["shrinkage"].median()))]
+        row += [f"{float(one[flag].mean()):.0%}" for flag in ("identified", "at_bound")]
+        if "truth" in table:
+            row.append(number(float(xr.corr(one["value"], one["truth"]))))
+        rows.append(tuple(row))
+    title = "Parameters over sites; identified, at a bound: share of the sites"
+    if daily := [str(name) for name in table["parameter"].values[table["moves_daily"] > 0]]:
+        title += f". A network moves {', '.join(daily)} from day to day: these are bases"
+    return Grid(title, tuple(columns), tuple(rows), 2)
+
+
+def update_grid(table: xr.Dataset, found: Books) -> Grid:
+    """Tabulates what updates added, medians over sites, and how well the budgets close with it."""
+    names = tuple(quantities(Increment))
+    rows = []
+    for update in table["update"].values:
+        one = table.sel(update=update, parameter=update)
+        added = [number(float(one[f"added_{name}"].median())) for name in names]
+        share = f"{float(one['identified'].mean()):.0%}"
+        rows.append((str(update), number(float(one["value"].median())), *added, share))
+    gaps = [f"{name} {np.max(getattr(found.imbalance, name)):.1e}" for name in names]
+    title = (
+        "Updates: amount and what it added, medians over sites; identified: share of the sites. "
+        f"Largest daily gap of the budgets with them, single precision: {', '.join(gaps)}"
+    )
+    units = [f"{name} added, {one.units}" for name, one in quantities(Increment).items()]
+    return Grid(title, ("update", "amount", *units, "identified"), tuple(rows), 1)
+
+
+def outcome_grid(results: xr.Dataset, fitted: Estimated) -> Grid:
+    """Tabulates the errors before and after, and how the sites fared."""
+    error = results["standardised_mse"]
+    found, known = fitted.found, fitted.known
+    rows = (
+        ("median error before", number(float(error.sel(strategy=BEFORE).median()))),
+        ("median error after", number(float(error.sel(strategy=AFTER).median()))),
+        ("sites accepted", f"{int(found.accepted.sum())} of {len(found.sites)}"),
+        ("sites harmed on test days", str(int(results["harmed"].sel(strategy=AFTER).sum()))),
+        ("sites whose search converged", f"{int(converged(found).sum())} of {len(found.sites)}"),
+        ("sites not finite", str(int((~found.healthy).sum()))),
+        ("parameters identified, mean", number(known.identification.identified.sum(1).mean())),
+        ("degrees of freedom, mean", number(known.posterior.degrees_of_freedom.mean())),
+        ("simulations a site", f"{fitted.simulations.mean():.0f}"),
+        ("seconds", f"{fitted.seconds:.0f}"),
+    )
+    title = f"Outcome; error: {scoring.HEADLINE}"
+    return Grid(title, ("", "value"), rows, 1)
+
+
+def summary(results: xr.Dataset, parameters: xr.Dataset, fitted: Estimated) -> dict:
+    """Returns the run in numbers, for `summary.json`."""
+    error = results["standardised_mse"]
+    shares = lambda name: {
+        str(one): float(parameters[name].sel(parameter=one).mean())
+        for one in parameters["parameter"].values
+    }
+    return {
+        "sites": parameters.sizes["site"],
+        "headline": scoring.HEADLINE,
+        "median_mse": {str(n): float(error.sel(strategy=n).median()) for n in (BEFORE, AFTER)},
+        "sites_accepted": int(fitted.found.accepted.sum()),
+        "sites_harmed_on_test": int(results["harmed"].sel(strategy=AFTER).sum()),
+        "sites_not_finite": int((~fitted.found.healthy).sum()),
+        "identified": shares("identified"),
+        "at_bound": shares("at_bound"),
+        "seconds": fitted.seconds,
+        "variables": {name: scoring.variable_summaries(results, name) for name in (BEFORE, AFTER)},
+    }

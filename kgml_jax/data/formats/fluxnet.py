@@ -1,0 +1,227 @@
+"""FLUXNET daily files as distributed: FLUXNET2015 and the later hub products, csv or zip."""
+
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from kgml_jax.data import tables
+from kgml_jax.data.schema import POTENTIAL_RADIATION, Note, Piece, ReadOptions, expected_units
+from kgml_jax.data.units import convert
+from kgml_jax.errors import DataError
+
+DAILY_NAME = re.compile(
+    r"^(?P<hub>[A-Za-z0-9]+)_(?P<site>[A-Za-z]{2}-[A-Za-z0-9]+)_FLUXNET(?:2015)?_"
+    r"(?:(?:SUBSET|FULLSET|FLUXMET)_)?DD_(?P<years>\d{4}-\d{4})?(?P<version>[^/]*)\.csv(?:\.gz)?$"
+)
+"""`FLX_<site>_FLUXNET2015_SUBSET_DD_<years>_<version>.csv` and its later relatives."""
+
+ARCHIVE_NAME = re.compile(r"^[A-Za-z0-9]+_[A-Za-z]{2}-[A-Za-z0-9]+_FLUXNET.*\.zip$")
+
+FORCING_COLUMNS = {
+    "air_temperature_mean": (("TA_F",), "degC"),
+    "air_temperature_max": (("TMAX_F", "TA_F_MAX"), "degC"),
+    "air_temperature_min": (("TMIN_F", "TA_F_MIN"), "degC"),
+    "shortwave_radiation": (("SW_IN_F",), "W m-2"),
+    POTENTIAL_RADIATION: (("SW_IN_POT",), "W m-2"),
+    "vapour_pressure_deficit": (("VPD_F",), "hPa"),
+    "precipitation": (("P_F",), "mm d-1"),
+    "wind_speed": (("WS_F",), "m s-1"),
+    "co2": (("CO2_F_MDS",), "umol mol-1"),
+}
+"""Columns that hold a forcing, in order of preference, and FLUXNET's units of daily values."""
+
+_NEEDED = (
+    "air_temperature_mean",
+    "shortwave_radiation",
+    "vapour_pressure_deficit",
+    "precipitation",
+    "wind_speed",
+)
+_NET_EXCHANGE = ("NEE_VUT_REF", "NEE_CUT_REF")
+_END_SLACK = np.timedelta64(31, "D")
+
+
+def is_daily(name: str) -> bool:
+    """Whether a file name is that of a FLUXNET daily file or of an archive that may hold one."""
+    return bool(DAILY_NAME.match(name) or ARCHIVE_NAME.match(name))
+
+
+def load(path: Path, options: ReadOptions) -> list[Piece]:
+    """Reads the daily files of a csv or zip; members of other time steps are passed over.
+
+    Raises:
+      DataError: no daily file, a column missing, or the file is damaged.
+    """
+    return [_piece(name, data, options) for name, data in _daily_files(path)]
+
+
+def site_of(name: str) -> str:
+    """Returns the site in the name of a FLUXNET file, or the name itself."""
+    match = re.match(r"^[A-Za-z0-9]+_([A-Za-z]{2}-[A-Za-z0-9]+)_FLUXNET", name)
+    return match[1] if match else name
+
+
+def latent_heat(temperature: np.ndarray) -> np.ndarray:
+    """Latent heat of vaporisation at an air temperature in degC (Stull 1988), J kg-1."""
+    return 2.501e6 - 2361.0 * temperature
+
+
+def _daily_files(path: Path) -> Iterator[tuple[str, bytes]]:
+    if path.suffix != ".zip":
+        yield path.name, tables.contents(path)
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if DAILY_NAME.match(Path(name).name)]
+            for name in names:
+                yield Path(name).name, archive.read(name)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        message = f"the archive is damaged or cut off: {error}"
+        raise DataError(message, file=path, site=site_of(path.name)) from error
+    if not names:
+        raise DataError(
+            "the archive holds no daily file", file=path, expected="a member named *_DD_*.csv"
+        )
+
+
+def _piece(name: str, data: bytes, options: ReadOptions) -> Piece:
+    site = site_of(name)
+    table = tables.columns(data, name, site)
+    if "TIMESTAMP" not in table:
+        raise DataError("the column is missing", file=name, site=site, variable="TIMESTAMP")
+    days = tables.dates(table["TIMESTAMP"], name, site)
+    if not data.endswith(b"\n"):
+        # The last number may have lost digits: -9999 cut to -9 looks like a measurement.
+        raise DataError("the file is cut off", file=name, site=site, found="an unfinished line")
+    _check_end(name, site, days)
+    columns = {
+        column: tables.numbers(table[column], name, site, column)
+        for column in _wanted(options)
+        if column in table
+    }
+    variables, notes = _forcing(name, site, columns)
+    targets, more = _targets(name, site, columns, options)
+    variables |= targets
+    dataset = xr.Dataset(
+        {
+            key: ("time", values, {"units": expected_units(key) or "MJ m-2 d-1"})
+            for key, values in variables.items()
+        },
+        coords={"time": ("time", days)},
+        attrs={"site": site, "source": name, "network": "FLUXNET"},
+    )
+    return Piece(site, dataset, tuple(notes + more))
+
+
+def _wanted(options: ReadOptions) -> list[str]:
+    forcing = [column for columns, _ in FORCING_COLUMNS.values() for column in columns]
+    net = [name + suffix for name in _NET_EXCHANGE for suffix in ("", "_QC", "_RANDUNC")]
+    parts = [column for pair in _partition(options).values() for column in pair]
+    return [*forcing, *net, *parts, "LE_F_MDS", "LE_F_MDS_QC", "LE_RANDUNC"]
+
+
+def _partition(options: ReadOptions) -> dict[str, tuple[str, str]]:
+    method = options.partition
+    return {
+        flux: (f"{column}_{method}_VUT_REF", f"{column}_{method}_CUT_REF")
+        for flux, column in (("Reco", "RECO"), ("GPP", "GPP"))
+    }
+
+
+def _check_end(name: str, site: str, days: pd.DatetimeIndex) -> None:
+    match = DAILY_NAME.match(name)
+    if match is None or match["years"] is None:
+        return
+    last = days.to_numpy().max()
+    end = np.datetime64(f"{match['years'][-4:]}-12-31")
+    if last < end - _END_SLACK:
+        raise DataError(
+            "is cut off: the record ends before the years in the file's name",
+            file=name,
+            site=site,
+            found=str(last)[:10],
+            expected=str(end),
+        )
+
+
+def _forcing(
+    name: str, site: str, columns: dict[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], list[Note]]:
+    forcing, notes = {}, []
+    for variable, (choices, units) in FORCING_COLUMNS.items():
+        column = next((choice for choice in choices if choice in columns), None)
+        if column is not None:
+            canonical = expected_units(variable) or "MJ m-2 d-1"
+            forcing[variable] = convert(columns[column], units, canonical)
+            if units != canonical and variable != POTENTIAL_RADIATION:
+                message = f"{column}: {units} converted to {canonical}"
+                notes.append(Note(site, variable, "converted", len(columns[column]), message))
+        elif variable in _NEEDED:
+            raise DataError("the column is missing", file=name, site=site, variable=choices[0])
+    if ("air_temperature_max" in forcing) != ("air_temperature_min" in forcing):
+        forcing.pop("air_temperature_max", None)
+        forcing.pop("air_temperature_min", None)
+    return forcing, notes
+
+
+def _targets(
+    name: str, site: str, columns: dict[str, np.ndarray], options: ReadOptions
+) -> tuple[dict[str, np.ndarray], list[Note]]:
+    targets, notes = _net_exchange(name, site, columns)
+    for flux, choices in _partition(options).items():
+        column = next((choice for choice in choices if choice in columns), None)
+        if column is None:
+            notes.append(Note(site, flux, "warning", 1, f"no column {choices[0]}: not a target"))
+            continue
+        targets[flux] = columns[column]
+        if "NEE_qc" in targets:
+            targets[f"{flux}_qc"] = targets["NEE_qc"]
+    if "LE_F_MDS" in columns:
+        targets |= _evapotranspiration(columns)
+        message = "LE_F_MDS: W m-2 converted to mm d-1"
+        notes.append(Note(site, "ET", "converted", len(columns["LE_F_MDS"]), message))
+    if options.prescribe_gpp and "GPP" in targets:
+        negative = int(np.sum(targets["GPP"] < 0))
+        targets["prescribed_gpp"] = np.maximum(targets["GPP"], 0.0)
+        message = "the tower's GPP is an input; it is derived from the observed NEE"
+        notes.append(Note(site, "prescribed_gpp", "warning", len(targets["GPP"]), message))
+        message = "negative tower GPP set to 0 where it is an input"
+        notes += [Note(site, "prescribed_gpp", "converted", negative, message)] * (negative > 0)
+    return targets, notes
+
+
+def _net_exchange(
+    name: str, site: str, columns: dict[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], list[Note]]:
+    column = next((choice for choice in _NET_EXCHANGE if choice in columns), None)
+    if column is None:
+        raise DataError(
+            "the column is missing", file=name, site=site, variable=" or ".join(_NET_EXCHANGE)
+        )
+    targets, notes = {"NEE": columns[column]}, []
+    if column != _NET_EXCHANGE[0]:
+        notes.append(Note(site, "NEE", "warning", 1, f"no {_NET_EXCHANGE[0]}: {column} is used"))
+    if f"{column}_QC" in columns:
+        targets["NEE_qc"] = columns[f"{column}_QC"]
+    else:
+        message = f"no column {column}_QC: every value counts"
+        notes.append(Note(site, "NEE", "warning", len(columns[column]), message))
+    if f"{column}_RANDUNC" in columns:
+        targets["NEE_uncertainty"] = columns[f"{column}_RANDUNC"]
+    return targets, notes
+
+
+def _evapotranspiration(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    to_water = 86_400.0 / latent_heat(columns["TA_F"])
+    targets = {"ET": columns["LE_F_MDS"] * to_water}
+    if "LE_F_MDS_QC" in columns:
+        targets["ET_qc"] = columns["LE_F_MDS_QC"]
+    if "LE_RANDUNC" in columns:
+        targets["ET_uncertainty"] = columns["LE_RANDUNC"] * to_water
+    return targets

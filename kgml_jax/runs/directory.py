@@ -1,0 +1,89 @@
+"""Run directories: one folder holds all a program writes, and nothing is written outside it."""
+
+import platform
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from kgml_jax.runs.files import plain, read_json, write_json
+
+FREE = ("run", "overwrite", "debug")
+"""Options that may differ between a run and the one that goes on with it."""
+
+PACKAGES = ("kgml_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
+
+
+def create(folder: Path, config: Any, overwrite: bool, source: Path | None = None) -> Path:
+    """Makes the folder and writes `config.json` and `versions.json` into it.
+
+    Args:
+      folder: the run directory.
+      config: the program's configuration.
+      overwrite: replace an earlier run in `folder`.
+      source: run this one reads from, which must not lie in `folder`, nor `folder` in it.
+
+    Raises:
+      ValueError: the folder is in use and `overwrite` is False, it is no run directory, or it
+        overlaps with `source`.
+    """
+    if source is not None:
+        own, other = folder.resolve(), source.resolve()
+        if own.is_relative_to(other) or other.is_relative_to(own):
+            raise ValueError(f"--run {folder} overlaps with --from {source}; choose another --run")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if not overwrite:
+            raise ValueError(f"{folder} exists already; choose another --run or add --overwrite")
+        if not (folder / "config.json").is_file():
+            raise ValueError(f"{folder} is not a run directory, so it is not overwritten")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "config.json", plain(config))
+    versions = {name: version(name) for name in PACKAGES}
+    device = jax.devices()[0]
+    versions |= {"python": platform.python_version(), "device": device.device_kind}
+    write_json(folder / "versions.json", versions)
+    return folder
+
+
+def create_or_resume(folder: Path, config: Any, overwrite: bool) -> Path:
+    """Makes the folder as `create`, or finds in it a run of the same configuration to go on with.
+
+    Raises:
+      ValueError: as `check_resumable`, or the folder is no run directory.
+    """
+    check_resumable(folder, config, overwrite)
+    if overwrite or not (folder / "config.json").is_file():
+        return create(folder, config, overwrite)
+    return folder
+
+
+def check_resumable(
+    folder: Path, config: Any, overwrite: bool, free: tuple[str, ...] = FREE
+) -> None:
+    """Refuses a folder with a run of another configuration, unless it is to be overwritten.
+
+    Args:
+      folder: the run directory.
+      config: the program's configuration.
+      overwrite: the run is to begin anew.
+      free: options that may differ.
+
+    Raises:
+      ValueError: naming what differs.
+    """
+    if overwrite or not (folder / "config.json").is_file():
+        return
+    before, now = read_json(folder / "config.json"), plain(config)
+    differing = [
+        f"{name} {before.get(name)!r} before, {now.get(name)!r} now"
+        for name in {**before, **now}
+        if before.get(name) != now.get(name) and name not in free
+    ]
+    if differing:
+        raise ValueError(
+            f"{folder} holds a run with another configuration ({'; '.join(differing)}); choose "
+            "another --run, or add --overwrite to start anew"
+        )

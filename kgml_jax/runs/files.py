@@ -1,0 +1,86 @@
+"""Files of a run, each written in one step: JSON, netCDF, logs; and hashes of what is in them."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+
+
+def write_dataset(path: Path, dataset: xr.Dataset) -> None:
+    """Writes netCDF: version 4 where h5netcdf is installed, else version 3 through scipy.
+
+    It appears in one step: a file of that name is whole, and one that was there stays until then.
+    """
+    try:
+        import h5netcdf  # noqa: F401
+    except ImportError:
+        engine = "scipy"
+    else:
+        engine = "h5netcdf"
+    partial = path.with_suffix(".partial")
+    dataset.to_netcdf(partial, engine=engine)
+    partial.replace(path)
+
+
+def plain(value: Any) -> Any:
+    """Returns a dataclass as JSON values; paths become text, non-finite numbers become null."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return plain(dataclasses.asdict(value))
+    if isinstance(value, dict):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return str(value) if isinstance(value, Path) else value
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file in one step: a reader sees all of it or none."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(plain(value), indent=2, allow_nan=False) + "\n")
+    partial.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON file of a run directory.
+
+    Raises:
+      ValueError: the file is missing or not JSON.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path} is missing; is {path.parent} a finished run?")
+    try:
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from error
+
+
+def fingerprint(*values: Any) -> str:
+    """Returns a short hash of arrays and JSON values: equal for equal content."""
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(values):
+        array = np.asarray(leaf)
+        digest.update(str(leaf).encode() if array.dtype.kind in "OUS" else array.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def append_metrics(folder: Path, row: dict[str, Any]) -> None:
+    """Appends one line to `metrics.jsonl`."""
+    with (folder / "metrics.jsonl").open("a") as lines:
+        lines.write(json.dumps(plain(row), allow_nan=False) + "\n")
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """Reads all lines of `metrics.jsonl`; none if nothing was logged."""
+    path = folder / "metrics.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []

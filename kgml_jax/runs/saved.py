@@ -1,0 +1,388 @@
+"""Fitted models as values, and how they are kept in a folder.
+
+A pretrained model is one checkpoint, `checkpoint/`. Calibrated sites are one checkpoint a strategy,
+`checkpoint/STRATEGY/`, beside the pretrained model they start from, `pretrained/`.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import jax
+import numpy as np
+
+from kgml_jax.adaptation import Adaptation, Weights, trained_share
+from kgml_jax.data.choices import DataChoice, data_from_json
+from kgml_jax.display import Shown
+from kgml_jax.models import kinds
+from kgml_jax.models.features import Scaling
+from kgml_jax.models.protocol import model_from_json, model_to_json, scaling_from_json
+from kgml_jax.objectives.compose import Total
+from kgml_jax.objectives.standard import standard
+from kgml_jax.runs import files
+from kgml_jax.split import Split
+from kgml_jax.training import checkpoint
+from kgml_jax.training.strategies import STRATEGIES
+
+CHECKPOINT = "checkpoint"
+BASE = "pretrained"
+"""Folder of the pretrained model inside that of calibrated sites."""
+
+
+@dataclass(frozen=True)
+class PretrainedHeader:
+    """What lies beside pretrained weights; see `Pretrained`."""
+
+    kind: ClassVar[str] = "pretrained"
+    model: dict[str, Any]
+    split: dict[str, Any]
+    balance_weight: float
+    weighting: str
+    warmup_days: int
+    scaling: dict[str, Any] | None = None
+    training: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class CalibratedHeader:
+    """What lies beside what calibrated units own; see `Calibrated`.
+
+    Attributes:
+      strategy: its name.
+      units: names of the sites of each unit.
+      moved: by unit, whether it left the starting point.
+      pretrained: fingerprint of the model and weights it starts from.
+      fits: fields of `SiteFits`.
+    """
+
+    kind: ClassVar[str] = "calibrated"
+    strategy: str
+    units: list[list[str]]
+    moved: list[bool]
+    pretrained: str
+    fits: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """How pretraining went.
+
+    Attributes:
+      sites: sites it learnt from.
+      steps: gradient steps taken.
+      best_step: step with the best validation error, whose weights are kept.
+      best_error: that error, in units of the training variance.
+      seconds: of training, compilation included.
+    """
+
+    sites: int
+    steps: int
+    best_step: int
+    best_error: float
+    seconds: float
+
+
+@dataclass(frozen=True, repr=False)
+class Pretrained(Shown):
+    """A model trained on all sites together.
+
+    Attributes:
+      model: predicts one site; see `models.protocol.Model`.
+      weights: shared by all sites.
+      scaling: standardisation of inputs and targets on the training days.
+      split: which days it learnt from.
+      balance_weight: of the mass-balance term in its loss.
+      weighting: of a day within its target, "equal" or "inverse-variance".
+      warmup_days: days before 1 January that bring the state of a window up to date.
+      origin: the data it was trained on; None if they were not read by `read_sites`.
+      training: how training went; None of runs of older versions.
+      stored_fingerprint: that of the files it was read from.
+    """
+
+    model: Any
+    weights: Weights
+    scaling: Scaling
+    split: Split
+    balance_weight: float
+    weighting: str
+    warmup_days: int
+    origin: DataChoice | None = None
+    training: Training | None = None
+    stored_fingerprint: str | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Tells this model and these weights from any others."""
+        return self.stored_fingerprint or files.fingerprint(self.weights, model_to_json(self.model))
+
+    @property
+    def objective(self) -> Total:
+        """The loss it was trained with, which calibration descends too."""
+        scales = {scale.name: scale.sd for scale in self.scaling.targets}
+        return standard(scales, self.balance_weight, self.weighting)
+
+    def _title(self) -> str:
+        return f"pretrained {type(self.model).__name__}"
+
+    def _facts(self) -> Mapping[str, object]:
+        count = sum(leaf.size for leaf in jax.tree.leaves(self.weights))
+        facts: dict[str, object] = {
+            "weights": f"{count:,}",
+            "targets": ", ".join(scale.name for scale in self.scaling.targets),
+            "split": f"{self.split.kind.replace('_', ' ')}, {len(self.split.intervals)} sites",
+        }
+        if (made := self.training) is not None:
+            facts["trained on"] = f"{made.sites} sites, {made.steps} steps in {made.seconds:.0f} s"
+            facts["validation error"] = (
+                f"{made.best_error:.3g} of the training variance, at step {made.best_step}"
+            )
+        return facts
+
+
+@dataclass(frozen=True)
+class SiteFits:
+    """How calibration went at each site; arrays are (site,), in the order of `names`.
+
+    Attributes:
+      names: of the sites.
+      validation_error: of what the site ended with, in units of the training variance.
+      accepted: whether it is better on the validation days than the pretrained model.
+      healthy: False where a loss or gradient was not finite; the last good state is kept.
+      steps: gradient steps taken.
+      seconds: of all sites together, compilation included.
+    """
+
+    names: tuple[str, ...]
+    validation_error: np.ndarray
+    accepted: np.ndarray
+    healthy: np.ndarray
+    steps: np.ndarray
+    seconds: float
+
+
+@dataclass(frozen=True, repr=False)
+class Calibrated(Shown):
+    """What calibrated sites, or groups of sites, own beside the pretrained model.
+
+    Attributes:
+      base: the pretrained model.
+      strategy: name in `training.strategies.STRATEGIES`.
+      units: names of the sites of each unit; with most strategies one site each.
+      phi: what each unit owns, leaves (unit, ...); see `adaptation`.
+      moved: bool (unit,), whether a unit left where it started.
+      start: where strategies from scratch start; None for the pretrained weights.
+      fits: how it went; None of runs of older versions.
+    """
+
+    base: Pretrained
+    strategy: str
+    units: tuple[tuple[str, ...], ...]
+    phi: Any
+    moved: np.ndarray
+    start: Weights | None = None
+    fits: SiteFits | None = None
+
+    @property
+    def adaptation(self) -> Adaptation:
+        """How `phi` changes the weights."""
+        return STRATEGIES[self.strategy].adaptation
+
+    @property
+    def unit_of(self) -> dict[str, int]:
+        """Row of the unit of every calibrated site, by name."""
+        return {name: row for row, names in enumerate(self.units) for name in names}
+
+    @property
+    def trained_share(self) -> float:
+        """Numbers a unit owns, as a share of the numbers of the model."""
+        return trained_share(self.adaptation, self.base.weights)
+
+    def _title(self) -> str:
+        return f"{len(self.unit_of)} sites calibrated by {self.strategy}"
+
+    def _facts(self) -> Mapping[str, object]:
+        facts: dict[str, object] = {
+            "model": type(self.base.model).__name__,
+            "a site owns": STRATEGIES[self.strategy].doc,
+            "share of the model": f"{self.trained_share:.2%}",
+        }
+        if (fits := self.fits) is not None:
+            facts["accepted"] = f"{int(fits.accepted.sum())} of {len(fits.names)} sites, better on "
+            facts["accepted"] += "their validation days than the pretrained model"
+            facts["not finite"] = f"{int((~fits.healthy).sum())} sites"
+            facts["steps"] = f"{int(fits.steps.min())} to {int(fits.steps.max())}"
+            facts["seconds"] = f"{fits.seconds:.0f}"
+        return facts
+
+
+def save(fitted: Pretrained | Calibrated, folder: Path) -> None:
+    """Writes all that is needed to predict with a fitted model again.
+
+    Raises:
+      CheckpointError: there is one in the folder already.
+    """
+    if isinstance(fitted, Calibrated):
+        if not (folder / BASE).exists():
+            save(fitted.base, folder / BASE)
+        _save_calibrated(fitted, folder / CHECKPOINT / fitted.strategy)
+        return
+    header = PretrainedHeader(
+        model=model_to_json(fitted.model),
+        scaling=dataclasses.asdict(fitted.scaling),
+        split=json.loads(fitted.split.to_json()),
+        balance_weight=fitted.balance_weight,
+        weighting=fitted.weighting,
+        warmup_days=fitted.warmup_days,
+        training=None if fitted.training is None else dataclasses.asdict(fitted.training),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    if fitted.origin is not None:
+        files.write_json(folder / "data.json", fitted.origin)
+    checkpoint.save(folder / CHECKPOINT, fitted.weights, _plain(header))
+
+
+def _save_calibrated(fitted: Calibrated, folder: Path) -> None:
+    header = CalibratedHeader(
+        strategy=fitted.strategy,
+        units=[list(names) for names in fitted.units],
+        moved=np.asarray(fitted.moved).tolist(),
+        pretrained=fitted.base.fingerprint,
+        fits=None if fitted.fits is None else dataclasses.asdict(fitted.fits),
+    )
+    tree = {"phi": fitted.phi}
+    if fitted.start is not None:
+        tree["start"] = fitted.start
+    checkpoint.save(folder, tree, _plain(header))
+
+
+def _plain(header: Any) -> Any:
+    return type(header)(**files.plain(header))
+
+
+def load(folder: Path, strategy: str | None = None) -> Pretrained | Calibrated:
+    """Reads what `save`, `kgml-jax pretrain` or `kgml-jax calibrate` wrote.
+
+    Args:
+      folder: holds `checkpoint`.
+      strategy: which, where sites were calibrated by several.
+
+    Raises:
+      CheckpointError: no fitted model there, of another schema, or calibrated from another one.
+      ValueError: the strategy is needed, or not there.
+    """
+    if checkpoint.is_complete(folder / CHECKPOINT):
+        if strategy is not None:
+            raise ValueError(f"{folder} holds a pretrained model; it has no strategy {strategy}")
+        return load_pretrained(folder)
+    stored = strategies(folder)
+    if not stored:
+        raise checkpoint.CheckpointError(
+            f"{folder} holds no finished checkpoint; expected a folder that pretraining, "
+            "calibration or kgml_jax.save has written"
+        )
+    if strategy is None and len(stored) > 1:
+        raise ValueError(f"{folder} holds several strategies, choose one: {', '.join(stored)}")
+    if strategy is not None and strategy not in stored:
+        raise ValueError(f"{folder} holds no strategy {strategy!r}; there is {', '.join(stored)}")
+    return load_calibrated(folder, strategy or stored[0])
+
+
+def strategies(folder: Path) -> list[str]:
+    """Returns the names of the strategies that were calibrated in a folder."""
+    complete = filter(checkpoint.is_complete, sorted((folder / CHECKPOINT).glob("*")))
+    return [path.name for path in complete]
+
+
+def pretraining_folder(folder: Path) -> Path:
+    """Returns where the pretrained model of a run of either kind lies.
+
+    Raises:
+      ValueError: the folder is no run.
+    """
+    if (folder / BASE).is_dir():
+        return folder / BASE
+    if checkpoint.is_complete(folder / CHECKPOINT):
+        return folder
+    # Runs of older versions name the pretraining run, which may have moved since.
+    config = files.read_json(folder / "config.json")
+    return Path(config["from_run"]) if "from_run" in config else folder
+
+
+def load_pretrained(folder: Path) -> Pretrained:
+    """Reads a pretrained model.
+
+    Raises:
+      CheckpointError: the folder holds none, or one of another schema.
+    """
+    header = checkpoint.read_header(folder / CHECKPOINT, PretrainedHeader)
+    model = model_from_json(kinds.CLASSES, header.model)
+    template = jax.eval_shape(model.init, jax.random.key(0))
+    weights = checkpoint.restore(folder / CHECKPOINT, template)
+    described = folder / "data.json"
+    return Pretrained(
+        model=model,
+        weights=weights,
+        # A network carries its standardisation; a process model by itself has none of its own.
+        scaling=scaling_from_json(header.scaling or header.model["scaling"]),
+        split=Split.from_json(json.dumps(header.split)),
+        balance_weight=header.balance_weight,
+        weighting=header.weighting,
+        warmup_days=header.warmup_days,
+        origin=data_from_json(files.read_json(described)) if described.is_file() else None,
+        training=None if header.training is None else Training(**header.training),
+        # As it was described: a version that gives the model one more field reads the same.
+        stored_fingerprint=files.fingerprint(weights, header.model),
+    )
+
+
+def load_calibrated(folder: Path, strategy: str, base: Pretrained | None = None) -> Calibrated:
+    """Reads what sites calibrated by one strategy own.
+
+    Args:
+      folder: of the calibration.
+      strategy: its name.
+      base: the pretrained model, if it has been read already.
+
+    Raises:
+      CheckpointError: not there, or calibrated from other weights.
+    """
+    source = pretraining_folder(folder)
+    base = load_pretrained(source) if base is None else base
+    place = folder / CHECKPOINT / strategy
+    header = checkpoint.read_header(place, CalibratedHeader)
+    if header.pretrained != base.fingerprint:
+        raise checkpoint.CheckpointError(
+            f"{place} was calibrated from other weights than {source} holds; calibrate again"
+        )
+    way = STRATEGIES[header.strategy]
+    template = jax.eval_shape(way.adaptation.init, base.weights)
+    stacked = lambda leaf: jax.ShapeDtypeStruct((len(header.units), *leaf.shape), leaf.dtype)
+    expected: dict[str, Any] = {"phi": jax.tree.map(stacked, template)}
+    if way.scratch:
+        expected["start"] = base.weights
+    stored = checkpoint.restore(place, expected)
+    return Calibrated(
+        base=base,
+        strategy=header.strategy,
+        units=tuple(tuple(names) for names in header.units),
+        phi=stored["phi"],
+        moved=np.array(header.moved, bool),
+        start=stored.get("start"),
+        fits=None if header.fits is None else _site_fits(header.fits),
+    )
+
+
+def _site_fits(described: dict[str, Any]) -> SiteFits:
+    return SiteFits(
+        names=tuple(described["names"]),
+        # JSON has no NaN; what was not finite is null there.
+        validation_error=np.array(described["validation_error"], float),
+        accepted=np.array(described["accepted"], bool),
+        healthy=np.array(described["healthy"], bool),
+        steps=np.array(described["steps"], int),
+        seconds=described["seconds"],
+    )

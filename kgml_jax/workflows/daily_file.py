@@ -1,0 +1,258 @@
+"""Simulated days as CF netCDF or Zarr, written some sites at a time under a name for the while."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+import xarray as xr
+
+from kgml_jax.process import layers
+
+CONVENTIONS = "CF-1.8"
+COORDINATES = "latitude elevation"
+SUFFIXES = (".nc", ".nc4", ".zarr")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable of the file: its dimensions, its type and its attributes."""
+
+    dims: tuple[str, ...]
+    dtype: str
+    attributes: Mapping[str, Any]
+
+
+class Store(Protocol):
+    """What takes the values of variables."""
+
+    def create(self, name: str, variable: Variable, shape: tuple[int, ...], batch: int) -> None:
+        """Makes a variable, empty, in chunks of `batch` sites."""
+        ...
+
+    def write(self, name: str, rows: slice, values: np.ndarray) -> None:
+        """Writes the values of some sites."""
+        ...
+
+    def close(self) -> None:
+        """Ends writing."""
+        ...
+
+
+def check_path(path: Path, overwrite: bool) -> None:
+    """Refuses a path that cannot or should not be written.
+
+    Raises:
+      ValueError: the suffix is unknown, the folder does not exist, the file exists and `overwrite`
+        is not set, or a folder that is no Zarr store stands in its place.
+    """
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"--out {path}: unknown suffix; expected one of {', '.join(SUFFIXES)}")
+    if not path.resolve().parent.is_dir():
+        raise ValueError(f"--out {path}: there is no folder {path.parent}")
+    if path.exists() and not overwrite:
+        raise ValueError(f"--out {path} exists already; choose another or add --overwrite")
+    store = path.suffix == ".zarr"
+    if path.exists() and path.is_dir() != store:
+        kind = "folder" if path.is_dir() else "file"
+        raise ValueError(f"--out {path} is a {kind}, so it is not overwritten")
+    if path.is_dir() and not any((path / name).is_file() for name in (".zgroup", "zarr.json")):
+        raise ValueError(f"--out {path} is not a Zarr store, so it is not overwritten")
+
+
+class DailyFile:
+    """A file of daily values with dims (site, time) or (site, time, layer), written by sites.
+
+    Use as a context: the file takes its name when the context ends without an error, and nothing
+    of it is left otherwise.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        names: tuple[str, ...],
+        dates: np.ndarray,
+        variables: Mapping[str, Variable],
+        batch: int,
+        history: str,
+    ) -> None:
+        """Makes the file with its coordinates and empty variables.
+
+        Args:
+          path: netCDF or Zarr by its suffix.
+          names: of the sites.
+          dates: datetime64[D], shape (time,).
+          variables: by name; dims are of `site`, `time` and `layer`.
+          batch: sites that are written at once.
+          history: the command that made the file.
+        """
+        self._path = path
+        self._partial = path.with_name(f".{path.name}.partial")
+        _remove(self._partial)
+        try:
+            empty = frame(names, dates, history)
+            self._store = _open(self._partial, path.suffix, empty)
+            sizes = {"site": len(names), "time": len(dates), "layer": layers.SOIL}
+            for name, variable in variables.items():
+                shape = tuple(sizes[dim] for dim in variable.dims)
+                self._store.create(name, variable, shape, min(batch, len(names)))
+        except BaseException:
+            _remove(self._partial)
+            raise
+
+    def write(self, rows: slice, values: Mapping[str, np.ndarray]) -> None:
+        """Writes variables of some sites, each of the shape of its variable with fewer sites."""
+        for name, array in values.items():
+            self._store.write(name, rows, array)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._store.close()
+        if error is None:
+            # A folder cannot be renamed onto another one.
+            if self._path.is_dir():
+                shutil.rmtree(self._path)
+            self._partial.replace(self._path)
+        else:
+            _remove(self._partial)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def frame(names: tuple[str, ...], dates: np.ndarray, history: str) -> xr.Dataset:
+    """Returns the coordinates and global attributes of simulated days.
+
+    Args:
+      names: of the sites.
+      dates: datetime64[D], shape (time,).
+      history: what made them.
+    """
+    start = dates.astype("datetime64[ns]")
+    bounds = np.stack([start, start + np.timedelta64(1, "D")], axis=1)
+    bottom = layers.TOP + layers.THICKNESS
+    depth = {
+        "standard_name": "depth",
+        "long_name": "depth of the centre of a soil layer",
+        "units": "m",
+        "positive": "down",
+        "axis": "Z",
+        "bounds": "layer_bounds",
+    }
+    time = {"standard_name": "time", "axis": "T", "bounds": "time_bounds"}
+    empty = xr.Dataset(
+        {
+            "time_bounds": (("time", "bounds"), bounds),
+            "layer_bounds": (("layer", "bounds"), np.stack([layers.TOP, bottom], axis=1)),
+        },
+        coords={
+            "site": ("site", list(names), {"long_name": "name of the site"}),
+            "time": ("time", start, time),
+            "layer": ("layer", layers.CENTRE, depth),
+        },
+        attrs={
+            "Conventions": CONVENTIONS,
+            "title": "Daily fluxes and stocks of crop fields, simulated",
+            "source": f"kgml_jax {version('kgml_jax')}, process model",
+            "history": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {history}",
+            "comment": "A time stands for the day it starts; stocks are those at the day's end.",
+        },
+    )
+    days = {"units": "days since 1970-01-01", "calendar": "standard", "dtype": "int32"}
+    empty["time"].encoding = dict(days)
+    empty["time_bounds"].encoding = dict(days)
+    for name in ("layer", "layer_bounds"):
+        empty[name].encoding = {"_FillValue": None}
+    return empty
+
+
+def _open(path: Path, suffix: str, frame: xr.Dataset) -> Store:
+    try:
+        return _Zarr(path, frame) if suffix == ".zarr" else _NetCDF(path, frame)
+    except ImportError as error:
+        raise ImportError(f"{error}; to write {suffix}, pip install 'kgml_jax[io]'") from error
+
+
+class _NetCDF:
+    def __init__(self, path: Path, frame: xr.Dataset) -> None:
+        import h5netcdf
+
+        frame.to_netcdf(path, engine="h5netcdf")
+        self._file = h5netcdf.File(path, "a")
+
+    def create(self, name: str, variable: Variable, shape: tuple[int, ...], batch: int) -> None:
+        created = self._file.create_variable(
+            name,
+            variable.dims,
+            variable.dtype,
+            fillvalue=_fill(variable.dtype),
+            chunks=(batch, *shape[1:]),
+            compression="gzip",
+            compression_opts=1,
+            shuffle=True,
+        )
+        for key, value in _attributes(variable).items():
+            created.attrs[key] = value
+
+    def write(self, name: str, rows: slice, values: np.ndarray) -> None:
+        self._file.variables[name][rows] = values.astype(self._file.variables[name].dtype)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Zarr:
+    def __init__(self, path: Path, frame: xr.Dataset) -> None:
+        import zarr
+
+        # Version 3 of the format has no settled way yet to store the names of the sites.
+        frame.to_zarr(path, zarr_format=2, consolidated=False)
+        self._path = path
+        self._group = zarr.open_group(path, mode="a", zarr_format=2)
+
+    def create(self, name: str, variable: Variable, shape: tuple[int, ...], batch: int) -> None:
+        listed = {
+            key: value.tolist() if isinstance(value, np.ndarray) else value
+            for key, value in _attributes(variable).items()
+        }
+        self._group.create_array(
+            name,
+            shape=shape,
+            dtype=variable.dtype,
+            chunks=(batch, *shape[1:]),
+            fill_value=_fill(variable.dtype),
+            attributes={**listed, "_ARRAY_DIMENSIONS": list(variable.dims)},
+        )
+
+    def write(self, name: str, rows: slice, values: np.ndarray) -> None:
+        self._group[name][rows] = values  # type: ignore[index]
+
+    def close(self) -> None:
+        import zarr
+
+        zarr.consolidate_metadata(self._path, zarr_format=2)
+
+
+def _fill(dtype: str) -> float | int | None:
+    return np.nan if np.issubdtype(np.dtype(dtype), np.floating) else None
+
+
+def _attributes(variable: Variable) -> dict[str, Any]:
+    daily = {"coordinates": COORDINATES} if "time" in variable.dims else {}
+    return {**variable.attributes, **daily}

@@ -1,0 +1,320 @@
+"""Estimation: process parameters of every site, with intervals and predictions."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import jax
+import numpy as np
+import xarray as xr
+
+from kgml_jax.adaptation import Weights, shifted_parameters
+from kgml_jax.display import Shown
+from kgml_jax.inversion.diagnosis import Diagnosis, diagnose
+from kgml_jax.inversion.groups import group_priors
+from kgml_jax.inversion.increments import Books, books
+from kgml_jax.inversion.prediction import Prediction, predict_with_intervals
+from kgml_jax.inversion.problem import Problem, Stream, default_prior_sd
+from kgml_jax.inversion.sites import Estimates
+from kgml_jax.inversion.sites import estimate as estimate_sites
+from kgml_jax.inversion.solvers.registry import SOLVERS
+from kgml_jax.models import updates
+from kgml_jax.models.hybrid import with_updates
+from kgml_jax.models.parameter_learning import learnt_offsets
+from kgml_jax.models.process import ProcessModel
+from kgml_jax.models.protocol import Model
+from kgml_jax.process.parameters import DEFAULT_SUBSET
+from kgml_jax.runs.saved import Pretrained
+from kgml_jax.sites import VARIABLES, Sites
+from kgml_jax.split import DividedSites
+from kgml_jax.training.predict import predict_sites
+from kgml_jax.workflows.estimation_tables import converged, parameter_table
+
+BEFORE, AFTER = "prior", "estimated"
+
+
+@dataclass(frozen=True)
+class EstimateSettings:
+    """What is estimated, from what, and how."""
+
+    parameters: tuple[str, ...] = DEFAULT_SUBSET
+    """Fields of `process.Params` to estimate; any subset by name."""
+    streams: tuple[str, ...] = ("NEE", "Reco", "ET")
+    """Observed variables that inform; one that no site has is left out."""
+    inflation: float = 1.0
+    """Factor on the stated uncertainties, for errors that last longer than a day."""
+    updates: tuple[str, ...] = ()
+    """Pools to move at the start of a day, POOL@DATE such as soil_carbon@2005-01-01: by how much is
+    estimated with the parameters, and what was added is a term of the budgets."""
+    base: Literal["defaults", "groups"] = "defaults"
+    """Means of the priors: the defaults, or shifts that the sites of a group share."""
+    solver: Literal[
+        "levenberg-marquardt", "l-bfgs", "adam", "cma-es", "differential-evolution", "sce-ua"
+    ] = "levenberg-marquardt"
+    """How the best parameters are searched."""
+    starts: int = 1
+    """Searches a site: from the mean of the prior, and from draws."""
+    spin_up_cycles: int = 2
+    """Passes through the first two years before the record starts; a hybrid has its own."""
+    site_batch: int = 8
+    """Sites a device advances at once; bounds memory, does not change results."""
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """Streams that are no flux, of which data may hold few values."""
+        return tuple(name for name in self.streams if name not in VARIABLES)
+
+
+@dataclass(frozen=True, repr=False)
+class Estimated(Shown):
+    """Parameters found at all sites.
+
+    Attributes:
+      data: sites with their split.
+      weights: of the model before.
+      found: estimates in unbounded space and how the searches went.
+      known: physical values with intervals, and what the data determine.
+      predictions: of the streams with intervals, by variable.
+      fluxes: daily, `BEFORE` and `AFTER`, by strategy and variable, each (site, time).
+      simulations: spent on each site by all searches, (site,).
+      seconds: of the searches, compilation included.
+      books: what updates added, leaves (site, ...); None without updates.
+    """
+
+    data: DividedSites
+    weights: Weights
+    found: Estimates
+    known: Diagnosis
+    predictions: dict[str, Prediction]
+    fluxes: dict[str, dict[str, np.ndarray]]
+    simulations: np.ndarray
+    seconds: float
+    books: Books | None = None
+
+    @property
+    def parameters(self) -> xr.Dataset:
+        """Values, intervals and flags, dims (site, parameter), in the units of each parameter."""
+        return parameter_table(self)
+
+    def _title(self) -> str:
+        return f"{len(self.found.problem.names)} parameters of {len(self.found.sites)} sites"
+
+    def _facts(self) -> Mapping[str, object]:
+        found, flags = self.found, self.known.identification
+        sites = len(found.sites)
+        return {
+            "streams": ", ".join(stream.variable for stream in found.problem.streams),
+            "accepted": f"{int(found.accepted.sum())} of {sites} sites, better on their validation "
+            "days than the prior",
+            "converged": f"{int(converged(found).sum())} of {sites} searches",
+            "identified": f"{flags.identified.sum(axis=1).mean():.1f} parameters at the mean site",
+            "at a bound": f"{flags.at_bound.sum(axis=1).mean():.1f} parameters at the mean site",
+            "seconds": f"{self.seconds:.0f}",
+        }
+
+
+def estimate(
+    data: DividedSites,
+    base: Pretrained | None = None,
+    seed: int = 0,
+    settings: EstimateSettings | None = None,
+) -> Estimated:
+    """Estimates process parameters at every site on its training days.
+
+    Args:
+      data: sites with their split; targets for the streams.
+      base: hybrid whose parameters are the means of the priors; None takes the process model with
+        its defaults.
+      seed: of starts and of searches that draw.
+      settings: what is estimated, and how.
+
+    Raises:
+      ValueError: a name is not known, no site observes a stream, an option has no meaning beside
+        another, or the base has no process parameters.
+    """
+    settings = settings or EstimateSettings()
+    model, weights = starting_model(settings, base, seed)
+    if moved := tuple(updates.parse(text) for text in settings.updates):
+        require_dates(moved, data.sites)
+        model, weights = with_updates(model, weights, moved)
+    return estimate_from(model, weights, data, seed, settings)
+
+
+def estimate_from(
+    model: Model, weights: Weights, data: DividedSites, seed: int, settings: EstimateSettings
+) -> Estimated:
+    """Estimates from given weights: searches, diagnoses and predicts all sites."""
+    problem = make_problem(settings, model, data.sites)
+    began, base, spent = time.perf_counter(), None, np.zeros(len(data), int)
+    if settings.base == "groups":
+        problem, base, spent = from_groups(settings, problem, weights, data, seed)
+    found = search(settings, problem, weights, data, seed, base)
+    seconds = time.perf_counter() - began
+    shared: Any = {"roles": data.roles, "site_batch": settings.site_batch}
+    sites = data.sites
+    known = diagnose(
+        problem,
+        weights,
+        sites,
+        found.base,
+        found.offsets,
+        learnt=learnt_offsets(model, problem.names, weights, sites),
+        kept=found.accepted,
+        **shared,
+    )
+    moved = found.base + found.offsets
+    factor = known.posterior.factor
+    return Estimated(
+        data=data,
+        weights=weights,
+        found=found,
+        known=known,
+        predictions=predict_with_intervals(problem, weights, sites, moved, factor, **shared),
+        fluxes={
+            BEFORE: predict_sites(model, weights, sites),
+            AFTER: predict_shifted(problem, weights, sites, moved),
+        },
+        simulations=spent + found.evaluations,
+        seconds=seconds,
+        books=books(problem, weights, sites, moved, site_batch=settings.site_batch)
+        if settings.updates
+        else None,
+    )
+
+
+def starting_model(
+    settings: EstimateSettings, base: Pretrained | None, seed: int
+) -> tuple[Model, Weights]:
+    """Returns the process model with its defaults, or a pretrained hybrid.
+
+    Raises:
+      ValueError: the base has no process parameters, or decides what the settings ask for.
+    """
+    if base is None:
+        model = ProcessModel(
+            spin_up_cycles=settings.spin_up_cycles,
+            spin_up_differentiated=True,
+            observables=settings.further,
+        )
+        return model, model.init(jax.random.key(seed))
+    if settings.base == "groups" or settings.further:
+        raise ValueError(
+            "on top of a pretrained model the priors and the streams are its own; leave out "
+            f"{', '.join(settings.further) or 'the base groups'}"
+        )
+    if "process" not in base.weights:
+        raise ValueError(
+            f"a pretrained {type(base.model).__name__} has no process parameters; expected a "
+            "hybrid or the process model"
+        )
+    return base.model, base.weights
+
+
+def require_dates(moved: tuple[updates.ScheduledUpdate, ...], sites: Sites) -> None:
+    """Refuses an update on a day that no record has.
+
+    Raises:
+      ValueError: naming it and the days there are.
+    """
+    dates = np.asarray(sites.site.calendar.date)[np.asarray(sites.site.valid)]
+    known = dates.astype("datetime64[D]")
+    for update in moved:
+        if np.datetime64(update.date) not in known:
+            raise ValueError(
+                f"update {update.name}: no record has that day; they lie between {known.min()} "
+                f"and {known.max()}"
+            )
+
+
+def informing(streams: tuple[str, ...], sites: Sites) -> tuple[str, ...]:
+    """Returns the streams that some site observes.
+
+    Raises:
+      ValueError: there is none, or one has no such name.
+    """
+    seen = tuple(name for name in streams if np.any(sites.site.mask.get(name, False)))
+    for name in streams:
+        Stream(name)
+    if not seen:
+        raise ValueError(
+            f"no site observes {', '.join(streams)}; there are {', '.join(sites.site.mask)}"
+        )
+    return seen
+
+
+def make_problem(settings: EstimateSettings, model: Model, sites: Sites) -> Problem:
+    """Returns what is estimated, from the streams that the sites have.
+
+    Raises:
+      ValueError: a parameter or stream has no such name, or no site has any of the streams.
+    """
+    streams = [Stream(name, settings.inflation) for name in informing(settings.streams, sites)]
+    names = (*settings.parameters, *settings.updates)
+    return Problem(model, names, default_prior_sd(names), tuple(streams))
+
+
+def from_groups(
+    settings: EstimateSettings, problem: Problem, weights: Weights, data: DividedSites, seed: int
+) -> tuple[Problem, np.ndarray, np.ndarray]:
+    """Estimates every site by itself, to centre its prior on what the others of its group share.
+
+    Returns:
+      The problem with what is left of the prior's spread, the mean over sites of its variance; the
+      mean of each site's prior, (site, p); and the simulations spent on each site, (site,).
+    """
+    first = search(settings, problem, weights, data, seed, None)
+    best = first.solutions.offsets[np.arange(len(data)), first.chosen]
+    usable = np.where(first.healthy[:, None], best, 0.0)
+    known = diagnose(
+        problem,
+        weights,
+        data.sites,
+        first.base,
+        usable,
+        roles=data.roles,
+        kept=first.healthy,
+        site_batch=settings.site_batch,
+    )
+    mean, spread = group_priors(
+        np.where(first.healthy[:, None], best, np.nan),
+        known.posterior.covariance,
+        np.asarray(data.sites.site.group).tolist(),
+        np.array(problem.prior_sd),
+    )
+    left = np.sqrt(np.mean(spread**2, axis=0))
+    return (
+        replace(problem, prior_sd=tuple(left.tolist())),
+        mean.astype(best.dtype),
+        first.evaluations,
+    )
+
+
+def search(
+    settings: EstimateSettings,
+    problem: Problem,
+    weights: Weights,
+    data: DividedSites,
+    seed: int,
+    base: np.ndarray | None,
+) -> Estimates:
+    """Searches the best parameters of all sites; `base` are the means of the priors, (site, p)."""
+    return estimate_sites(
+        problem,
+        weights,
+        data.sites,
+        SOLVERS[settings.solver],
+        jax.random.key(seed),
+        base=base,
+        starts=settings.starts,
+        site_batch=settings.site_batch,
+        roles=data.roles,
+    )
+
+
+def predict_shifted(
+    problem: Problem, weights: Weights, sites: Sites, offsets: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Returns daily fluxes of every site with its own parameters, (site, time)."""
+    adaptation, phi = shifted_parameters(problem.names, offsets)
+    return predict_sites(problem.model, weights, sites, adaptation, phi)

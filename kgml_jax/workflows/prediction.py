@@ -1,0 +1,92 @@
+"""Predictions with fitted models, at sites that were calibrated and at others."""
+
+from collections.abc import Mapping
+
+import jax
+import numpy as np
+import xarray as xr
+
+from kgml_jax.runs.saved import Calibrated, Pretrained
+from kgml_jax.sites import PREDICTABLE, Sites
+from kgml_jax.training.predict import predict_sites
+from kgml_jax.training.strategies import STRATEGIES
+from kgml_jax.workflows.daily_file import frame
+from kgml_jax.workflows.simulation_outputs import udunits
+from kgml_jax.workflows.simulation_sources import measured
+
+Fluxes = dict[str, np.ndarray]
+"""Daily values by variable, each (site, time), in the units of `sites.PREDICTABLE`."""
+
+
+def predict(fitted: Pretrained | Calibrated, sites: Sites) -> Fluxes:
+    """Predicts every site with a fitted model; see `predict_calibrated`."""
+    if isinstance(fitted, Calibrated):
+        return predict_calibrated(fitted, sites)
+    return predict_pretrained(fitted, sites)
+
+
+def predict_pretrained(base: Pretrained, sites: Sites) -> Fluxes:
+    """Predicts every site with the pretrained model as it is."""
+    return predict_sites(base.model, base.weights, sites)
+
+
+def predict_calibrated(
+    fitted: Calibrated,
+    sites: Sites,
+    zero_shot: Fluxes | None = None,
+    unit_of: Mapping[str, int] | None = None,
+) -> Fluxes:
+    """Predicts every site with what its unit owns; others with the pretrained model.
+
+    Sites whose unit never left the pretrained model have its predictions, to the bit.
+
+    Args:
+      fitted: the calibrated sites.
+      sites: to predict.
+      zero_shot: predictions of the pretrained model, if there are some already.
+      unit_of: row of the unit that each site takes, by name; by default its own.
+    """
+    base = fitted.base
+    if zero_shot is None:
+        zero_shot = predict_pretrained(base, sites)
+    unit_of = fitted.unit_of if unit_of is None else unit_of
+    known = [row for row, name in enumerate(sites.names) if name in unit_of]
+    if not known:
+        return zero_shot
+    units = np.array([unit_of[sites.names[row]] for row in known])
+    own = jax.tree.map(lambda leaf: np.asarray(leaf)[units], fitted.phi)
+    start = base.weights if fitted.start is None else fitted.start
+    fluxes = predict_sites(base.model, start, sites.take(known), fitted.adaptation, own)
+    moved = np.ones(len(units), bool)
+    if not STRATEGIES[fitted.strategy].scratch:
+        moved = fitted.moved[units]
+    return {name: _placed(values, known, fluxes[name], moved) for name, values in zero_shot.items()}
+
+
+def _placed(base: np.ndarray, rows: list[int], values: np.ndarray, moved: np.ndarray) -> np.ndarray:
+    placed = base.copy()
+    placed[rows] = np.where(moved[:, None], values, base[rows])
+    return placed
+
+
+def as_dataset(fluxes: Fluxes, sites: Sites) -> xr.Dataset:
+    """Returns daily fluxes with CF attributes, dims (site, time); NaN outside of a record.
+
+    Args:
+      fluxes: each (site, time), time counted from each site's first day.
+      sites: that were predicted.
+    """
+    source = measured(sites)
+    result = frame(sites.names, source.dates, "kgml_jax.predict")
+    result = result.drop_vars(["layer", "layer_bounds"])
+    result.attrs["title"] = "Daily fluxes of fields, predicted"
+    result.attrs["source"] = result.attrs["source"].replace(", process model", "")
+    for name, values in fluxes.items():
+        quantity = PREDICTABLE[name]
+        attributes = {
+            "long_name": quantity.doc.removesuffix("."),
+            "units": udunits(quantity.units),
+            "cell_methods": "time: mean",
+        }
+        result[name] = (("site", "time"), source.placed(values), attributes)
+    return result

@@ -1,0 +1,220 @@
+"""Pretraining: one set of weights from all sites together."""
+
+import dataclasses
+import time
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from kgml_jax.data.choices import require_crops, require_gpp
+from kgml_jax.models import kinds
+from kgml_jax.models.features import INPUT_SETS, Scaling, fit_scaling
+from kgml_jax.models.observables import FURTHER_NAMES
+from kgml_jax.models.process import ProcessModel
+from kgml_jax.models.protocol import Model
+from kgml_jax.objectives.standard import standard
+from kgml_jax.runs.saved import Pretrained, Training
+from kgml_jax.sites import TRAIN, VALIDATION
+from kgml_jax.split import DividedSites
+from kgml_jax.training import run
+from kgml_jax.training.fit import Settings
+from kgml_jax.training.run import Watch, unwatched
+from kgml_jax.training.windows import make_units
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which model predicts, and how large it is."""
+
+    model: kinds.Name = "recurrent"
+    """recurrent: network alone; emulator: with GPP as input; process: one set of parameters;
+    gpp-forced: with GPP as input; dpl, dpl-dynamic: attributes, and weather, set parameters;
+    closure: a network in the daily step moves rates; residual: outputs are corrected, and do not
+    close with stocks; residual-conserving: fluxes are scaled in the daily step."""
+    inputs: Literal["default", "dynamic", "legacy"] = "default"
+    """dynamic: without place and soil; legacy: with GPP, as KGML-ag (tower GPP leaks NEE)."""
+    hidden: int | None = None
+    """Width of every layer. None: 32, of networks beside the process model 16."""
+    basis_layers: int = 2
+    """Recurrent layers all outputs share (recurrent, emulator)."""
+    rh_layers: int = 2
+    """Recurrent layers of heterotrophic respiration; GPP, Ra and NEE have one each (same)."""
+    balance: Literal["hard", "soft"] = "hard"
+    """hard: NEE := Ra + Rh - GPP; soft: NEE has a network of its own (same)."""
+    dropout: float = 0.2
+    """Share of the shared units dropped in training (same)."""
+    parameters: tuple[str, ...] = ()
+    """Process parameters that a dpl or closure sets. Empty: those of the model."""
+
+    def resolved(self) -> "ModelChoice":
+        """Returns the choice with what follows from the model filled in.
+
+        Raises:
+          ValueError: there is no such model, or the inputs do not suit it.
+        """
+        if self.model not in kinds.KINDS:
+            raise ValueError(f"no model {self.model!r}; there are {', '.join(kinds.KINDS)}")
+        if self.inputs not in INPUT_SETS:
+            raise ValueError(f"no inputs {self.inputs!r}; there are {', '.join(INPUT_SETS)}")
+        hidden = kinds.KINDS[self.model].hidden if self.hidden is None else self.hidden
+        if self.model == "emulator":
+            return replace(self, inputs="legacy", hidden=hidden)
+        if self.inputs == "legacy" and self.model != "recurrent":
+            raise ValueError(f"inputs legacy tell GPP, which model {self.model} is to predict")
+        return replace(self, hidden=hidden)
+
+    @property
+    def reads_gpp(self) -> bool:
+        """Whether GPP is given, and then neither learnt nor scored."""
+        return kinds.KINDS[self.model].gpp_given or self.inputs == "legacy"
+
+
+@dataclass(frozen=True)
+class PretrainSettings:
+    """How a model is pretrained."""
+
+    steps: int = 1500
+    """Most gradient steps."""
+    batch: int = 16
+    """Site-years a step looks at."""
+    learning_rate: float = 3e-3
+    """Peak learning rate; rises over up to 50 steps, then falls along a cosine."""
+    weight_decay: float = 1e-4
+    """AdamW's decoupled weight decay."""
+    warmup_days: int | None = None
+    """Days before 1 January that bring the state up to date and are not scored. None: 60; 365 where
+    the process model is part, which starts on a 1 January."""
+    validate_every: int = 25
+    """Steps between validations."""
+    patience: int = 20
+    """Validations without improvement before training stops."""
+    weighting: Literal["equal", "inverse-variance"] = "equal"
+    """Weight of a day within its target: equal, or 1/sigma^2 of its observation."""
+    balance_weight: float = 1.0
+    """Weight of the mass-balance term (g C m-2 d-1 beyond 1 % of respiration)."""
+
+
+def make_scaling(inputs: str, data: DividedSites, given_gpp: bool) -> Scaling:
+    """Returns the standardisation of a set of inputs, fitted on the training days.
+
+    Args:
+      inputs: name in `features.INPUT_SETS`.
+      data: sites with their split.
+      given_gpp: GPP is neither learnt nor scored.
+    """
+    scaling = fit_scaling(INPUT_SETS[inputs], data.sites, data.roles)
+    if not given_gpp:
+        return scaling
+    return replace(scaling, targets=tuple(s for s in scaling.targets if s.name != "GPP"))
+
+
+def make_model(choice: ModelChoice, data: DividedSites) -> Any:
+    """Returns the model, standardised by the training days of `data`.
+
+    A process model in it predicts every target that it can and `data` observe.
+
+    Raises:
+      ValueError: the choice is not possible, or nothing is observed on a training day.
+    """
+    choice = choice.resolved()
+    return build(choice, make_scaling(choice.inputs, data, choice.reads_gpp))
+
+
+def build(choice: ModelChoice, scaling: Scaling) -> Any:
+    """Returns the model of a choice that is resolved, with a given standardisation."""
+    observed = {scale.name for scale in scaling.targets}
+    observables = tuple(name for name in FURTHER_NAMES if name in observed)
+    options: dict[str, Any] = {
+        **dataclasses.asdict(choice),
+        "observables": observables,
+        "process": ProcessModel(observables=observables),
+    }
+    own = kinds.KINDS[choice.model].options
+    options = {name: value for name, value in options.items() if name in own}
+    if choice.model == "recurrent" and choice.inputs == "legacy":
+        options["gpp"] = "input"
+    if not choice.parameters:
+        options.pop("parameters", None)
+    return kinds.build(choice.model, scaling, **options)
+
+
+def pretrain(
+    model: Model,
+    data: DividedSites,
+    seed: int = 0,
+    settings: PretrainSettings | None = None,
+    watch: Watch = unwatched,
+) -> Pretrained:
+    """Trains one model on the training days of all sites.
+
+    Args:
+      model: predicts one site; see `make_model`.
+      data: sites with their split.
+      seed: of the weights, batches and dropout.
+      settings: the descent.
+      watch: makes the context of a descent, which gives its progress callback.
+
+    Raises:
+      DataError: a site lacks what the model is driven by: a crop calendar, or GPP.
+      ValueError: the split leaves no training or no validation day.
+      DivergedError: the loss was not finite before validation ever improved.
+    """
+    settings = settings or PretrainSettings()
+    if kinds.has_process(model):
+        require_crops(data.sites)
+    if kinds.reads_gpp(model):
+        require_gpp(data.sites)
+    scaling = getattr(model, "scaling", None)
+    scaling = scaling or make_scaling("default", data, kinds.reads_gpp(model))
+    warmup = kinds.memory_days(model) if settings.warmup_days is None else settings.warmup_days
+    rows = [int(row) for row in np.flatnonzero((data.roles == TRAIN).any(axis=1))]
+    units = make_units(data.sites, data.roles, [rows], warmup, TRAIN, VALIDATION)
+    init_key, fit_key = jax.random.split(jax.random.key(seed))
+    started = time.perf_counter()
+    with watch("pretraining", settings.steps) as on_round:
+        weights, fit = run.pretrain(
+            model,
+            standard(
+                {scale.name: scale.sd for scale in scaling.targets},
+                settings.balance_weight,
+                settings.weighting,
+            ),
+            model.init(init_key),
+            jax.tree.map(lambda leaf: leaf[0], units),
+            _descent_settings(settings, model),
+            fit_key,
+            on_round,
+        )
+    return Pretrained(
+        model=model,
+        weights=jax.tree.map(np.asarray, weights),
+        scaling=scaling,
+        split=data.split,
+        balance_weight=settings.balance_weight,
+        weighting=settings.weighting,
+        warmup_days=warmup,
+        origin=data.sites.origin,
+        training=Training(
+            sites=len(rows),
+            steps=int(fit.step),
+            best_step=int(fit.best_step),
+            best_error=float(fit.best_error),
+            seconds=time.perf_counter() - started,
+        ),
+    )
+
+
+def _descent_settings(settings: PretrainSettings, model: Model) -> Settings:
+    return Settings(
+        steps=settings.steps,
+        batch=settings.batch,
+        learning_rate=settings.learning_rate,
+        warmup_steps=min(50, settings.steps // 10),
+        cosine=True,
+        weight_decay=settings.weight_decay,
+        validate_every=settings.validate_every,
+        patience=settings.patience,
+        dropout=getattr(model, "dropout", 1.0) > 0,
+    )

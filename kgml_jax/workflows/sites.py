@@ -1,0 +1,188 @@
+"""Where workflows get their sites and split from: files at a path, or the embedded default."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from kgml_jax.data.assemble import assemble
+from kgml_jax.data.choices import (
+    DataChoice,
+    SplitChoice,
+    divide_unseen,
+    hide_new_sites,
+    make_split,
+    require_crops,
+    require_gpp,
+)
+from kgml_jax.data.read import ReadOptions, read
+from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
+from kgml_jax.errors import DataError
+from kgml_jax.models import kinds
+from kgml_jax.models.simulation import simulate_sites
+from kgml_jax.runs.saved import Pretrained
+from kgml_jax.sites import TEST, VARIABLES, Sites
+from kgml_jax.split import DividedSites, Split
+
+
+def load(choice: DataChoice, further: tuple[str, ...] = ()) -> Sites:
+    """Reads or generates the sites.
+
+    Args:
+      choice: which.
+      further: names of `sites.FURTHER` that become targets beside the fluxes where data hold them.
+
+    Raises:
+      DataError: the data cannot be used, or GPP is to be prescribed and a site has none.
+    """
+    targets = (*VARIABLES, *further)
+    sites = _synthetic(choice, targets) if choice.data is None else _read(choice, targets)
+    if choice.prescribe_gpp:
+        require_gpp(sites)
+    return replace(sites, origin=choice)
+
+
+def _synthetic(choice: DataChoice, targets: tuple[str, ...]) -> Sites:
+    world = generate(
+        SyntheticConfig(
+            sites=choice.synthetic_sites,
+            years=choice.synthetic_years,
+            seed=choice.synthetic_seed,
+            stations=choice.synthetic_stations,
+            twist=choice.synthetic_twist,
+        ),
+        simulate_sites,
+    )
+    if choice.prescribe_gpp:
+        # The simulated GPP, as KGML-ag's synthetic pretraining data give it.
+        world["prescribed_gpp"] = world["GPP_truth"]
+    return replace(assemble(per_site(world), targets), truth=world)
+
+
+def _read(choice: DataChoice, targets: tuple[str, ...]) -> Sites:
+    options = ReadOptions(
+        qc_threshold=choice.qc_threshold,
+        max_gap=choice.max_gap,
+        max_copy=choice.max_copy,
+        partition=choice.partition,
+        prescribe_gpp=choice.prescribe_gpp,
+    )
+    reading = read(choice.data or "", choice.metadata, options)
+    return replace(assemble(reading, targets), notes=reading.notes)
+
+
+def divide(sites: Sites, choice: SplitChoice) -> DividedSites:
+    """Divides the days of sites for pretraining.
+
+    With the split by last years, `choice.new_sites` whole sites are held out; by default a third of
+    the synthetic ones and none of measured ones.
+
+    Raises:
+      ValueError: an option has no meaning beside another, or no site would be left.
+      DataError: a name to leave out does not exist.
+    """
+    split = make_split(choice, sites)
+    if choice.split == "last-years":
+        default = len(sites) // 3 if sites.truth is not None else 0
+        hidden = default if choice.new_sites is None else choice.new_sites
+        split = hide_new_sites(split, sites, hidden)
+    return split.divide(sites)
+
+
+def divide_after(
+    base: Pretrained, data: Path | None, metadata: Path | None, choice: SplitChoice
+) -> DividedSites:
+    """Returns the sites to calibrate, divided with no test day the pretrained model saw.
+
+    On the data of the pretraining its split is kept, but sites it never saw are divided anew.
+
+    Args:
+      base: the pretrained model.
+      data: other sites than those of the pretraining.
+      metadata: CSV of metadata for `data`.
+      choice: how the days of sites that the pretraining did not see are divided.
+
+    Raises:
+      ValueError: an option has no meaning here, or it is not known what the model learnt from.
+    """
+    if data is None and metadata is not None:
+        raise ValueError("--metadata has no meaning without --data")
+    if base.origin is None and data is None:
+        raise ValueError("the pretrained model does not say which data it learnt from; use --data")
+    origin = base.origin or DataChoice()
+    sites = load(origin if data is None else replace(origin, data=data, metadata=metadata))
+    require_drivers(base, sites)
+    return (
+        divide_new(base, sites, choice) if data is not None else divide_again(base, sites, choice)
+    )
+
+
+def require_drivers(base: Pretrained, sites: Sites) -> None:
+    """Refuses sites that lack what the model is driven by beside weather.
+
+    Raises:
+      DataError: naming the sites without a crop calendar, or without GPP to prescribe.
+    """
+    if kinds.has_process(base.model):
+        require_crops(sites)
+    if kinds.reads_gpp(base.model):
+        require_gpp(sites)
+
+
+def divide_new(base: Pretrained, sites: Sites, choice: SplitChoice) -> DividedSites:
+    """Divides other sites than those of the pretraining, as chosen.
+
+    Raises:
+      DataError: a test day is one that the pretraining looked at.
+    """
+    data = make_split(choice, sites).divide(sites)
+    assert_unseen(base.split, data)
+    return data
+
+
+def divide_again(base: Pretrained, sites: Sites, choice: SplitChoice) -> DividedSites:
+    """Keeps the split of the pretraining, and divides anew the sites that it never saw.
+
+    Raises:
+      ValueError: there are no such sites, and the choice is not the default.
+      DataError: the sites are not those of the pretraining.
+    """
+    base.split.assert_covers(sites)
+    unseen = ~seen_in_pretraining(base, sites)
+    if not unseen.any() and choice != SplitChoice():
+        raise ValueError("the split of the pretraining run is kept; --split needs --data")
+    data = divide_unseen(base.split, choice, sites).divide(sites)
+    if base.split.kind.startswith("leave"):
+        # The sites it was trained on have no test days in such a split.
+        return data.take([int(row) for row in np.flatnonzero(unseen)])
+    return data
+
+
+def seen_in_pretraining(base: Pretrained, sites: Sites) -> np.ndarray:
+    """Returns which sites the pretraining learnt from, bool (site,)."""
+    known = np.array([name in base.split.intervals for name in sites.names])
+    before = base.split.divide(sites.take(np.flatnonzero(known).tolist()))
+    seen = np.zeros(len(sites), bool)
+    seen[known] = before.learning_days.any(axis=1)
+    return seen
+
+
+def assert_unseen(pretrained: Split, data: DividedSites) -> None:
+    """Refuses to score days the pretrained weights were trained or stopped on.
+
+    Raises:
+      DataError: naming the site and the first such day.
+    """
+    names = data.sites.names
+    shared = data.take([row for row, name in enumerate(names) if name in pretrained.intervals])
+    if not len(shared):
+        return
+    seen = pretrained.divide(shared.sites).learning_days & (shared.roles == TEST)
+    for row in np.flatnonzero(seen.any(axis=1)):
+        days = np.asarray(shared.sites.site.calendar.date)[row, seen[row]].astype("datetime64[D]")
+        raise DataError(
+            "the pretrained model saw test days of this split",
+            site=shared.sites.names[row],
+            found=f"{len(days)} days from {days[0]}",
+            expected="test days outside its training and validation years",
+        )
