@@ -4,11 +4,12 @@
 sites, each with its own parameters, optimiser state, learning rate, early stopping and health.
 """
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import NamedSharding
 
@@ -88,6 +89,22 @@ class Settings:
 
 
 @record
+class Allowance:
+    """What one fit may do. These are numbers to a compiled descent, which serves all of them.
+
+    Attributes:
+      rate: peak learning rate.
+      limit: most steps it takes, int.
+      start_counts: whether the starting point may be the best, bool; then a fit never ends worse on
+        validation than it began, which is the accept-if-better gate.
+    """
+
+    rate: Field
+    limit: Field
+    start_counts: Field
+
+
+@record
 class Fit:
     """State of one descent; everything needed to go on.
 
@@ -98,6 +115,7 @@ class Fit:
     optimiser: Any
     key: jax.Array
     step: Field
+    limit: Field
     rate: Field
     best: Any
     best_error: Field
@@ -119,8 +137,7 @@ class Descent:
       objective: (fluxes, windows) -> (loss, terms); must have a term called "error".
       parameters: what moves.
       settings: how it moves.
-      start_counts: whether the starting point may be the best; then a fit never ends worse on
-        validation than it began, which is the accept-if-better gate.
+      start_counts: whether the starting point may be the best; see `Allowance`.
       batch_sharding: placement of a batch over devices, for data-parallel pretraining.
     """
 
@@ -131,20 +148,46 @@ class Descent:
     start_counts: bool = True
     batch_sharding: NamedSharding | None = None
 
-    def init(self, weights: Weights, unit: Unit, key: jax.Array) -> Fit:
-        """Returns the fit of one unit before its first step."""
+    @property
+    def allowance(self) -> Allowance:
+        """Returns what its fits may do."""
+        return Allowance(
+            rate=np.asarray(self.settings.learning_rate, float),
+            limit=np.asarray(self.settings.steps, np.int32),
+            start_counts=np.asarray(self.start_counts),
+        )
+
+    @property
+    def program(self) -> Self:
+        """Returns the descent without its allowance: what has to be compiled for it.
+
+        Descents that differ only in their allowance have equal programs. A cosine is drawn over
+        the steps of the settings, so there they stay part of it.
+        """
+        steps = self.settings.steps if self.settings.cosine else 0
+        settings = replace(self.settings, learning_rate=0.0, steps=steps)
+        return replace(self, settings=settings, start_counts=True)
+
+    def init(
+        self, weights: Weights, unit: Unit, key: jax.Array, allowance: Allowance | None = None
+    ) -> Fit:
+        """Returns the fit of one unit before its first step; it has the descent's own allowance.
+
+        Args:
+          weights: where it starts.
+          unit: what it sees.
+          key: seeds batches and dropout, with the unit's identity.
+          allowance: another than that of the descent.
+        """
         phi = self.parameters.init(weights)
-        start = self.validation_error(weights, phi, unit)
+        error = self.validation_error(weights, phi, unit)
         key = jax.random.fold_in(key, unit.identity)
         optimiser = self._optimiser().init(phi)
-        fit = begun(phi, optimiser, key, start, self.settings.learning_rate, self.settings.steps)
-        if self.start_counts:
-            return fit
-        return fit.replace(best_error=jnp.full_like(start, jnp.inf))  # type: ignore[attr-defined]
+        return begin_fit(phi, optimiser, key, error, allowance or self.allowance)
 
     def round(self, weights: Weights, fit: Fit, unit: Unit) -> Fit:
         """Takes `validate_every` steps and validates; a unit that has stopped is left as it is."""
-        advance = lambda: self._validated(weights, self._stepped(weights, fit, unit), unit)
+        advance = lambda: self._validate(weights, self._take_steps(weights, fit, unit), unit)
         return jax.lax.cond(fit.active, advance, lambda: fit)
 
     def validation_error(self, weights: Weights, phi: Any, unit: Unit) -> Field:
@@ -163,7 +206,7 @@ class Descent:
         fluxes = jax.vmap(self.model.predict, in_axes=axes)(adapted, windows, keys)
         return self.objective(fluxes, windows)[0] + self.parameters.penalty(phi)
 
-    def _stepped(self, weights: Weights, fit: Fit, unit: Unit) -> Fit:
+    def _take_steps(self, weights: Weights, fit: Fit, unit: Unit) -> Fit:
         def body(fit: Fit, _: None) -> tuple[Fit, None]:
             return self._step(weights, fit, unit), None
 
@@ -176,7 +219,7 @@ class Descent:
             fit.parameters, weights, windows, dropout_key
         )
         healthy = fit.healthy & finite((loss, gradient))
-        go = healthy & (fit.step < self.settings.steps)
+        go = healthy & (fit.step < fit.limit)
         updates, optimiser = self._optimiser().update(gradient, fit.optimiser, fit.parameters)
         factor = -fit.rate * self._schedule(fit.step)
         moved = jax.tree.map(lambda p, u: p + factor * u, fit.parameters, updates)
@@ -190,10 +233,10 @@ class Descent:
             healthy=healthy,
         )
 
-    def _validated(self, weights: Weights, fit: Fit, unit: Unit) -> Fit:
+    def _validate(self, weights: Weights, fit: Fit, unit: Unit) -> Fit:
         settings = self.settings
         error = self.validation_error(weights, fit.parameters, unit)
-        fit = judged(fit, error, settings.steps, settings.patience)
+        fit = judge(fit, error, settings.patience)
         if not settings.rate_patience:
             return fit
         tired = (fit.stale > 0) & (fit.stale % settings.rate_patience == 0)
@@ -227,30 +270,32 @@ class Descent:
         return jnp.ones_like(step, dtype=jnp.result_type(float))
 
 
-def begun(
-    parameters: Any, optimiser: Any, key: jax.Array, error: Field, rate: float, steps: int
+def begin_fit(
+    parameters: Any, optimiser: Any, key: jax.Array, error: Field, allowance: Allowance
 ) -> Fit:
-    """Returns a fit before its first of `steps` steps, whose start has the validation `error`."""
+    """Returns a fit before its first step, whose start has the validation `error`."""
+    limit = jnp.asarray(allowance.limit, jnp.int32)
     none = jnp.zeros((), jnp.int32)
     return Fit(
         parameters=parameters,
         optimiser=optimiser,
         key=key,
         step=none,
-        rate=jnp.full_like(error, rate),
+        limit=limit,
+        rate=jnp.full_like(error, allowance.rate),
         best=parameters,
-        best_error=error,
+        best_error=jnp.where(allowance.start_counts, error, jnp.inf),
         best_step=none,
         start_error=error,
         training_loss=jnp.full_like(error, jnp.inf),
         validation_error=error,
         stale=none,
         healthy=jnp.isfinite(error),
-        active=jnp.isfinite(error) & (steps > 0),
+        active=jnp.isfinite(error) & (limit > 0),
     )
 
 
-def judged(fit: Fit, error: Field, steps: int, patience: int) -> Fit:
+def judge(fit: Fit, error: Field, patience: int) -> Fit:
     """Returns the fit after a validation: its best so far, its health, whether it goes on."""
     healthy = fit.healthy & jnp.isfinite(error)
     better = healthy & (error < fit.best_error)
@@ -262,7 +307,7 @@ def judged(fit: Fit, error: Field, steps: int, patience: int) -> Fit:
         validation_error=error,
         stale=stale,
         healthy=healthy,
-        active=healthy & (fit.step < steps) & (stale < patience),
+        active=healthy & (fit.step < fit.limit) & (stale < patience),
     )
 
 

@@ -1,11 +1,12 @@
 """The Python loop around the compiled rounds of a descent; it alone decides when to stop."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, Self
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -14,13 +15,9 @@ from kgml_jax.mapping import SITE_AXIS, dividing_mesh, map_sites, pad_sites, sit
 from kgml_jax.models.protocol import Model
 from kgml_jax.objectives.compose import Total
 from kgml_jax.records import record
-from kgml_jax.training.fit import Descent, Direct, Fit, Settings
+from kgml_jax.training.fit import Allowance, Descent, Direct, Fit, Settings
 from kgml_jax.training.series import Course, Recurrent, Series, SeriesDescent
 from kgml_jax.training.windows import Unit
-
-# Of the class, not of one descent: an equal descent then needs no new compilation.
-_begin_series = jax.jit(SeriesDescent.init, static_argnums=0)
-_next_epoch = jax.jit(SeriesDescent.epoch, static_argnums=0, donate_argnums=2)
 
 OnRound = Callable[[dict[str, np.ndarray]], None]
 """Called after every round with the step, losses, health and activity of each unit."""
@@ -37,6 +34,28 @@ def unwatched(name: str, steps: int) -> AbstractContextManager[OnRound]:
 
 class DivergedError(RuntimeError):
     """Pretraining met a loss or gradient that is not finite before anything was learnt."""
+
+
+class Descends(Protocol):
+    """A hashable descent, such as `fit.Descent`; equal ones are compiled once."""
+
+    @property
+    def allowance(self) -> Allowance:
+        """Returns what its fits may do."""
+        ...
+
+    @property
+    def program(self) -> Self:
+        """Returns the descent without its allowance."""
+        ...
+
+    def init(self, weights: Any, data: Any, key: jax.Array, allowance: Allowance) -> Fit:
+        """Returns the fit before its first step."""
+        ...
+
+    def round(self, weights: Any, fit: Fit, data: Any) -> Fit:
+        """Takes some steps and validates."""
+        ...
 
 
 @record
@@ -60,6 +79,133 @@ class Calibration:
     steps: Any
     healthy: Any
     accepted: Any
+
+
+def descend(
+    descent: Descends,
+    weights: Any,
+    data: Any,
+    key: jax.Array,
+    allowance: Allowance | None = None,
+    on_round: OnRound = lambda report: None,
+) -> Fit:
+    """Lets a descent go on until it stops, which all of its units have then.
+
+    Args:
+      descent: of one unit, or of many (`Together`).
+      weights: where it starts.
+      data: what it sees.
+      key: seeds what it draws.
+      allowance: another than that of the descent.
+      on_round: progress callback.
+    """
+    program = descent.program
+    fit = _begin(program, weights, data, key, allowance or descent.allowance)
+    while np.any(np.asarray(fit.active)):
+        fit = _advance(program, weights, fit, data)
+        on_round(_report(fit))
+    return fit
+
+
+# Of any descent, not made for one: an equal descent then needs no new compilation.
+@partial(jax.jit, static_argnums=0)
+def _begin(descent: Descends, weights: Any, data: Any, key: jax.Array, allowance: Allowance) -> Fit:
+    return descent.init(weights, data, key, allowance)
+
+
+@partial(jax.jit, static_argnums=0, donate_argnums=2)
+def _advance(descent: Descends, weights: Any, fit: Fit, data: Any) -> Fit:
+    return descent.round(weights, fit, data)
+
+
+@dataclass(frozen=True)
+class Together:
+    """One descent for many units, each by itself: none influences another.
+
+    All arrays have a leading unit axis that the mesh divides, but the key, and the weights where
+    all units start from the same.
+
+    Attributes:
+      descent: of one unit.
+      mesh: devices, among which the units are shared out.
+      unit_batch: units one device advances at once; bounds memory, does not change the result.
+      own_start: whether each unit starts from weights of its own.
+    """
+
+    descent: Descent
+    mesh: Mesh
+    unit_batch: int = 1
+    own_start: bool = False
+
+    @property
+    def allowance(self) -> Allowance:
+        """Returns what each of its fits may do."""
+        return self.descent.allowance
+
+    @property
+    def program(self) -> Self:
+        """Returns the descent without its allowance: what has to be compiled for it."""
+        return type(self)(self.descent.program, self.mesh, self.unit_batch, self.own_start)
+
+    def init(self, weights: Any, units: Unit, key: jax.Array, allowance: Allowance) -> Fit:
+        """Returns the fits before their first step."""
+        one = lambda key, weights, *own: self.descent.init(weights, own[0], key, own[1])
+        shared = 1 if self.own_start else 2
+        return map_sites(one, self.mesh, self.unit_batch, shared)(key, weights, units, allowance)
+
+    def round(self, weights: Any, fit: Fit, units: Unit) -> Fit:
+        """Takes some steps and validates, where a unit has not stopped."""
+        shared = 0 if self.own_start else 1
+        return map_sites(self.descent.round, self.mesh, self.unit_batch, shared)(
+            weights, fit, units
+        )
+
+
+def descend_together(
+    descent: Descent,
+    weights: Any,
+    units: Unit,
+    key: jax.Array,
+    *,
+    allowance: Allowance | None = None,
+    own_start: bool = False,
+    unit_batch: int = 1,
+    mesh: Mesh | None = None,
+    on_round: OnRound = lambda report: None,
+) -> Fit:
+    """Lets every unit descend until it stops; leaves (unit, ...).
+
+    Args:
+      descent: of one unit.
+      weights: where all units start, or each, leaves (unit, ...).
+      units: windows of each unit, leaves (unit, window, time).
+      key: seeds batches and dropout; a unit's stream depends on its identity, not its position.
+      allowance: of all units, or leaves (unit,); None takes that of the descent.
+      own_start: whether `weights` have a leading unit axis.
+      unit_batch: units one device advances at once; bounds memory, does not change the result.
+      mesh: devices to share the units out to, by default all local ones.
+      on_round: progress callback.
+    """
+    count, mesh = len(units.identity), mesh or site_mesh()
+    by_unit = lambda leaf: np.broadcast_to(leaf, (count,))
+    own = jax.tree.map(by_unit, allowance or descent.allowance)
+    padded, own = pad_sites((units, own), mesh.size)
+    # Units that only pad the mesh never start.
+    own = own.replace(limit=np.where(np.arange(len(own.limit)) < count, own.limit, 0))
+    if own_start:
+        weights = pad_sites(weights, mesh.size)
+    everywhere, apart = NamedSharding(mesh, PartitionSpec()), _by_site(mesh)
+    padded, own = jax.device_put((padded, own), apart)
+    weights = jax.device_put(weights, apart if own_start else everywhere)
+    fit = descend(
+        Together(descent, mesh, unit_batch, own_start),
+        weights,
+        padded,
+        jax.device_put(key, everywhere),
+        own,
+        lambda report: on_round({name: value[:count] for name, value in report.items()}),
+    )
+    return jax.tree.map(lambda leaf: leaf[:count], fit)
 
 
 def pretrain(
@@ -88,18 +234,11 @@ def pretrain(
     held = unit.training.valid.shape[0]
     mesh = dividing_mesh(settings.batch if 0 < settings.batch < held else held)
     descent = Descent(model, objective, Direct(), settings, batch_sharding=_by_site(mesh))
-    weights, unit, key = jax.device_put((weights, unit, key), NamedSharding(mesh, PartitionSpec()))
-    fit = jax.jit(descent.init)(weights, unit, key)
-    advance = jax.jit(descent.round, donate_argnums=1)
-    while bool(fit.active):
-        # The starting weights are not needed any more: with `Direct` the fit carries its own.
-        fit = advance({}, fit, unit)
-        on_round(_report(fit))
-    _refuse_diverged(fit)
+    fit = _descend_alone(descent, mesh, weights, unit, key, on_round)
     return fit.best, fit
 
 
-def descended(
+def train_along(
     model: Recurrent,
     course: Course,
     weights: Weights,
@@ -122,13 +261,19 @@ def descended(
     """
     mesh = dividing_mesh(min(course.batch, series.days.shape[0]))
     descent = SeriesDescent(model, course, batch_sharding=_by_site(mesh))
-    everything = (weights, series, key)
-    weights, series, key = jax.device_put(everything, NamedSharding(mesh, PartitionSpec()))
-    fit = _begin_series(descent, weights, series, key)
-    while bool(fit.active):
-        fit = _next_epoch(descent, weights, fit, series)
-        on_epoch(_report(fit))
-    _refuse_diverged(fit)
+    return _descend_alone(descent, mesh, weights, series, key, on_epoch)
+
+
+def _descend_alone(
+    descent: Descends, mesh: Mesh, weights: Weights, data: Any, key: jax.Array, on_round: OnRound
+) -> Fit:
+    # One set of weights on all devices, which share its batches.
+    everything = jax.device_put((weights, data, key), NamedSharding(mesh, PartitionSpec()))
+    fit = descend(descent, *everything, on_round=on_round)
+    if not bool(fit.healthy) and int(fit.best_step) == 0:
+        raise DivergedError(
+            f"the loss was not finite at step {int(fit.step)}; lower the learning rate"
+        )
     return fit
 
 
@@ -143,7 +288,6 @@ def calibrate(
     *,
     start_counts: bool = True,
     site_batch: int = 1,
-    devices: Sequence[Any] | None = None,
     on_round: OnRound = lambda report: None,
 ) -> Calibration:
     """Fits every unit its own `phi` in one compiled program.
@@ -162,27 +306,20 @@ def calibrate(
       key: seeds batches and dropout; a unit's stream depends on its identity, not its position.
       start_counts: whether the starting point may be the outcome.
       site_batch: units one device advances at once; bounds memory, does not change the result.
-      devices: devices to spread the units over, by default all local ones.
       on_round: progress callback.
     """
-    count = len(units.identity)
     descent = Descent(model, objective, adaptation, settings, start_counts=start_counts)
-    mesh = site_mesh(devices)
-    mapped = lambda function, shared: jax.jit(map_sites(function, mesh, site_batch, shared))
-    padded = pad_sites(units, mesh.size)
-    by_site = _by_site(mesh)
-    padded = jax.device_put(padded, by_site)
-    weights, key = jax.device_put((weights, key), NamedSharding(mesh, PartitionSpec()))
-    init = lambda weights, key, unit: descent.init(weights, unit, key)
-    fit = mapped(init, 2)(weights, key, padded)
-    # Units that only pad the mesh never start.
-    real = jnp.arange(len(padded.identity)) < count
-    fit = fit.replace(active=fit.active & jax.device_put(real, by_site))  # type: ignore[attr-defined]
-    advance = mapped(descent.round, 1)
-    while bool(jnp.any(fit.active)):
-        fit = advance(weights, fit, padded)
-        on_round({name: value[:count] for name, value in _report(fit).items()})
-    return _outcome(jax.tree.map(lambda leaf: leaf[:count], fit))
+    fit = descend_together(descent, weights, units, key, unit_batch=site_batch, on_round=on_round)
+    better = np.asarray(fit.best_error < fit.start_error)
+    return Calibration(
+        phi=jax.tree.map(np.asarray, fit.best),
+        start_error=np.asarray(fit.start_error),
+        best_error=np.asarray(fit.best_error),
+        best_step=np.asarray(fit.best_step),
+        steps=np.asarray(fit.step),
+        healthy=np.asarray(fit.healthy),
+        accepted=better & np.isfinite(fit.best_error),
+    )
 
 
 def validation_errors(
@@ -208,32 +345,19 @@ def validation_errors(
     descent = Descent(model, objective, adaptation, Settings(steps=0))
     mesh = site_mesh()
     padded = pad_sites((phi, units), mesh.size)
-    errors = jax.jit(map_sites(descent.validation_error, mesh, site_batch, 1))(weights, *padded)
+    errors = _validate_all(descent, mesh, site_batch, weights, *padded)
     return np.asarray(errors)[: len(units.identity)]
 
 
-def _refuse_diverged(fit: Fit) -> None:
-    if not bool(fit.healthy) and int(fit.best_step) == 0:
-        raise DivergedError(
-            f"the loss was not finite at step {int(fit.step)}; lower the learning rate"
-        )
+@partial(jax.jit, static_argnums=range(3))
+def _validate_all(
+    descent: Descent, mesh: Mesh, site_batch: int, weights: Weights, phi: Any, units: Unit
+) -> Any:
+    return map_sites(descent.validation_error, mesh, site_batch, shared=1)(weights, phi, units)
 
 
 def _by_site(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(SITE_AXIS))
-
-
-def _outcome(fit: Fit) -> Calibration:
-    better = np.asarray(fit.best_error < fit.start_error)
-    return Calibration(
-        phi=jax.tree.map(np.asarray, fit.best),
-        start_error=np.asarray(fit.start_error),
-        best_error=np.asarray(fit.best_error),
-        best_step=np.asarray(fit.best_step),
-        steps=np.asarray(fit.step),
-        healthy=np.asarray(fit.healthy),
-        accepted=better & np.isfinite(fit.best_error),
-    )
 
 
 def _report(fit: Fit) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ gives one optimiser step, and the state it ends with, detached, begins the next 
 
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ from kgml_jax.objectives.compose import Total
 from kgml_jax.objectives.pacing import SelfPaced
 from kgml_jax.records import Field, record
 from kgml_jax.sites import Site, Sites
-from kgml_jax.training.fit import ERROR_TERM, Fit, begun, clipped_adam, finite, judged
+from kgml_jax.training.fit import ERROR_TERM, Allowance, Fit, begin_fit, clipped_adam, finite, judge
 from kgml_jax.training.windows import YEAR_DAYS, cut
 
 
@@ -143,13 +143,36 @@ class SeriesDescent:
     course: Course
     batch_sharding: NamedSharding | None = None
 
-    def init(self, weights: Weights, series: Series, key: jax.Array) -> Fit:
-        """Returns the fit before its first epoch; its steps count epochs, its rate stays 1."""
+    @property
+    def allowance(self) -> Allowance:
+        """Returns what its fits may do; their rate stays 1, the course has one for every weight."""
+        return Allowance(
+            rate=np.asarray(1.0, float),
+            limit=np.asarray(self.course.epochs, np.int32),
+            start_counts=np.asarray(True),
+        )
+
+    @property
+    def program(self) -> Self:
+        """Returns the descent without its allowance: what has to be compiled for it."""
+        return replace(self, course=replace(self.course, epochs=0))
+
+    def init(
+        self, weights: Weights, series: Series, key: jax.Array, allowance: Allowance | None = None
+    ) -> Fit:
+        """Returns the fit before its first epoch; its steps count epochs.
+
+        Args:
+          weights: where it starts.
+          series: what it sees.
+          key: seeds the order of the series and dropout.
+          allowance: another than that of the descent.
+        """
         error = self.validation_error(weights, series)
         optimiser = clipped_adam(self.course.clip_norm).init(weights)
-        return begun(weights, optimiser, key, error, 1.0, self.course.epochs)
+        return begin_fit(weights, optimiser, key, error, allowance or self.allowance)
 
-    def epoch(self, start: Weights, fit: Fit, series: Series) -> Fit:
+    def round(self, start: Weights, fit: Fit, series: Series) -> Fit:
         """Goes once through all series, then validates.
 
         Args:
@@ -173,13 +196,13 @@ class SeriesDescent:
         fit, losses = jax.lax.scan(batch, replace(fit, key=key), (order, keys))
         fit = replace(fit, training_loss=jnp.nanmean(losses), step=fit.step + 1)
         error = self.validation_error(fit.parameters, series)
-        return judged(fit, error, self.course.epochs, self.course.patience)
+        return judge(fit, error, self.course.patience)
 
     def validation_error(self, weights: Weights, series: Series) -> Field:
         """Returns the prediction error on the validation days, each series run in one go."""
 
         def one(some: Series) -> dict[str, Field]:
-            state = self._spun_up(weights, some)
+            state = self._spin_up(weights, some)
 
             def year(state: Any, given: tuple) -> tuple[Any, dict[str, Field]]:
                 site, days = given
@@ -195,7 +218,7 @@ class SeriesDescent:
         fluxes, windows = jax.tree.map(flat, (fluxes, windows))
         return self.course.objective(fluxes, windows)[1][ERROR_TERM]
 
-    def _spun_up(self, weights: Weights, some: Series) -> Any:
+    def _spin_up(self, weights: Weights, some: Series) -> Any:
         # The state of one series after its first years, a constant to derivatives.
         years = self.course.spin_up_years
         first = jax.tree.map(lambda leaf: leaf[: max(years, 1)], (some.windows, some.days))
@@ -213,7 +236,7 @@ class SeriesDescent:
 
     def _along(self, start: Weights, fit: Fit, series: Series, key: jax.Array) -> tuple[Fit, Field]:
         # One optimiser step for every year of a batch of series.
-        states = jax.vmap(self._spun_up, in_axes=(None, 0))(fit.parameters, series)
+        states = jax.vmap(self._spin_up, in_axes=(None, 0))(fit.parameters, series)
         by_year = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), (series.windows, series.days))
         keys = jax.random.split(key, series.days.shape[1])
 

@@ -17,7 +17,7 @@ import numpy as np
 from kgml_jax.adaptation import Weights
 from kgml_jax.sites import TRAIN, VALIDATION, Sites
 from kgml_jax.training import checkpoint
-from kgml_jax.training.run import OnRound, descended
+from kgml_jax.training.run import OnRound, train_along
 from kgml_jax.training.series import Course, Recurrent, make_series
 
 
@@ -140,7 +140,7 @@ def train(
     """
     started = time.perf_counter()
     series = make_series(data.sites, data.roles, TRAIN, VALIDATION)
-    fit = descended(model, course, weights, series, key, on_epoch)
+    fit = train_along(model, course, weights, series, key, on_epoch)
     outcome = Outcome(
         epochs=int(fit.step),
         best_epoch=int(fit.best_step),

@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +8,8 @@ import toys
 
 from kgml_jax.adaptation import PRESETS
 from kgml_jax.sites import TRAIN, VALIDATION
-from kgml_jax.training.fit import Settings
-from kgml_jax.training.run import DivergedError, calibrate, pretrain
+from kgml_jax.training.fit import Descent, Settings
+from kgml_jax.training.run import DivergedError, calibrate, descend_together, pretrain
 from kgml_jax.training.windows import make_units
 
 MODEL = toys.ToyModel()
@@ -188,3 +188,87 @@ def test_training_from_scratch_does_not_return_its_random_start(sites, key):
     reckless = Settings(steps=10, learning_rate=5.0, patience=3, dropout=False)
     outcome = fit(sites, key, settings=reckless, start_counts=False)
     assert (outcome.best_step > 0).all()
+
+
+TRACED = []
+
+
+@dataclass(frozen=True)
+class CountedModel(toys.ToyModel):
+    """Notes that it is traced, which a compiled program does once."""
+
+    def predict(self, weights, site, key=None):
+        TRACED.append(site.valid.shape)
+        return super().predict(weights, site, key)
+
+
+def traces(descend, **how):
+    before = len(TRACED)
+    descend(**how)
+    return len(TRACED) - before
+
+
+def calibrated(sites, key, **how):
+    # New objects at every call, equal to those of the last.
+    objective, settings = replace(toys.OBJECTIVE), replace(SETTINGS, **how.pop("settings", {}))
+    model, adaptation = CountedModel(), replace(PRESETS["full"])
+    weights = model.init(jax.random.key(5))
+    return calibrate(model, objective, weights, units_of(sites), adaptation, settings, key, **how)
+
+
+def test_an_equal_calibration_is_not_compiled_again(sites, key):
+    assert traces(calibrated, sites=sites, key=key) > 0
+    assert traces(calibrated, sites=sites, key=jax.random.key(9)) == 0
+
+
+def test_strategies_that_differ_in_what_a_fit_may_do_share_a_program(sites, key):
+    calibrated(sites, key)
+    for other in (
+        {"settings": {"learning_rate": 0.01}},
+        {"settings": {"steps": 20}},
+        {"start_counts": False},
+    ):
+        assert traces(calibrated, sites=sites, key=key, **other) == 0
+    assert traces(calibrated, sites=sites, key=key, settings={"clip_norm": 0.5}) > 0
+
+
+@pytest.mark.parametrize("cosine", [False, True])
+def test_an_equal_pretraining_is_not_compiled_again(sites, key, cosine):
+    unit = jax.tree.map(lambda leaf: leaf[0], units_of(sites, [list(range(len(sites)))]))
+
+    def pretrained(**how):
+        settings = Settings(
+            **{"steps": 20, "batch": 4, "learning_rate": 0.05, "cosine": cosine, **how}
+        )
+        model = CountedModel()
+        return pretrain(model, replace(toys.OBJECTIVE), model.init(key), unit, settings, key)
+
+    first = pretrained()
+    assert traces(pretrained) == 0
+    assert traces(pretrained, learning_rate=0.01) == 0
+    # A cosine is drawn over its steps; what has none takes as many as it is told.
+    assert (traces(pretrained, steps=10) > 0) == cosine
+    jax.tree.map(np.testing.assert_array_equal, first[0], pretrained()[0])
+
+
+def test_each_unit_takes_the_steps_it_is_allowed(sites, key):
+    settings = Settings(steps=40, learning_rate=0.01, validate_every=10, dropout=False)
+    descent = Descent(MODEL, toys.OBJECTIVE, PRESETS["full"], settings)
+    limits = np.array([0, 7, 10, 25])
+    allowance = descent.allowance.replace(limit=limits)
+    weights = MODEL.init(jax.random.key(5))
+    found = descend_together(descent, weights, units_of(sites), key, allowance=allowance)
+    np.testing.assert_array_equal(found.step, limits)
+    moved = [np.any(shift, axis=1) for shift in jax.tree.leaves(found.parameters["to_flux/bias"])]
+    np.testing.assert_array_equal(moved[0], limits > 0)
+
+
+def test_units_that_start_apart_descend_as_each_would_alone(x64, key):
+    sites = toys.sites(count=3)
+    descent = Descent(MODEL, toys.OBJECTIVE, PRESETS["full"], SETTINGS)
+    starts = jax.vmap(MODEL.init)(jax.random.split(key, 3))
+    apart = descend_together(descent, starts, units_of(sites), key, own_start=True)
+    for row in range(3):
+        weights = jax.tree.map(lambda leaf, row=row: leaf[row], starts)
+        alone = descend_together(descent, weights, units_of(sites.take([row])), key)
+        np.testing.assert_allclose(apart.best_error[row], alone.best_error[0], atol=1e-8)  # float64

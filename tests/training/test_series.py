@@ -20,7 +20,7 @@ from kgml_jax.training.series import Course, SeriesDescent, make_series
 
 # Compiled once for all tests with equal descents.
 begin = jax.jit(SeriesDescent.init, static_argnums=0)
-next_epoch = jax.jit(SeriesDescent.epoch, static_argnums=0)
+next_epoch = jax.jit(SeriesDescent.round, static_argnums=0)
 
 COURSE = Course(
     objective=toys.OBJECTIVE,

@@ -80,7 +80,7 @@ class Laboratory:
         return RecurrentModel(scaling=self.scaling, **published, dropout=self.config.dropout)
 
     def descent(self, setting: Setting) -> Descent:
-        """Returns the descent of all units of a setting; all but its rate and knobs."""
+        """Returns the descent of all units of a setting; all but its knobs."""
         config = self.config
         sds = tuple((scale.name, scale.sd) for scale in self.scaling.targets)
         signed = ("Ra", "Rh") if reads_gpp(config) else ("GPP", "Ra", "Rh")
@@ -92,6 +92,7 @@ class Laboratory:
         settings = Settings(
             steps=config.steps,
             batch=setting.batch,
+            learning_rate=setting.rate,
             validate_every=config.validate_every,
             patience=config.patience,
             dropout=config.dropout > 0,
@@ -107,20 +108,20 @@ class Laboratory:
         rounds: int | None = None,
     ) -> Outcome:
         """Lets all units of a cell descend; see `run`."""
-        count = len(world.unit_names)
+        count, descent = len(world.unit_names), self.descent(setting)
+        steps = descent.settings.steps if rounds is None else rounds * self.config.validate_every
+        limits = np.full(count, steps)
         first, second = jax.random.split(jax.random.key(seed))
-        active = np.ones(count, bool)
         if before is None:
             start = repeated(self.model(setting).init(first), count)
         elif setting.arm == "continued":
             start = before
         else:
             start = repeated(one_unit(before, world.unit_names.index(POOLED)), count)
-            active[-1] = False
+            limits[-1] = 0
         # All cells of a seed draw the same batches, so that they differ by their setting alone.
         key = jax.random.fold_in(second, int(before is not None))
-        descent, knobs, rate = self.descent(setting), setting.knobs, setting.rate
-        return descend(descent, start, world.units, knobs, rate, key, active, rounds)
+        return descend(descent, start, world.units, setting.knobs, key, limits)
 
     def run(self, setting: Setting, world: World, seed: int, before: Weights | None) -> Cell:
         """Runs one cell.

@@ -3,19 +3,21 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from kgml_jax.adaptation import Weights, flatten, unflatten
 from kgml_jax.mapping import dividing_mesh, map_sites
 from kgml_jax.models.protocol import Model
 from kgml_jax.records import Field
 from kgml_jax.sites import Site
-from kgml_jax.training.fit import Descent
+from kgml_jax.training.fit import Descent, Parameters
+from kgml_jax.training.run import descend_together
 from kgml_jax.training.windows import Unit
 
 HEAD = "calibration/*"
@@ -98,10 +100,8 @@ def descend(
     weights: Weights,
     units: Unit,
     knobs: Knobs,
-    rate: float,
     key: jax.Array,
-    active: np.ndarray | None = None,
-    rounds: int | None = None,
+    limits: int | np.ndarray | None = None,
 ) -> Outcome:
     """Lets every unit descend from its own weights until it stops.
 
@@ -110,25 +110,22 @@ def descend(
       weights: where each unit starts, leaves (unit, ...).
       units: windows of each unit, leaves (unit, window, time).
       knobs: ridges and freedoms, the same for all units.
-      rate: learning rate.
       key: seeds batches and dropout.
-      active: bool (unit,), units that descend; the others keep their weights.
-      rounds: most rounds of `descent.settings.validate_every` steps; None until all have stopped.
+      limits: most steps, of all units or (unit,); those of 0 keep their weights. None takes those
+        of the descent.
     """
     count = len(units.identity)
-    init, advance, finish = _programs(descent, count)
+    mesh = dividing_mesh(count)
     given = {name: np.full(count, value, np.float32) for name, value in vars(knobs).items()}
-    shared = {"start": weights, "knobs": given}
-    fit = init(key, shared, units)
-    if active is not None:
-        fit = fit.replace(active=fit.active & active)
-    fit = fit.replace(rate=jnp.full_like(fit.rate, rate))
-    taken = 0
-    while bool(np.any(np.asarray(fit.active))) and taken != rounds:
-        fit = advance(shared, fit, units)
-        taken += 1
+    starts = {"start": weights, "knobs": given}
+    allowance = descent.allowance
+    if limits is not None:
+        allowance = allowance.replace(limit=limits)  # type: ignore[attr-defined]
+    fit = descend_together(
+        descent, starts, units, key, allowance=allowance, own_start=True, mesh=mesh
+    )
     return Outcome(
-        weights=jax.tree.map(np.asarray, finish(shared, fit.best)),
+        weights=jax.tree.map(np.asarray, _weights_of(descent.parameters, mesh, starts, fit.best)),
         start_error=np.asarray(fit.start_error),
         best_error=np.asarray(fit.best_error),
         best_step=np.asarray(fit.best_step),
@@ -137,13 +134,9 @@ def descend(
     )
 
 
-@lru_cache(maxsize=32)
-def _programs(descent: Descent, count: int) -> tuple[Callable[..., Any], ...]:
-    # Kept, because a fresh `jax.jit` of the same descent would be compiled anew at every call.
-    mesh = dividing_mesh(count)
-    mapped = lambda function, shared: jax.jit(map_sites(function, mesh, 1, shared))
-    init = lambda key, weights, unit: descent.init(weights, unit, key)
-    return mapped(init, 1), mapped(descent.round, 0), mapped(descent.parameters.apply, 0)
+@partial(jax.jit, static_argnums=(0, 1))
+def _weights_of(parameters: Parameters, mesh: Mesh, starts: dict[str, Any], phi: Any) -> Weights:
+    return map_sites(parameters.apply, mesh, 1)(starts, phi)
 
 
 @lru_cache(maxsize=8)

@@ -1,17 +1,15 @@
 """Training and prediction of the generalisation experiment: every model by the same descent."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 
-from kgml_jax.adaptation import Weights, shifted_parameters
+from kgml_jax.adaptation import shifted_parameters
 from kgml_jax.inversion.problem import Problem, Stream, default_prior_sd
 from kgml_jax.inversion.sites import estimate
 from kgml_jax.inversion.solvers.least_squares import LevenbergMarquardt
-from kgml_jax.mapping import dividing_mesh, map_sites, one_unit
+from kgml_jax.mapping import dividing_mesh, one_unit
 from kgml_jax.models import kinds
 from kgml_jax.models.features import INPUT_SETS, Scaling, fit_scaling
 from kgml_jax.models.process import ProcessModel
@@ -22,7 +20,7 @@ from kgml_jax.records import quantities
 from kgml_jax.sites import TRAIN, VARIABLES, Sites
 from kgml_jax.training.fit import Descent, Direct, Fit, Settings
 from kgml_jax.training.predict import predict_sites
-from kgml_jax.training.windows import Unit
+from kgml_jax.training.run import descend_together
 from kgml_jax.workflows import pretraining
 from kgml_jax.workflows.pretraining import ModelChoice, PretrainSettings
 from studies.generalise.worlds import PARAMETERS, SPLITS, World, known_rows, units_of
@@ -135,7 +133,8 @@ class Laboratory:
         descent = Descent(model, objective, Direct(), settings)
         init_key, fit_key = jax.random.split(jax.random.key(seed))
         units = units_of(world, kinds.KINDS[name].warmup_days)
-        fit = descend(descent, model.init(init_key), units, fit_key)
+        mesh = dividing_mesh(len(SPLITS))
+        fit = descend_together(descent, model.init(init_key), units, fit_key, mesh=mesh)
         weights = jax.tree.map(np.asarray, fit.best)
         fluxes = {
             split: predict_sites(model, one_unit(weights, row), world.sites)
@@ -175,38 +174,6 @@ class Laboratory:
             roles=roles,
         )
         return found.offsets
-
-
-def descend(descent: Descent, weights: Weights, units: Unit, key: jax.Array) -> Fit:
-    """Lets every unit descend from the same weights until all have stopped.
-
-    Args:
-      descent: of one unit.
-      weights: where all start.
-      units: windows of each unit, leaves (unit, window, time).
-      key: seeds batches and dropout.
-
-    Returns:
-      Leaves (unit, ...).
-    """
-    mesh = dividing_mesh(len(units.identity))
-    fit = _begin(descent, mesh, weights, key, units)
-    while bool(np.any(np.asarray(fit.active))):
-        fit = _advance(descent, mesh, fit, units)
-    return fit
-
-
-# Of the class, not of one descent: an equal descent then needs no new compilation.
-@partial(jax.jit, static_argnums=(0, 1))
-def _begin(descent: Descent, mesh: Mesh, weights: Weights, key: jax.Array, units: Unit) -> Fit:
-    one = lambda weights, key, unit: descent.init(weights, unit, key)
-    return map_sites(one, mesh, 1, shared=2)(weights, key, units)
-
-
-@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
-def _advance(descent: Descent, mesh: Mesh, fit: Fit, units: Unit) -> Fit:
-    # The starting weights are not needed any more: with `Direct` the fit carries its own.
-    return map_sites(partial(descent.round, {}), mesh, 1)(fit, units)
 
 
 def described(fit: Fit) -> dict[str, np.ndarray]:
