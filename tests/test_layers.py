@@ -10,6 +10,7 @@ PACKAGE = ROOT / "kgml_jax"
 
 # Each part may import the parts listed, itself, and outside packages not reserved below.
 ALLOWED = {
+    "arrays": set(),
     "backend": set(),
     "display": set(),
     "errors": set(),
@@ -18,7 +19,7 @@ ALLOWED = {
     "records": set(),
     "bijections": {"records"},
     "integrate": {"records"},
-    "process": {"records", "bijections", "integrate"},
+    "process": {"arrays", "records", "bijections", "integrate"},
     "sites": {"records", "display", "process"},
     "split": {"errors", "display", "sites"},
     "adaptation": {"records"},
@@ -121,10 +122,10 @@ def test_only_few_modules_know(package, modules):
     assert {str(path.relative_to(PACKAGE)) for path in users} <= modules
 
 
-def test_data_reads_of_the_process_only_its_records_and_the_pedotransfer():
+def test_data_reads_of_the_process_only_its_records_and_what_takes_both_kinds_of_arrays():
     for path in sorted((PACKAGE / "data").rglob("*.py")):
         inner = {name for name in imports(path) if name.startswith("kgml_jax.process")}
-        allowed = ("drivers", "parameters", "pedotransfer")
+        allowed = ("drivers", "parameters", "pedotransfer", "humidity")
         assert all(name.split(".")[2] in allowed for name in inner), path
 
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from kgml_jax.process.humidity import saturation_pressure
+
 SOLAR_CONSTANT = 0.0820
 """MJ m-2 min-1 (Allen et al. 1998, FAO-56, eq. 21)."""
 
@@ -93,11 +95,6 @@ def global_co2(year: np.ndarray) -> np.ndarray:
       umol mol-1, the shape of `year`.
     """
     return 280.0 + 89.0 * np.exp((np.asarray(year, dtype=np.float64) - 2000.0) / 51.0)
-
-
-def saturation_pressure(temperature: np.ndarray) -> np.ndarray:
-    """Saturation vapour pressure at `temperature` (degC), kPa (FAO-56, eq. 11)."""
-    return 0.6108 * np.exp(17.27 * temperature / (temperature + 237.3))
 
 
 def flux_uncertainty(flux: np.ndarray) -> np.ndarray:

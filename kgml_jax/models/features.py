@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kgml_jax.process.drivers import Attributes, Forcing
-from kgml_jax.process.radiation import saturation_pressure
+from kgml_jax.process.humidity import saturation_pressure
 from kgml_jax.records import Field, quantities
 from kgml_jax.sites import TRAIN, Site, Sites
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from kgml_jax.process import layers
 from kgml_jax.process.drivers import Forcing
+from kgml_jax.process.humidity import saturation_slope
 from kgml_jax.process.parameters import Params
 from kgml_jax.process.photosynthesis import Canopy
 from kgml_jax.process.radiation import (
@@ -21,7 +22,6 @@ from kgml_jax.process.radiation import (
     WEIGHTS,
     Atmosphere,
     longwave_loss,
-    saturation_slope,
 )
 from kgml_jax.process.smooth import Real, above, donor, sat01, smin, spos
 from kgml_jax.process.soil_water import Hydraulics, relative

@@ -4,12 +4,9 @@ Saxton and Rawls (2006), Soil Sci. Soc. Am. J. 70, 1569: eqs. 1-5 and 16. The on
 coefficients; takes Python and NumPy numbers (at the door) as well as JAX arrays.
 """
 
-from typing import Any
-
-import jax
-import jax.numpy as jnp
 import numpy as np
 
+from kgml_jax import arrays
 from kgml_jax.records import Field, record, var
 
 # Factors of 1, S, C, OM, S*OM, C*OM, S*C, with sand and clay as fractions and OM in percent.
@@ -32,10 +29,6 @@ class Hydraulics:
     conductivity: Field = var(units="mm h-1", doc="Saturated conductivity")
 
 
-def _backend(*values: Any) -> Any:
-    return jnp if any(isinstance(value, jax.Array) for value in values) else np
-
-
 def saxton_rawls(sand: Field, clay: Field, organic_matter: Field) -> Hydraulics:
     """Returns the hydraulic properties of a soil, each of the shape of the arguments.
 
@@ -44,7 +37,7 @@ def saxton_rawls(sand: Field, clay: Field, organic_matter: Field) -> Hydraulics:
       clay: fraction of the mineral soil; more than 0.6 counts as 0.6.
       organic_matter: percent by weight, up to about 8.
     """
-    xp = _backend(sand, clay, organic_matter)
+    xp = arrays.library(sand, clay, organic_matter)
     s, c, om = sand, xp.minimum(clay, MOST_CLAY), organic_matter
     terms = (1.0, s, c, om, s * om, c * om, s * c)
     wilting, capacity, drainable = (
@@ -65,6 +58,6 @@ def saxton_rawls(sand: Field, clay: Field, organic_matter: Field) -> Hydraulics:
 
 def from_carbon(sand: Field, clay: Field, soil_organic_carbon: Field) -> Hydraulics:
     """Returns `saxton_rawls` of a soil whose organic carbon (g kg-1) is known."""
-    xp = _backend(sand, clay, soil_organic_carbon)
+    xp = arrays.library(sand, clay, soil_organic_carbon)
     organic_matter = ORGANIC_MATTER_PER_CARBON * soil_organic_carbon
     return saxton_rawls(sand, clay, xp.minimum(organic_matter, MOST_ORGANIC_MATTER))

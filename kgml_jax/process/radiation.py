@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kgml_jax.process.drivers import Attributes, Forcing
+from kgml_jax.process.humidity import saturation_pressure, saturation_slope
 from kgml_jax.process.smooth import Real, spos
 from kgml_jax.records import Field, record, var
 
@@ -86,16 +87,6 @@ def extraterrestrial_radiation(sun: Sun) -> Field:
 def clear_sky_radiation(extraterrestrial: Field, elevation: Field) -> Field:
     """Radiation under a clear sky at `elevation` (m), MJ m-2 d-1 (eq. 37)."""
     return (0.75 + 2e-5 * elevation) * extraterrestrial
-
-
-def saturation_pressure(temperature: Field) -> Field:
-    """Saturation vapour pressure over water at `temperature` (degC), kPa (eq. 11)."""
-    return 0.6108 * jnp.exp(17.27 * temperature / (temperature + 237.3))
-
-
-def saturation_slope(temperature: Field) -> Field:
-    """Slope of the saturation vapour pressure, kPa degC-1 (eq. 13)."""
-    return 4098.0 * saturation_pressure(temperature) / (temperature + 237.3) ** 2
 
 
 def atmospheric_pressure(elevation: Field) -> Field:

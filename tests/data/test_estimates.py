@@ -63,10 +63,6 @@ def test_estimated_temperature_range_agrees_with_measured_extremes(data_folder, 
     assert np.sqrt(np.mean(error**2)) < 4.2
 
 
-def test_saturation_pressure_is_that_of_fao_56():
-    assert estimates.saturation_pressure(np.array(24.5)) == pytest.approx(3.075, abs=1e-3)
-
-
 def test_radiation_from_the_range_is_that_of_the_fao_example():
     """FAO-56, example 15: Lyon, 26.6 and 14.8 degC under 40.6 MJ m-2 d-1 give 22.3."""
     value = estimates.radiation_from_range(np.array([26.6]), np.array([14.8]), np.array([40.6]))

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from kgml_jax.data import estimates
 from kgml_jax.data.synthetic import climate, soil, weather
 from kgml_jax.data.synthetic.states import STATES
 from kgml_jax.data.synthetic.streams import generator
+from kgml_jax.process.humidity import saturation_pressure
 
 YEARS, SITES = 18, 12
 DATES = np.arange("2001-01-01", f"{2001 + YEARS}-01-01", dtype="datetime64[D]")
@@ -68,8 +68,8 @@ def test_radiation_humidity_and_wet_days_have_the_means_of_the_region(state):
     saturation = lambda w: (
         0.5
         * (
-            estimates.saturation_pressure(w["air_temperature_max"])
-            + estimates.saturation_pressure(w["air_temperature_min"])
+            saturation_pressure(w["air_temperature_max"])
+            + saturation_pressure(w["air_temperature_min"])
         )
     )
     vapour = mean(lambda w: (saturation(w) - w["vapour_pressure_deficit"]).mean())

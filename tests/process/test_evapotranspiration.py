@@ -16,6 +16,7 @@ from strategies import (
 from kgml_jax.process import (
     crops,
     evapotranspiration,
+    humidity,
     layers,
     photosynthesis,
     radiation,
@@ -61,7 +62,7 @@ def test_penman_and_monteith_of_short_grass_is_the_reference_of_fao_56():
     air = radiation.atmosphere(Attributes(), forcing)
     wind = forcing.wind_speed / 208.0
     saturation = 0.5 * sum(
-        radiation.saturation_pressure(t)
+        humidity.saturation_pressure(t)
         for t in (forcing.air_temperature_max, forcing.air_temperature_min)
     )
     grass = evapotranspiration.penman(
@@ -80,7 +81,7 @@ def test_penman_and_monteith_of_short_grass_is_the_reference_of_fao_56():
 def test_soil_demand_is_penmans_on_bare_ground():
     forcing = july()
     air = radiation.atmosphere(Attributes(), forcing)
-    slope = radiation.saturation_slope(forcing.air_temperature_mean)
+    slope = humidity.saturation_slope(forcing.air_temperature_mean)
     gamma = air.psychrometric_constant
     energy = slope * radiation.net_radiation(forcing, air, 0.20)
     wind = 86400.0 * (forcing.wind_speed + 0.3) / 350.0
@@ -137,7 +138,7 @@ def test_latent_heat_stays_within_energy_and_advection(seed):
         driest = jnp.max(day.vapour_pressure_deficit)
         capacity = 5.257 * air.psychrometric_constant / (jnp.min(day.temperature) + 272.0)
         dry = capacity * jnp.maximum(forcing.vapour_pressure_deficit, driest) * wind
-        coldest = radiation.saturation_slope(
+        coldest = humidity.saturation_slope(
             jnp.minimum(jnp.min(day.temperature), forcing.air_temperature_mean)
         )
         return latent - energy - dry / (coldest + air.psychrometric_constant)

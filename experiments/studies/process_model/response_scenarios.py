@@ -12,10 +12,10 @@ import numpy as np
 
 from kgml_jax import integrate
 from kgml_jax.bijections import constrain_offsets
-from kgml_jax.data.estimates import saturation_pressure
 from kgml_jax.process import ecosystem, layers, organic_matter, soil_water
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.process.ecosystem import Params, State
+from kgml_jax.process.humidity import saturation_pressure
 from kgml_jax.process.organic_matter import OrganicMatter
 from kgml_jax.records import Field
 from studies.process_model import fields

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from kgml_jax.data.estimates import saturation_pressure
 from kgml_jax.data.schema import Note, Piece, expected_units
 from kgml_jax.data.units import convert
 from kgml_jax.errors import DataError, listed
+from kgml_jax.process.humidity import saturation_pressure
 
 DAYS = 365
 """Days of every year of the series, 1 January to 30 or 31 December."""

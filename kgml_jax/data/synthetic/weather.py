@@ -6,12 +6,9 @@ temperature and clearness follow a first-order autoregression about means of wet
 
 import numpy as np
 
-from kgml_jax.data.estimates import (
-    extraterrestrial_radiation,
-    global_co2,
-    saturation_pressure,
-)
+from kgml_jax.data.estimates import extraterrestrial_radiation, global_co2
 from kgml_jax.data.synthetic.climate import Anomalies, SiteClimate, balanced, daily
+from kgml_jax.process.humidity import saturation_pressure
 
 PERSISTENCE = np.array([[0.566, 0.126, 0.05], [0.37, 0.40, -0.04], [0.0, -0.05, 0.22]])
 INNOVATION = np.array([[0.735, 0.0, 0.0], [0.36, 0.60, 0.0], [0.20, -0.36, 0.87]])
