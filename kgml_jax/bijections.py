@@ -1,4 +1,7 @@
-"""Bijections between bounded parameters and the unbounded space in which they are calibrated."""
+"""Bijections between bounded parameters and the unbounded space in which they are calibrated.
+
+They take Python and NumPy numbers (to draw true parameters) as well as JAX arrays.
+"""
 
 import math
 from collections.abc import Mapping
@@ -7,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from kgml_jax import arrays
 from kgml_jax.records import Field, Quantity, quantities
 
 
@@ -17,16 +21,19 @@ def constrain(z: Field, quantity: Quantity) -> Field:
     the same in the logarithm, so that a step of `z` is a relative change.
     """
     lower, upper = _ends(quantity)
-    value = lower + (upper - lower) * jax.nn.sigmoid(z)
-    return jnp.exp(value) if quantity.transform == "log" else value
+    xp = arrays.library(z)
+    share = jax.nn.sigmoid(z) if xp is jnp else 1.0 / (1.0 + xp.exp(-z))
+    value = lower + (upper - lower) * share
+    return xp.exp(value) if quantity.transform == "log" else value
 
 
 def unconstrain(value: Field, quantity: Quantity) -> Field:
     """Inverse of `constrain`; `value` must lie strictly inside the bounds."""
     lower, upper = _ends(quantity)
-    inner = jnp.log(value) if quantity.transform == "log" else value
+    xp = arrays.library(value)
+    inner = xp.log(value) if quantity.transform == "log" else value
     share = (inner - lower) / (upper - lower)
-    return jnp.log(share) - jnp.log1p(-share)
+    return xp.log(share) - xp.log1p(-share)
 
 
 def constrain_offsets(record_type: Any, offsets: Mapping[str, Field]) -> Any:

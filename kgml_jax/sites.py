@@ -50,6 +50,11 @@ class Calendar:
     year_index: Field = var(units="1", doc="Years since the first year of the site's record.")
 
 
+def leap(year: Field) -> Field:
+    """Returns whether calendar years have 366 days, bool, of the shape of `year`."""
+    return (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
+
+
 @record
 class Site:
     """One site: drivers, attributes, observations with masks and uncertainties, and calendar.

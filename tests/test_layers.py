@@ -17,7 +17,7 @@ ALLOWED = {
     "mapping": set(),
     "progress": set(),
     "records": set(),
-    "bijections": {"records"},
+    "bijections": {"arrays", "records"},
     "integrate": {"records"},
     "process": {"arrays", "records", "bijections", "integrate"},
     "sites": {"records", "display", "process"},
@@ -26,7 +26,7 @@ ALLOWED = {
     "nets": {"records"},
     "models": {"records", "bijections", "sites", "adaptation", "process", "nets", "integrate"},
     "objectives": {"records", "sites"},
-    "data": {"records", "errors", "sites", "split", "process"},
+    "data": {"records", "bijections", "errors", "sites", "split", "process"},
     "training": {"records", "mapping", "sites", "split", "adaptation", "models", "objectives"},
     "inversion": {
         *("records", "bijections", "mapping", "sites", "split", "adaptation"),

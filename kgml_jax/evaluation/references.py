@@ -8,21 +8,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from kgml_jax.data.schema import REQUIRED_FORCING
 from kgml_jax.sites import Sites
 
-WEATHER = (
-    "shortwave_radiation",
-    "air_temperature_mean",
-    "air_temperature_max",
-    "air_temperature_min",
-    "vapour_pressure_deficit",
-    "precipitation",
-    "wind_speed",
-)
-"""Forcing that enters with its own value and with its running means."""
-
 MANAGEMENT = ("co2", "irrigation", "crop", "occupied")
-"""Forcing that enters with its own value alone."""
+"""Forcing that enters with its own value alone; the weather also with its running means."""
 
 RUNNING_MEANS = (7, 30, 90)
 """Lengths in days of the running means; each ends on the day itself and sees no later one."""
@@ -129,7 +119,7 @@ def daily_features(sites: Sites) -> np.ndarray:
     only pad a record are left out of the running means.
     """
     forcing, valid = sites.site.forcing, np.asarray(sites.site.valid)
-    weather = [np.asarray(getattr(forcing, name)) for name in WEATHER]
+    weather = [np.asarray(getattr(forcing, name)) for name in REQUIRED_FORCING]
     means = [_running_mean(field, valid, days) for field in weather for days in RUNNING_MEANS]
     management = [np.asarray(getattr(forcing, name)) for name in MANAGEMENT]
     angle = 2 * np.pi * np.asarray(sites.site.calendar.day_of_year) / DAYS_ON_CIRCLE

@@ -20,7 +20,7 @@ from kgml_jax.inversion.intervals import Interval, IntervalScore
 from kgml_jax.inversion.problem import Problem, observed
 from kgml_jax.mapping import map_sites, pad_sites, site_mesh
 from kgml_jax.records import Field, record
-from kgml_jax.sites import PREDICTABLE, TEST, TRAIN, VALIDATION, Site, Sites
+from kgml_jax.sites import PREDICTABLE, TEST, TRAIN, VALIDATION, Site, Sites, leap
 
 LEAST_NOISE = 0.2
 """Smallest standard deviation of an observation error, over that of the mean training day."""
@@ -196,9 +196,8 @@ def _annual(found: _Linear, probability: float, years: int, site: Site, roles: F
     summed = lambda daily, mask: intervals.annual_sums(daily, mask, number, years)
     test, one = (roles == TEST) & site.valid, jnp.ones_like(found.value)
     seen = observed(site, roles == TEST).mask[found.name]
-    leap = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
     # Each day weighs its share of the calendar year; shares of a whole one add up to 1.
-    share = summed(one / (365 + leap), test)
+    share = summed(one / (365 + leap(year)), test)
     noise_sd = intervals.annual_noise_sd(found.noise_sd, seen, number, years)
     sd = intervals.predictive_sd(summed(found.sensitivity, seen), found.factor, noise_sd)
     return AnnualSums(

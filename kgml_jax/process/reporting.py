@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from kgml_jax.process import crops, layers, organic_matter, soil_temperature, soil_water
+from kgml_jax.process.budgets import BUDGETS
 from kgml_jax.process.crops import Crop
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.process.evapotranspiration import Uptake
@@ -192,18 +193,14 @@ def imbalance(
     """
     gained = increment(before, after)
     added = Increment(carbon=0.0, nitrogen=0.0, water=0.0) if added is None else added
-    carbon = fluxes.seed_carbon - fluxes.net_ecosystem_exchange - fluxes.harvested_carbon
-    nitrogen = fluxes.seed_nitrogen + fluxes.nitrogen_fertiliser + fluxes.nitrogen_deposition
-    nitrogen = nitrogen + fluxes.nitrogen_fixation - fluxes.harvested_nitrogen
-    gases = fluxes.nitrous_oxide + fluxes.dinitrogen + fluxes.ammonia_volatilisation
-    water = forcing.precipitation + forcing.irrigation
-    water = water - fluxes.evapotranspiration - fluxes.runoff - fluxes.drainage
+    today = {**vars(forcing), **vars(fluxes)}
+    net = {element: budget.net_income(today) for element, budget in BUDGETS.items()}
     wet = soil_water.content((before if moved is None else moved).water.soil)
     storage = soil_temperature.heat_capacity(attributes.bulk_density, wet) * layers.THICKNESS
     warmed = jnp.sum(storage * (after.soil_temperature - before.soil_temperature))
     return Imbalance(
-        carbon=gained.carbon - carbon - added.carbon,
-        nitrogen=gained.nitrogen - (nitrogen - gases - fluxes.nitrate_leaching) - added.nitrogen,
-        water=gained.water - water - added.water,
+        carbon=gained.carbon - net["carbon"] - added.carbon,
+        nitrogen=gained.nitrogen - net["nitrogen"] - added.nitrogen,
+        water=gained.water - net["water"] - added.water,
         heat=MEGA * warmed - (fluxes.ground_heat - fluxes.deep_heat),
     )

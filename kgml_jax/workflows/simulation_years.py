@@ -6,39 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kgml_jax.evaluation.tables import Grid, number
+from kgml_jax.process.budgets import BUDGETS, Budget
 from kgml_jax.workflows.simulation_outputs import CROPS
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Stocks whose sum changes by what comes in less what goes out."""
-
-    stocks: tuple[str, ...]
-    income: tuple[str, ...]
-    outgo: tuple[str, ...]
-
-
-BUDGETS = {
-    "carbon": Budget(
-        ("ecosystem_carbon",), ("seed_carbon",), ("net_ecosystem_exchange", "harvested_carbon")
-    ),
-    "nitrogen": Budget(
-        ("ecosystem_nitrogen",),
-        ("seed_nitrogen", "nitrogen_fertiliser", "nitrogen_deposition", "nitrogen_fixation"),
-        (
-            "harvested_nitrogen",
-            "nitrous_oxide",
-            "dinitrogen",
-            "ammonia_volatilisation",
-            "nitrate_leaching",
-        ),
-    ),
-    "water": Budget(
-        ("soil_water", "snow"),
-        ("precipitation", "irrigation"),
-        ("evapotranspiration", "runoff", "drainage"),
-    ),
-}
 
 SUMS = {
     "grain_yield": "yield",
@@ -59,19 +28,8 @@ TITLE = (
 LONGEST = 40
 """Rows of a table of single years; of more years, their means by crop are shown."""
 
-NEEDED = tuple(
-    dict.fromkeys(
-        [
-            *SUMS,
-            *(
-                name
-                for budget in BUDGETS.values()
-                for name in (*budget.stocks, *budget.income, *budget.outgo)
-            ),
-            "crop",
-        ]
-    )
-)
+_TERMS = (name for budget in BUDGETS.values() for name in budget.terms)
+NEEDED = tuple(dict.fromkeys((*SUMS, *_TERMS, "crop")))
 """Outputs that the table is made of."""
 
 

@@ -4,6 +4,7 @@ import sys
 import numpy as np
 import pytest
 
+from kgml_jax.data.schema import REQUIRED_FORCING
 from kgml_jax.evaluation import references
 from kgml_jax.evaluation.metrics import r2
 from kgml_jax.sites import TEST, TRAIN
@@ -87,7 +88,7 @@ def test_running_means_by_hand(sites):
     rain[0, :8] = np.arange(1.0, 9.0)
     site = sites.site.replace(forcing=sites.site.forcing.replace(precipitation=rain))
     features = references.daily_features(dataclasses.replace(sites, site=site))[0]
-    column = len(references.WEATHER) + 3 * references.WEATHER.index("precipitation")
+    column = len(REQUIRED_FORCING) + 3 * REQUIRED_FORCING.index("precipitation")
     # A week is 1, then 1.5, up to the mean of 1..7; from the eighth day on it slides.
     np.testing.assert_allclose(features[[0, 1, 6, 7], column], [1.0, 1.5, 4.0, 5.0])
 

@@ -14,6 +14,7 @@ from kgml_jax.models.observables import NAMES
 from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.simulation import simulate_sites
 from kgml_jax.process import crops, layers
+from kgml_jax.process.budgets import BUDGETS
 from kgml_jax.process.parameters import Params
 from kgml_jax.records import quantities
 from kgml_jax.workflows import simulation, simulation_outputs, simulation_sources, simulation_years
@@ -274,7 +275,7 @@ def test_years_sum_the_days_and_name_the_crop_that_was_harvested():
     assert second.sums[columns.index("grain_yield")] == 11.0
     assert second.sums[columns.index("evapotranspiration")] == 4.0
     # A millimetre is lost on the last day; what was there before the first is not known.
-    water = list(simulation_years.BUDGETS).index("water")
+    water = list(BUDGETS).index("water")
     assert (first.residuals[water], second.residuals[water]) == (0.0, -1.0)
 
 

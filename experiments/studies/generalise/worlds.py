@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from kgml_jax import bijections
@@ -92,8 +93,8 @@ def make_world(count: int, years: int, twist: Twist | None, seed: int) -> World:
 def offsets(name: str, values: np.ndarray) -> np.ndarray:
     """Returns how far values of a parameter lie from its prior in unbounded space, (site,)."""
     quantity = quantities(Params)[name]
-    prior = np.asarray(quantity.default, np.float32)
-    unbounded = bijections.unconstrain(values.astype(np.float32), quantity)
+    prior = jnp.asarray(quantity.default, np.float32)
+    unbounded = bijections.unconstrain(jnp.asarray(values, np.float32), quantity)
     return np.asarray(unbounded - bijections.unconstrain(prior, quantity))
 
 

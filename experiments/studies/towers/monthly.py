@@ -11,7 +11,7 @@ import xarray as xr
 from kgml_jax.adaptation import Weights
 from kgml_jax.models.protocol import Model
 from kgml_jax.records import Field
-from kgml_jax.sites import Calendar, Site
+from kgml_jax.sites import Calendar, Site, leap
 
 OBSERVED = ("NEE", "Reco", "GPP", "ET")
 
@@ -54,9 +54,8 @@ def month_so_far(daily: Field, calendar: Calendar) -> Field:
 
     A record that begins within a month has the mean of its days from there.
     """
-    year, of_year = calendar.year, calendar.day_of_year
-    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
-    before = jnp.asarray(_BEFORE_MONTH) + leap[:, None] * jnp.asarray(_BEFORE_MONTH > 31)
+    of_year, longer = calendar.day_of_year, leap(calendar.year)
+    before = jnp.asarray(_BEFORE_MONTH) + longer[:, None] * jnp.asarray(_BEFORE_MONTH > 31)
     started = jnp.where(of_year[:, None] > before, before, 0)
     end = jnp.arange(1, daily.shape[0] + 1)
     count = jnp.minimum(of_year - jnp.max(started, axis=1), end)

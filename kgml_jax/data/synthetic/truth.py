@@ -1,11 +1,11 @@
 """What calibration is to find: true parameters of every site, and an optional missing process."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
 import numpy as np
 
+from kgml_jax import bijections
 from kgml_jax.process.parameters import Params
 from kgml_jax.records import Quantity, quantities
 
@@ -77,13 +77,8 @@ def displaced(quantity: Quantity, offset: float) -> float:
     """
     if quantity.bounds is None or quantity.default is None:
         raise ValueError(f"{quantity.doc!r} is no parameter: it needs bounds and a prior")
-    logarithmic = quantity.transform == "log"
-    low, high, prior = (
-        math.log(value) if logarithmic else value for value in (*quantity.bounds, quantity.default)
-    )
-    odds = (prior - low) / (high - prior) * math.exp(offset)
-    value = low + (high - low) * odds / (1.0 + odds)
-    return math.exp(value) if logarithmic else value
+    prior = bijections.unconstrain(quantity.default, quantity)
+    return float(bijections.constrain(prior + offset, quantity))
 
 
 Twist = Literal["temperature", "priming"]
