@@ -242,14 +242,14 @@ def test_records_keep_their_days_and_nothing_is_known_outside(tmp_path, monkeypa
     run = simulation.Run(source, ProcessModel(), outputs, 2)
     described = simulation_outputs.variables(outputs)
     with DailyFile(tmp_path / "a.nc", source.names, source.dates, described, 2, "test") as file:
-        years = run.write(file, slice(0, 2), batch)
+        written = run.write(file, slice(0, 2), batch)
     with xr.open_dataset(tmp_path / "a.nc") as opened:
         water = opened["evapotranspiration"]
         assert str(water["time"].values[0])[:10] == "2001-12-31"
         np.testing.assert_array_equal(water[0], [0, 1, np.nan, np.nan, np.nan])
         np.testing.assert_array_equal(water[1], [np.nan, np.nan, 3, 4, 5])
         assert opened["crop"][0].values.tolist() == [0, 0, -1, -1, -1]
-    assert [(year.site, year.year, year.days) for year in years] == [
+    assert [(year.site, year.year, year.days) for year in written.years] == [
         ("a", 2001, 1),
         ("a", 2002, 1),
         ("b", 2002, 3),

@@ -31,7 +31,7 @@ class DescribeConfig:
     Prints every table that is old, and names the constants that are not described.
     """
 
-    docs: Path = Path(__file__).parents[1] / "docs" / "science.md"
+    docs: Path = Path(__file__).parents[3] / "docs" / "science.md"
     """Markdown file with the markers."""
     write: bool = False
     """Put the tables of today into the file instead."""
