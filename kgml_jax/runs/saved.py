@@ -301,15 +301,26 @@ def pretraining_folder(folder: Path) -> Path:
     """Returns where the pretrained model of a run of either kind lies.
 
     Raises:
-      ValueError: the folder is no run.
+      ValueError: the folder is no run, or the run it names is neither there nor beside it.
     """
     if (folder / BASE).is_dir():
         return folder / BASE
     if checkpoint.is_complete(folder / CHECKPOINT):
         return folder
-    # Runs of older versions name the pretraining run, which may have moved since.
     config = files.read_json(folder / "config.json")
-    return Path(config["from_run"]) if "from_run" in config else folder
+    return _named_run(folder, Path(config["from_run"])) if "from_run" in config else folder
+
+
+def _named_run(folder: Path, named: Path) -> Path:
+    # Runs of older versions name the pretraining run as it lay; both may have moved since.
+    beside = folder.resolve().parent / named.name
+    for place in (named, beside):
+        if checkpoint.is_complete(place / CHECKPOINT):
+            return place
+    raise checkpoint.CheckpointError(
+        f"{folder} was calibrated from {named}, which holds no finished checkpoint any more; put "
+        f"that run back, or beside as {beside}"
+    )
 
 
 def load_pretrained(folder: Path) -> Pretrained:
