@@ -49,11 +49,11 @@ class Descends(Protocol):
         """Returns the descent without its allowance."""
         ...
 
-    def init(self, weights: Any, data: Any, key: jax.Array, allowance: Allowance) -> Fit:
+    def init(self, weights: Any, data: Any, key: jax.Array, allowance: Allowance, /) -> Fit:
         """Returns the fit before its first step."""
         ...
 
-    def round(self, weights: Any, fit: Fit, data: Any) -> Fit:
+    def round(self, weights: Any, fit: Fit, data: Any, /) -> Fit:
         """Takes some steps and validates."""
         ...
 
