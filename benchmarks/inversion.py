@@ -37,6 +37,7 @@ from kgml_jax.models.simulation import simulate_sites
 from kgml_jax.process.parameters import DEFAULT_SUBSET
 from kgml_jax.records import Field
 from kgml_jax.sites import TEST, TRAIN, Site, Sites
+from kgml_jax.split import DividedSites
 
 STREAMS = ("NEE", "ET", "Reco")
 MARKS = 40
@@ -82,15 +83,15 @@ def solvers(config: BenchmarkConfig) -> dict[str, Any]:
     return {name: known[name] for name in config.solvers}
 
 
-def make_twin(count: int, years: int, seed: int) -> tuple[Sites, np.ndarray]:
-    """Returns synthetic sites, and roles that hold out the last year."""
+def make_twin(count: int, years: int, seed: int) -> DividedSites:
+    """Returns synthetic sites whose last year is held out."""
     settings = SyntheticConfig(
         sites=count, years=years, seed=seed, spin_up_years=0, partition=False
     )
     world = generate(settings, simulate_sites)
     sites = assemble(per_site(world))
     index = sites.site.calendar.year_index
-    return sites, np.where(index == index.max(), TEST, TRAIN).astype(np.int8)
+    return DividedSites.of_roles(sites, np.where(index == index.max(), TEST, TRAIN))
 
 
 def make_problem() -> Problem:
@@ -155,27 +156,22 @@ class Run:
         return np.stack([np.searchsorted(row, marks, side="right") - 1 for row in spent])
 
 
-def run_solver(
-    config: BenchmarkConfig, problem: Problem, solver: Any, sites: Sites, roles: np.ndarray
-) -> Run:
+def run_solver(config: BenchmarkConfig, problem: Problem, solver: Any, data: DividedSites) -> Run:
     """Searches all sites twice and takes the second time: the first also compiles.
 
     SCE-UA is run once: its cost compiles in a few seconds, and a run takes minutes.
     """
     weights, key = problem.model.init(jax.random.key(0)), jax.random.key(config.seed)
-    how: Any = {"roles": roles, "site_batch": config.site_batch}
     seconds, found = [], None
     for _ in range(1 if isinstance(solver, ShuffledComplex) else 2):
         begin = time.perf_counter()
-        found = search_sites(problem, weights, sites, solver, key, **how)[1]
+        found = search_sites(problem, weights, data, solver, key, site_batch=config.site_batch)[1]
         seconds.append(time.perf_counter() - begin)
     first = jax.tree.map(lambda leaf: leaf[:, 0], found)
     return Run(first, compile_s=seconds[0] - seconds[-1], run_s=seconds[-1])  # type: ignore[arg-type]
 
 
-def held_out_errors(
-    problem: Problem, sites: Sites, roles: np.ndarray
-) -> Callable[[np.ndarray], np.ndarray]:
+def held_out_errors(problem: Problem, data: DividedSites) -> Callable[[np.ndarray], np.ndarray]:
     """Returns a function of offsets (site, mark, p): mean squared misfit of the test days."""
     mesh, weights = site_mesh(), problem.model.init(jax.random.key(0))
 
@@ -189,8 +185,8 @@ def held_out_errors(
         return jax.vmap(error)(offsets)
 
     compiled = jax.jit(map_sites(errors, mesh, 1))
-    data = (sites.site, roles)
-    return lambda offsets: np.asarray(compiled(*placed(mesh, (offsets, *data))))[: len(sites)]
+    own = (data.sites.site, data.roles)
+    return lambda offsets: np.asarray(compiled(*placed(mesh, (offsets, *own))))[: len(data)]
 
 
 def way(run: Run, marks: np.ndarray, errors: Callable[..., np.ndarray]) -> dict[str, np.ndarray]:
@@ -268,15 +264,15 @@ def summary(runs: dict[str, Run], ways: dict[str, dict[str, np.ndarray]]) -> lis
     ]
 
 
-def compare(config: BenchmarkConfig, problem: Problem, sites: Sites, roles: np.ndarray) -> None:
+def compare(config: BenchmarkConfig, problem: Problem, data: DividedSites) -> None:
     """Runs all solvers, prints and writes the comparison, and sets each against CMA-ES."""
     runs = {}
     for name, solver in solvers(config).items():
-        runs[name] = run_solver(config, problem, solver, sites, roles)
+        runs[name] = run_solver(config, problem, solver, data)
         print(f"{name}: {runs[name].simulations:.0f} simulations in {runs[name].run_s:.1f} s")
     most = max(int(run.solution.evaluations.max()) for run in runs.values())
     marks = np.geomspace(len(problem.names) + 1, most, MARKS)
-    errors = held_out_errors(problem, sites, roles)
+    errors = held_out_errors(problem, data)
     ways = {name: way(run, marks, errors) for name, run in runs.items()}
     traces = [
         {"solver": name, **{what: float(values[row]) for what, values in way.items()}}
@@ -294,10 +290,10 @@ def main(config: BenchmarkConfig) -> None:
     """Prints and writes the table of costs and the comparison."""
     use_cpu_cores(config.cores)
     problem = make_problem()
-    sites, roles = make_twin(config.sites, config.years, config.seed)
+    data = make_twin(config.sites, config.years, config.seed)
     if config.batches:
-        report("inversion_prices", prices(config, problem, sites))
-    compare(config, problem, sites, roles)
+        report("inversion_prices", prices(config, problem, data.sites))
+    compare(config, problem, data)
 
 
 if __name__ == "__main__":

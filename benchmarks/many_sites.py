@@ -21,6 +21,7 @@ from kgml_jax.inversion.searches import search_sites
 from kgml_jax.inversion.solvers.least_squares import LevenbergMarquardt
 from kgml_jax.inversion.solvers.solution import Solution
 from kgml_jax.sites import Sites
+from kgml_jax.split import DividedSites
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def calibrate(
     weights, key = problem.model.init(jax.random.key(0)), jax.random.key(config.seed)
     began, computed = time.perf_counter(), time.process_time()
     solver = LevenbergMarquardt()
-    found = search_sites(problem, weights, sites, solver, key, site_batch=config.site_batch)[1]
+    data = DividedSites.undivided(sites)
+    found = search_sites(problem, weights, data, solver, key, site_batch=config.site_batch)[1]
     return found, time.perf_counter() - began, time.process_time() - computed
 
 
@@ -58,7 +60,7 @@ def main(config: ManySitesConfig) -> None:
     use_cpu_cores(config.cores)
     problem = make_problem()
     began = time.perf_counter()
-    sites, _ = make_twin(config.sites, config.years, config.seed)
+    sites = make_twin(config.sites, config.years, config.seed).sites
     made = time.perf_counter() - began
     found, seconds, computed = calibrate(config, problem, sites)
     lanes = len(problem.names) + 1

@@ -131,6 +131,11 @@ class DividedSites(Shown):
         intervals = {name: _runs(dates[row], roles[row]) for row, name in enumerate(sites.names)}
         return cls(sites, Split(kind, intervals), roles)
 
+    @classmethod
+    def undivided(cls, sites: Sites) -> "DividedSites":
+        """Returns sites of which every day trains: nothing is validated on, nothing held out."""
+        return cls.of_roles(sites, np.full(np.shape(sites.site.valid), TRAIN), "undivided")
+
     def __len__(self) -> int:
         return len(self.sites)
 

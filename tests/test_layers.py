@@ -24,7 +24,9 @@ ALLOWED = {
     "split": {"errors", "display", "sites"},
     "adaptation": {"records"},
     "nets": {"records"},
-    "models": {"records", "bijections", "sites", "adaptation", "process", "nets", "integrate"},
+    "models": {
+        *("records", "bijections", "sites", "split", "adaptation", "process", "nets", "integrate"),
+    },
     "objectives": {"records", "sites"},
     "data": {"records", "bijections", "errors", "sites", "split", "process"},
     "training": {"records", "mapping", "sites", "split", "adaptation", "models", "objectives"},

@@ -11,6 +11,7 @@ from kgml_jax.objectives.compose import Term, Total
 from kgml_jax.objectives.errors import MaskedError
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.sites import TEST, TRAIN, VALIDATION, Calendar, Site, Sites
+from kgml_jax.split import DividedSites
 
 
 def forcing(rng: np.random.Generator, shape: tuple[int, int], day_of_year: np.ndarray) -> Forcing:
@@ -88,6 +89,12 @@ def roles(table: Sites) -> np.ndarray:
     index = np.asarray(table.site.calendar.year_index)
     last = index.max()
     return np.where(index == last, TEST, np.where(index == last - 1, VALIDATION, TRAIN))
+
+
+def divided(table: Sites | None = None) -> DividedSites:
+    """Toy sites divided as `roles` says."""
+    table = sites() if table is None else table
+    return DividedSites.of_roles(table, roles(table))
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from kgml_jax.workflows.estimation_tables import converged, parameter_table, pre
 def write(folder: Path, fitted: Estimated) -> None:
     """Writes `parameters.nc`, `sites.nc`, `predictions.nc`, `tables.md`, and prints the tables."""
     data = fitted.data
-    scaling = fit_scaling(INPUT_SETS["dynamic"], data.sites, data.roles)
+    scaling = fit_scaling(INPUT_SETS["dynamic"], data)
     found = evaluation.assess(fitted.fluxes, data, scaling)
     results = found.results
     error = results["standardised_mse"]

@@ -87,15 +87,13 @@ def sampling(fitted: Estimated, rows: list[int], draws: int) -> Sampling:
     found, own = fitted.found, fitted.data.take(rows)
     process = process_of(found.problem.model)
     cycled = process.spin_up_days if process.spin_up_cycles else 0
-    short, known_roles = until_last_training_year(own.sites, own.roles, cycled)
     return Sampling(
         problem=found.problem,
         weights=fitted.weights,
-        sites=short,
+        data=until_last_training_year(own, cycled),
         base=found.base[rows],
         offsets=found.offsets[rows],
         posterior=jax.tree.map(lambda leaf: leaf[rows], fitted.known.posterior),
-        roles=known_roles,
         sampler=NoUTurn(CHAINS, warmup=draws, draws=draws),
     )
 
@@ -106,10 +104,11 @@ def announce(task: Sampling) -> None:
     steps = sampler.warmup + sampler.draws
     low, high = (steps * one * task.rounds * seconds / 60 for one in STEPS)
     console.say(
-        f"Checking the posterior of {', '.join(task.sites.names)} by NUTS: {sampler.chains} chains "
-        f"of {sampler.warmup} + {sampler.draws} draws. A gradient of all chains takes "
-        f"{seconds:.2f} s and a draw {STEPS[0]} to {STEPS[1]} of them where the Gaussian is about "
-        f"right: {low:.0f} to {high:.0f} minutes, more where it is not, and a minute to compile."
+        f"Checking the posterior of {', '.join(task.data.sites.names)} by NUTS: "
+        f"{sampler.chains} chains of {sampler.warmup} + {sampler.draws} draws. A gradient of all "
+        f"chains takes {seconds:.2f} s and a draw {STEPS[0]} to {STEPS[1]} of them where the "
+        f"Gaussian is about right: {low:.0f} to {high:.0f} minutes, more where it is not, and a "
+        "minute to compile."
     )
 
 
@@ -131,7 +130,7 @@ def table(task: Sampling, draws: Draws, comparison: Comparison) -> xr.Dataset:
             name: (both, np.asarray(values, np.float32), {"long_name": text})
             for name, (values, text) in columns.items()
         },
-        coords={"site": list(task.sites.names), "parameter": list(task.problem.names)},
+        coords={"site": list(task.data.sites.names), "parameter": list(task.problem.names)},
     )
     found["sampled_divergent"] = ("site", np.asarray(draws.divergent, np.float32))
     return found

@@ -16,7 +16,8 @@ from kgml_jax.inversion.posterior import Estimate, Identification, Partition, Po
 from kgml_jax.inversion.problem import Problem, observed
 from kgml_jax.mapping import map_sites, pad_sites, site_mesh
 from kgml_jax.records import Field, record
-from kgml_jax.sites import TRAIN, Site, Sites
+from kgml_jax.sites import TRAIN, Site
+from kgml_jax.split import DividedSites
 
 
 @record
@@ -41,11 +42,10 @@ class Diagnosis:
 def diagnose(
     problem: Problem,
     weights: Weights,
-    sites: Sites,
+    data: DividedSites,
     base: np.ndarray,
     offsets: np.ndarray,
     *,
-    roles: np.ndarray | None = None,
     kept: np.ndarray | None = None,
     learnt: np.ndarray | None = None,
     site_batch: int = 1,
@@ -56,10 +56,9 @@ def diagnose(
     Args:
       problem: what was estimated, of which training days.
       weights: shared by all sites.
-      sites: with targets for the streams.
+      data: sites with their split, and targets for the streams.
       base: means of the priors, (site, p).
       offsets: estimates from `base`, (site, p).
-      roles: of each day, (site, time); None takes all days as training days.
       kept: whether the estimate is kept, bool (site,); where it is not, as where the prior did
         better on the validation days, the posterior is the prior. None keeps all.
       learnt: what a network inside the model adds to the parameters, (site, p), as
@@ -71,13 +70,11 @@ def diagnose(
       A diagnosis with leaves (site, ...), NumPy arrays.
     """
     mesh = site_mesh(devices)
-    valid = np.asarray(sites.site.valid)
-    roles = np.full(valid.shape, TRAIN) if roles is None else roles
     learnt = np.zeros_like(base) if learnt is None else learnt
-    kept = np.ones(len(sites), bool) if kept is None else kept
-    data = pad_sites((base, offsets, sites.site, roles, kept, learnt), mesh.size)
-    found = _diagnose_all(problem, mesh, site_batch, weights, *data)
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(sites)], found)
+    kept = np.ones(len(data), bool) if kept is None else kept
+    own = pad_sites((base, offsets, data.sites.site, data.roles, kept, learnt), mesh.size)
+    found = _diagnose_all(problem, mesh, site_batch, weights, *own)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(data)], found)
 
 
 @functools.partial(jax.jit, static_argnums=range(3))

@@ -20,7 +20,8 @@ from kgml_jax.inversion.intervals import Interval, IntervalScore
 from kgml_jax.inversion.problem import Problem, observed
 from kgml_jax.mapping import map_sites, pad_sites, site_mesh
 from kgml_jax.records import Field, record
-from kgml_jax.sites import PREDICTABLE, TEST, TRAIN, VALIDATION, Site, Sites, leap
+from kgml_jax.sites import PREDICTABLE, TEST, TRAIN, VALIDATION, Site, leap
+from kgml_jax.split import DividedSites
 
 LEAST_NOISE = 0.2
 """Smallest standard deviation of an observation error, over that of the mean training day."""
@@ -74,10 +75,9 @@ class Prediction:
 def predict_with_intervals(
     problem: Problem,
     weights: Weights,
-    sites: Sites,
+    data: DividedSites,
     unbounded: np.ndarray,
     factor: np.ndarray,
-    roles: np.ndarray,
     *,
     probability: float = 0.9,
     site_batch: int = 1,
@@ -88,10 +88,9 @@ def predict_with_intervals(
     Args:
       problem: what was estimated.
       weights: shared by all sites.
-      sites: all sites.
+      data: all sites with their split.
       unbounded: estimated offsets from the weights, (site, p).
       factor: L with L L^T the posterior covariance of each site, (site, p, p).
-      roles: of each day, (site, time).
       probability: of the intervals.
       site_batch: sites a device advances at once.
       devices: to spread the sites over, by default all local ones.
@@ -100,10 +99,10 @@ def predict_with_intervals(
       A prediction by variable, leaves (site, ...), NumPy arrays.
     """
     mesh = site_mesh(devices)
-    data = pad_sites((unbounded, factor, sites.site, roles), mesh.size)
-    years = int(np.max(sites.site.calendar.year_index)) + 1
-    found = _predict_all(problem, probability, years, mesh, site_batch, weights, *data)
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(sites)], found)
+    own = pad_sites((unbounded, factor, data.sites.site, data.roles), mesh.size)
+    years = int(np.max(data.sites.site.calendar.year_index)) + 1
+    found = _predict_all(problem, probability, years, mesh, site_batch, weights, *own)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(data)], found)
 
 
 @functools.partial(jax.jit, static_argnums=range(5))

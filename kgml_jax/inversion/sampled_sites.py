@@ -17,7 +17,8 @@ from kgml_jax.inversion.sampling import Comparison, Draws, NoUTurn, compare
 from kgml_jax.inversion.solvers.solution import Residuals, half_square
 from kgml_jax.mapping import map_sites, pad_sites, site_mesh
 from kgml_jax.records import Field
-from kgml_jax.sites import TRAIN, Site, Sites
+from kgml_jax.sites import TRAIN, Site
+from kgml_jax.split import DividedSites
 
 
 @dataclass(frozen=True)
@@ -27,21 +28,19 @@ class Sampling:
     Attributes:
       problem: what was estimated.
       weights: shared by all sites.
-      sites: the few, cut after the last year with a training day: no later day informs.
+      data: the few sites, cut after the last year with a training day: no later day informs.
       base: means of the priors, (site, p).
       offsets: estimates from `base`, (site, p).
       posterior: Gaussian about them, leaves (site, ...).
-      roles: of each day, (site, time).
       sampler: draws.
     """
 
     problem: Problem
     weights: Weights
-    sites: Sites
+    data: DividedSites
     base: np.ndarray
     offsets: np.ndarray
     posterior: Posterior
-    roles: np.ndarray
     sampler: NoUTurn
 
     def draw(self, key: jax.Array) -> tuple[Draws, Comparison]:
@@ -52,7 +51,7 @@ class Sampling:
         """
         run = functools.partial(_draw_all, self.problem, self.sampler, site_mesh())
         found = run(self.weights, key, *self._data)
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(self.sites)], found)
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(self.data)], found)
 
     def gradient_seconds(self) -> float:
         """Measures what one gradient of all chains takes, of as many sites as there are devices."""
@@ -67,31 +66,31 @@ class Sampling:
     @property
     def rounds(self) -> int:
         """How many sites a device samples, one after the other."""
-        return -(-len(self.sites) // site_mesh().size)
+        return -(-len(self.data) // site_mesh().size)
 
     @property
     def _data(self) -> Any:
-        data = (self.base, self.offsets, self.posterior, self.sites.site, self.roles)
-        return pad_sites(data, site_mesh().size)
+        site, roles = self.data.sites.site, self.data.roles
+        own = (self.base, self.offsets, self.posterior, site, roles)
+        return pad_sites(own, site_mesh().size)
 
 
-def until_last_training_year(
-    sites: Sites, roles: np.ndarray, spin_up_days: int = 0
-) -> tuple[Sites, np.ndarray]:
-    """Returns sites and roles without the years after the last training day of any.
+def until_last_training_year(data: DividedSites, spin_up_days: int = 0) -> DividedSites:
+    """Returns sites without the years after the last training day of any; the split still has them.
 
     Args:
-      sites: whole records.
-      roles: of each day, (site, time).
+      data: whole records.
       spin_up_days: at the start of the record that are kept in any case, since a model passes
         through them before it starts.
     """
-    index = np.asarray(sites.site.calendar.year_index)
-    last = np.max(index, axis=1, where=roles == TRAIN, initial=0)
+    site = data.sites.site
+    index = np.asarray(site.calendar.year_index)
+    last = np.max(index, axis=1, where=data.roles == TRAIN, initial=0)
     trained = int((index <= last[:, None]).sum(axis=1).max())
     length = max(trained, spin_up_days)
     cut = lambda leaf: leaf[:, :length] if leaf.ndim > 1 else leaf
-    return replace(sites, site=jax.tree.map(cut, sites.site)), roles[:, :length]
+    sites = replace(data.sites, site=jax.tree.map(cut, site))
+    return replace(data, sites=sites, roles=data.roles[:, :length])
 
 
 @functools.partial(jax.jit, static_argnums=range(3))

@@ -17,20 +17,20 @@ from kgml_jax.inversion.solvers.solution import Residuals, Search, Solution, Sol
 from kgml_jax.inversion.solvers.starts import starting_points
 from kgml_jax.mapping import SITE_AXIS, map_devices, pad_sites, site_mesh
 from kgml_jax.records import Field
-from kgml_jax.sites import TRAIN, Site, Sites
+from kgml_jax.sites import TRAIN, Site
+from kgml_jax.split import DividedSites
 
 
 def search_sites(
     problem: Problem,
     weights: Weights,
-    sites: Sites,
+    data: DividedSites,
     solver: Solver | ShuffledComplex,
     key: jax.Array,
     *,
     base: np.ndarray | None = None,
     starts: int = 1,
     site_batch: int = 1,
-    roles: np.ndarray | None = None,
     devices: Sequence[Any] | None = None,
 ) -> tuple[np.ndarray, Solution]:
     """Searches every site for the least cost of its training days, from each of its starts.
@@ -38,45 +38,43 @@ def search_sites(
     Args:
       problem: what is estimated.
       weights: shared by all sites.
-      sites: with targets for the streams.
+      data: sites with their split, and targets for the streams.
       solver: searches one site from one start.
       key: seeds starts and solver; a site's part of it depends on its identity, not its position.
       base: means of the priors in unbounded space relative to `weights`, (site, p); zeros.
       starts: searches a site; the first begins at the prior mean.
       site_batch: searches a device advances at once; one that is done makes room for the next.
-      roles: of each day, (site, time), as of `data.splits`; None trains on all days.
       devices: to spread the sites over, by default all local ones.
 
     Returns:
       Starting points (site, start, p), and solutions with NumPy leaves (site, start, ...).
 
     Raises:
-      ValueError: `base` or `roles` have another shape, or a number is below 1.
+      ValueError: `base` has another shape, or a number is below 1.
     """
     if min(starts, site_batch) < 1:
         raise ValueError(f"{starts} starts, {site_batch} sites at once; expected 1 or more of each")
-    data = site_data(problem, sites, base, roles)
+    own = (prior_means(problem, data, base), data.sites.site, data.roles)
     if isinstance(solver, ShuffledComplex):
-        return _solve_in_turn(problem, solver, starts, weights, key, data)
+        return _solve_in_turn(problem, solver, starts, weights, key, own)
     mesh = site_mesh(devices)
     shared = jax.device_put((weights, key), NamedSharding(mesh, PartitionSpec()))
     how = (problem, solver, starts, mesh, site_batch)
-    found = _solve_all(*how, *shared, *placed(mesh, data))
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(sites)], found)
+    found = _solve_all(*how, *shared, *placed(mesh, own))
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(data)], found)
 
 
-def site_data(
-    problem: Problem, sites: Sites, base: np.ndarray | None, roles: np.ndarray | None
-) -> tuple[np.ndarray, Site, np.ndarray]:
-    """Returns base (site, p), the sites, and roles (site, time), with defaults for None.
+def prior_means(problem: Problem, data: DividedSites, base: np.ndarray | None) -> np.ndarray:
+    """Returns the means of the priors in unbounded space, (site, p); zeros where `base` is None.
 
     Raises:
-      ValueError: `base` or `roles` have another shape.
+      ValueError: `base` has another shape.
     """
-    days = np.shape(sites.site.valid)
-    means = _shaped("base", base, (len(sites), len(problem.names)), problem.start().dtype)
-    every = np.full(days, TRAIN) if roles is None else roles
-    return means, sites.site, _shaped("roles", every, days, np.dtype(np.int8))
+    shape, dtype = (len(data), len(problem.names)), problem.start().dtype
+    means = np.zeros(shape, dtype) if base is None else np.asarray(base, dtype)
+    if means.shape != shape:
+        raise ValueError(f"base has shape {means.shape}; expected {shape}")
+    return means
 
 
 def placed(mesh: Mesh, tree: Any) -> Any:
@@ -162,10 +160,3 @@ def _beginnings(
     # Starting points and keys of the searches of one site.
     start_key, search_key = jax.random.split(jax.random.fold_in(key, identity))
     return starting_points(problem, start_key, starts), jax.random.split(search_key, starts)
-
-
-def _shaped(name: str, given: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    values = np.zeros(shape, dtype) if given is None else np.asarray(given, dtype)
-    if values.shape != shape:
-        raise ValueError(f"{name} has shape {values.shape}; expected {shape}")
-    return values

@@ -12,13 +12,14 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from kgml_jax.adaptation import Weights
 from kgml_jax.inversion.problem import Problem, observed
-from kgml_jax.inversion.searches import placed, search_sites, site_data
+from kgml_jax.inversion.searches import placed, prior_means, search_sites
 from kgml_jax.inversion.solvers.shuffled import ShuffledComplex
 from kgml_jax.inversion.solvers.solution import Solution, Solver
 from kgml_jax.inversion.solvers.starts import best_start
 from kgml_jax.mapping import map_sites, site_mesh
 from kgml_jax.records import Field, record
-from kgml_jax.sites import TRAIN, VALIDATION, Site, Sites
+from kgml_jax.sites import TRAIN, VALIDATION, Site
+from kgml_jax.split import DividedSites
 
 
 @record
@@ -78,14 +79,13 @@ class Estimates:
 def estimate(
     problem: Problem,
     weights: Weights,
-    sites: Sites,
+    data: DividedSites,
     solver: Solver | ShuffledComplex,
     key: jax.Array,
     *,
     base: np.ndarray | None = None,
     starts: int = 1,
     site_batch: int = 1,
-    roles: np.ndarray | None = None,
     devices: Sequence[Any] | None = None,
 ) -> Estimates:
     """Estimates the parameters of every site on its training days.
@@ -96,32 +96,30 @@ def estimate(
     Args:
       problem: what is estimated.
       weights: shared by all sites.
-      sites: with targets for the streams.
+      data: sites with their split, and targets for the streams.
       solver: searches for the least cost of one site.
       key: seeds starts and solver; a site's part of it depends on its identity, not its position.
       base: means of the priors in unbounded space relative to `weights`, (site, p); zeros.
       starts: searches a site; the first begins at the prior mean.
       site_batch: sites a device advances at once.
-      roles: of each day, (site, time), as of `data.splits`; None trains on all days.
       devices: to spread the sites over, by default all local ones.
 
     Raises:
-      ValueError: `base` or `roles` have another shape.
+      ValueError: `base` has another shape.
     """
-    how: Any = {"base": base, "roles": roles, "site_batch": site_batch, "devices": devices}
-    points, solutions = search_sites(problem, weights, sites, solver, key, starts=starts, **how)
-    chosen, rows = np.asarray(best_start(solutions)), np.arange(len(sites))
+    how: Any = {"base": base, "site_batch": site_batch, "devices": devices}
+    points, solutions = search_sites(problem, weights, data, solver, key, starts=starts, **how)
+    chosen, rows = np.asarray(best_start(solutions)), np.arange(len(data))
     healthy = solutions.healthy[rows, chosen]
     found = np.where(healthy[:, None], solutions.offsets[rows, chosen], 0)
     candidates = np.stack([np.zeros_like(found), found], axis=1)
-    reviews = review_sites(problem, weights, sites, candidates, **how)
+    reviews = review_sites(problem, weights, data, candidates, **how)
     accepted = healthy & _improved(reviews)
     offsets = np.where(accepted[:, None], found, 0)
-    means = site_data(problem, sites, base, roles)[0]
     return Estimates(
         problem=problem,
-        sites=sites.names,
-        base=means,
+        sites=data.sites.names,
+        base=prior_means(problem, data, base),
         offsets=offsets,
         accepted=accepted,
         healthy=healthy,
@@ -136,11 +134,10 @@ def estimate(
 def review_sites(
     problem: Problem,
     weights: Weights,
-    sites: Sites,
+    data: DividedSites,
     candidates: np.ndarray,
     *,
     base: np.ndarray | None = None,
-    roles: np.ndarray | None = None,
     site_batch: int = 1,
     devices: Sequence[Any] | None = None,
 ) -> Review:
@@ -151,9 +148,9 @@ def review_sites(
     """
     mesh = site_mesh(devices)
     shared = jax.device_put(weights, NamedSharding(mesh, PartitionSpec()))
-    data = placed(mesh, (candidates, *site_data(problem, sites, base, roles)))
-    reviews = _review_all(problem, mesh, site_batch, shared, *data)
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(sites)], reviews)
+    own = (candidates, prior_means(problem, data, base), data.sites.site, data.roles)
+    reviews = _review_all(problem, mesh, site_batch, shared, *placed(mesh, own))
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(data)], reviews)
 
 
 @functools.partial(jax.jit, static_argnums=range(3))

@@ -13,7 +13,8 @@ import numpy as np
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.process.humidity import saturation_pressure
 from kgml_jax.records import Field, quantities
-from kgml_jax.sites import TRAIN, Site, Sites
+from kgml_jax.sites import TRAIN, Site
+from kgml_jax.split import DividedSites
 
 DAYS_PER_YEAR = 365.25
 
@@ -146,24 +147,24 @@ def standardise(scaling: Scaling, site: Site) -> Field:
     return (raw - mean.astype(raw.dtype)) / sd.astype(raw.dtype)
 
 
-def fit_scaling(names: Sequence[str], sites: Sites, roles: np.ndarray) -> Scaling:
+def fit_scaling(names: Sequence[str], data: DividedSites) -> Scaling:
     """Fits the standardisation on the training days of all sites.
 
     Args:
       names: inputs of the model.
-      sites: all sites; leaves (site, time, ...).
-      roles: role of each day, shape (site, time).
+      data: all sites, with the role of each day.
 
     Raises:
       ValueError: no day has the training role, or no target is observed on one.
     """
-    days = (roles == TRAIN) & np.asarray(sites.site.valid)
+    site = data.sites.site
+    days = (data.roles == TRAIN) & np.asarray(site.valid)
     if not days.any():
         raise ValueError("the split leaves no training day, so nothing can be standardised")
-    inputs = tuple(_scale(name, _column(name, sites.site, days)) for name in names)
+    inputs = tuple(_scale(name, _column(name, site, days)) for name in names)
     targets = []
-    for name, values in sites.site.targets.items():
-        observed = np.asarray(values)[days & np.asarray(sites.site.mask[name])]
+    for name, values in site.targets.items():
+        observed = np.asarray(values)[days & np.asarray(site.mask[name])]
         if observed.size > 1:
             targets.append(_scale(name, observed))
     if not targets:

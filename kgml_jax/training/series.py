@@ -17,7 +17,8 @@ from kgml_jax.adaptation import Weights, flatten, unflatten
 from kgml_jax.objectives.compose import Total
 from kgml_jax.objectives.pacing import SelfPaced
 from kgml_jax.records import Field, record
-from kgml_jax.sites import Site, Sites
+from kgml_jax.sites import TRAIN, VALIDATION, Site
+from kgml_jax.split import DividedSites
 from kgml_jax.training.fit import ERROR_TERM, Allowance, Fit, begin_fit, clipped_adam, finite, judge
 from kgml_jax.training.windows import YEAR_DAYS, cut
 
@@ -44,23 +45,21 @@ class Series:
     days: Field  # int32 (series, year): days of the year in the record, at least 1
 
 
-def make_series(sites: Sites, roles: np.ndarray, train_role: int, validation_role: int) -> Series:
+def make_series(data: DividedSites) -> Series:
     """Cuts the records of sites into their calendar years.
 
     Args:
-      sites: all sites, leaves (site, time).
-      roles: role of each day, (site, time).
-      train_role: the days that give gradients.
-      validation_role: the days that stop training.
+      data: all sites; training days give gradients, validation days stop training.
 
     Raises:
-      ValueError: no day has one of the roles.
+      ValueError: there is no training or no validation day.
     """
-    for name, role in (("training", train_role), ("validation", validation_role)):
-        if not (roles == role).any():
+    for name, role in (("training", TRAIN), ("validation", VALIDATION)):
+        if not (data.roles == role).any():
             raise ValueError(f"the split leaves no {name} day")
-    years, valid = np.asarray(sites.site.calendar.year), np.asarray(sites.site.valid)
-    own = [np.unique(years[row, valid[row]]) for row in range(len(sites))]
+    site = data.sites.site
+    years, valid = np.asarray(site.calendar.year), np.asarray(site.valid)
+    own = [np.unique(years[row, valid[row]]) for row in range(len(data))]
     longest = max(map(len, own))
     real = np.arange(longest) < np.array([len(some) for some in own])[:, None]
     where = [
@@ -70,8 +69,8 @@ def make_series(sites: Sites, roles: np.ndarray, train_role: int, validation_rol
     ]
     days = np.array([np.sum((years[row] == year) & valid[row]) for row, year in where])
     scored = real.reshape(-1, 1) & (np.arange(YEAR_DAYS) < days[:, None])
-    shaped = lambda leaf: leaf.reshape(len(sites), longest, *leaf.shape[1:])
-    parts = [cut(sites, roles, role, where, warmup=0) for role in (train_role, validation_role)]
+    shaped = lambda leaf: leaf.reshape(len(data), longest, *leaf.shape[1:])
+    parts = [cut(data, role, where, warmup=0) for role in (TRAIN, VALIDATION)]
     train, held_out = ({name: mask & scored for name, mask in part.mask.items()} for part in parts)
     windows = replace(parts[0], mask=train, valid=parts[0].valid & scored)
     return Series(

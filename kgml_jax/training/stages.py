@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from kgml_jax.adaptation import Weights
-from kgml_jax.sites import TRAIN, VALIDATION, Sites
+from kgml_jax.split import DividedSites
 from kgml_jax.training import checkpoint
 from kgml_jax.training.run import OnRound, train_along
 from kgml_jax.training.series import Course, Recurrent, make_series
@@ -58,14 +58,6 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """Sites with the role of each day, (site, time)."""
-
-    sites: Sites
-    roles: np.ndarray
-
-
-@dataclass(frozen=True)
 class Outcome:
     """What became of a stage; errors are those of its validation days."""
 
@@ -83,7 +75,7 @@ def run_plan(
     model: Recurrent,
     plan: tuple[Stage, ...],
     weights: Weights,
-    datasets: Mapping[str, Dataset],
+    datasets: Mapping[str, DividedSites],
     key: jax.Array,
     folder: Path,
     identity: str,
@@ -128,7 +120,7 @@ def train(
     model: Recurrent,
     course: Course,
     weights: Weights,
-    data: Dataset,
+    data: DividedSites,
     key: jax.Array,
     on_epoch: OnRound = lambda report: None,
 ) -> tuple[Weights, Outcome]:
@@ -139,7 +131,7 @@ def train(
       DivergedError: the loss was not finite before validation ever improved.
     """
     started = time.perf_counter()
-    series = make_series(data.sites, data.roles, TRAIN, VALIDATION)
+    series = make_series(data)
     fit = train_along(model, course, weights, series, key, on_epoch)
     outcome = Outcome(
         epochs=int(fit.step),
@@ -152,7 +144,7 @@ def train(
     return fit.best, outcome
 
 
-def observing(data: Dataset, targets: tuple[str, ...]) -> Dataset:
+def observing(data: DividedSites, targets: tuple[str, ...]) -> DividedSites:
     """Returns the data with all targets masked but those named."""
     site = data.sites.site
     masks = {
@@ -161,7 +153,7 @@ def observing(data: Dataset, targets: tuple[str, ...]) -> Dataset:
     return replace(data, sites=replace(data.sites, site=replace(site, mask=masks)))
 
 
-def check(plan: tuple[Stage, ...], weights: Weights, datasets: Mapping[str, Dataset]) -> None:
+def check(plan: tuple[Stage, ...], weights: Weights, datasets: Mapping[str, DividedSites]) -> None:
     """Refuses a plan that cannot run to its end.
 
     Raises:

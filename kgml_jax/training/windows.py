@@ -8,7 +8,8 @@ import jax
 import numpy as np
 
 from kgml_jax.records import Field, record
-from kgml_jax.sites import Site, Sites
+from kgml_jax.sites import TRAIN, VALIDATION, Site
+from kgml_jax.split import DividedSites
 
 YEAR_DAYS = 366
 
@@ -28,29 +29,27 @@ class Unit:
     identity: Field
 
 
-def site_years(sites: Sites, roles: np.ndarray, role: int) -> list[list[tuple[int, int]]]:
+def site_years(data: DividedSites, role: int) -> list[list[tuple[int, int]]]:
     """Returns, for each site, (site row, calendar year) of every year with a day of `role`."""
-    years = np.asarray(sites.site.calendar.year)
-    days = (roles == role) & np.asarray(sites.site.valid)
-    return [[(row, int(y)) for y in np.unique(years[row, days[row]])] for row in range(len(sites))]
+    years = np.asarray(data.sites.site.calendar.year)
+    days = (data.roles == role) & np.asarray(data.sites.site.valid)
+    return [[(row, int(y)) for y in np.unique(years[row, days[row]])] for row in range(len(data))]
 
 
-def cut(
-    sites: Sites, roles: np.ndarray, role: int, where: list[tuple[int, int]], warmup: int
-) -> Site:
+def cut(data: DividedSites, role: int, where: list[tuple[int, int]], warmup: int) -> Site:
     """Cuts windows of `warmup` + 366 days.
 
     Args:
-      sites: all sites.
-      roles: role of each day, (site, time).
-      role: the days to score.
+      data: all sites, with the role of each day.
+      role: of the days to score.
       where: (site row, calendar year) of each window.
       warmup: days before 1 January; days before the record repeat those one year later.
 
     Returns:
       A `Site` with leaves (window, time); attributes and names of shape (window,).
     """
-    years = np.asarray(sites.site.calendar.year)
+    site = data.sites.site
+    years = np.asarray(site.calendar.year)
     length = years.shape[1]
     rows = np.array([row for row, _ in where], dtype=int)
     first = np.array([np.argmax(years[row] == year) for row, year in where], dtype=int)
@@ -61,8 +60,7 @@ def cut(
     own_year = years[rows[:, None], days] == np.array([year for _, year in where])[:, None]
     own_year[:, :warmup] = False
     take = lambda leaf: np.asarray(leaf)[rows[:, None], days]
-    scored = own_year & inside & (take(roles) == role)
-    site = sites.site
+    scored = own_year & inside & (take(data.roles) == role)
     valid = take(site.valid) & inside
     return Site(
         forcing=jax.tree.map(take, site.forcing),
@@ -77,18 +75,16 @@ def cut(
     )
 
 
-def make_units(
-    sites: Sites,
-    roles: np.ndarray,
-    members: list[list[int]],
-    warmup: int,
-    train_role: int,
-    validation_role: int,
-) -> Unit:
+def make_units(data: DividedSites, members: list[list[int]], warmup: int) -> Unit:
     """Stacks the windows of several units; each unit owns the sites at its `members` rows.
 
     One unit with all sites is pretraining, one unit a site is calibration, one unit a group is
     regional training.
+
+    Args:
+      data: all sites, with the role of each day.
+      members: site rows of each unit.
+      warmup: days before each year; see `cut`.
 
     Returns:
       A `Unit` with leaves (unit, window, time).
@@ -97,24 +93,24 @@ def make_units(
       ValueError: a unit has no day to train on or none to validate on.
     """
     parts = {}
-    for name, role in (("training", train_role), ("validation", validation_role)):
-        per_site = site_years(sites, roles, role)
+    for name, role in (("training", TRAIN), ("validation", VALIDATION)):
+        per_site = site_years(data, role)
         where = [[window for row in rows for window in per_site[row]] for rows in members]
         for rows, windows in zip(members, where, strict=True):
             if not windows:
-                raise ValueError(f"{sites.names[rows[0]]} has no {name} day in this split")
-        parts[name] = _stack_padded(sites, roles, role, where, warmup)
+                raise ValueError(f"{data.sites.names[rows[0]]} has no {name} day in this split")
+        parts[name] = _stack_padded(data, role, where, warmup)
         parts[f"{name}_count"] = np.array([len(windows) for windows in where], np.int32)
-    identity = np.array([np.asarray(sites.site.identity)[rows[0]] for rows in members])
+    identity = np.array([np.asarray(data.sites.site.identity)[rows[0]] for rows in members])
     return Unit(**parts, identity=identity)
 
 
 def _stack_padded(
-    sites: Sites, roles: np.ndarray, role: int, where: list[list[tuple[int, int]]], warmup: int
+    data: DividedSites, role: int, where: list[list[tuple[int, int]]], warmup: int
 ) -> Site:
     longest = max(len(windows) for windows in where)
     padded = [windows + windows[:1] * (longest - len(windows)) for windows in where]
-    flat = cut(sites, roles, role, [window for windows in padded for window in windows], warmup)
+    flat = cut(data, role, [window for windows in padded for window in windows], warmup)
     stacked = jax.tree.map(lambda leaf: leaf.reshape(len(where), longest, *leaf.shape[1:]), flat)
     counts = np.array([len(windows) for windows in where])
     real = (np.arange(longest) < counts[:, None])[..., None]

@@ -8,7 +8,7 @@ import numpy as np
 
 from kgml_jax.adaptation import PRESETS, Weights
 from kgml_jax.runs.saved import Calibrated, Pretrained, SiteFits
-from kgml_jax.sites import TRAIN, VALIDATION, Sites
+from kgml_jax.sites import Sites
 from kgml_jax.split import DividedSites
 from kgml_jax.training import run
 from kgml_jax.training.fit import Settings
@@ -82,7 +82,7 @@ def members(strategy: Strategy, sites: Sites) -> list[list[int]]:
 def windows_of_sites(base: Pretrained, data: DividedSites) -> Unit:
     """Returns the windows of each site as a unit of its own."""
     rows = [[row] for row in range(len(data))]
-    return make_units(data.sites, data.roles, rows, base.warmup_days, TRAIN, VALIDATION)
+    return make_units(data, rows, base.warmup_days)
 
 
 def zero_shot_errors(base: Pretrained, data: DividedSites) -> np.ndarray:
@@ -127,7 +127,7 @@ def calibrate(
     fresh_key, fit_key = jax.random.split(jax.random.key(seed))
     weights = base.model.init(fresh_key) if way.scratch else base.weights
     rows = members(way, data.sites)
-    units = make_units(data.sites, data.roles, rows, base.warmup_days, TRAIN, VALIDATION)
+    units = make_units(data, rows, base.warmup_days)
     descent = settings.descent(way)
     started = time.perf_counter()
     with watch(strategy, descent.steps) as on_round:

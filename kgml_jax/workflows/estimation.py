@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import numpy as np
@@ -151,17 +151,16 @@ def estimate_from(
         problem, base, spent = from_groups(settings, problem, weights, data, seed)
     found = search(settings, problem, weights, data, seed, base)
     seconds = time.perf_counter() - began
-    shared: Any = {"roles": data.roles, "site_batch": settings.site_batch}
-    sites = data.sites
+    sites, site_batch = data.sites, settings.site_batch
     known = diagnose(
         problem,
         weights,
-        sites,
+        data,
         found.base,
         found.offsets,
         learnt=learnt_offsets(model, problem.names, weights, sites),
         kept=found.accepted,
-        **shared,
+        site_batch=site_batch,
     )
     moved = found.base + found.offsets
     factor = known.posterior.factor
@@ -170,14 +169,16 @@ def estimate_from(
         weights=weights,
         found=found,
         known=known,
-        predictions=predict_with_intervals(problem, weights, sites, moved, factor, **shared),
+        predictions=predict_with_intervals(
+            problem, weights, data, moved, factor, site_batch=site_batch
+        ),
         fluxes={
             BEFORE: predict_sites(model, weights, sites),
             AFTER: predict_shifted(problem, weights, sites, moved),
         },
         simulations=spent + found.evaluations,
         seconds=seconds,
-        books=books(problem, weights, sites, moved, site_batch=settings.site_batch)
+        books=books(problem, weights, sites, moved, site_batch=site_batch)
         if settings.updates
         else None,
     )
@@ -269,10 +270,9 @@ def from_groups(
     known = diagnose(
         problem,
         weights,
-        data.sites,
+        data,
         first.base,
         usable,
-        roles=data.roles,
         kept=first.healthy,
         site_batch=settings.site_batch,
     )
@@ -302,13 +302,12 @@ def search(
     return estimate_sites(
         problem,
         weights,
-        data.sites,
+        data,
         SOLVERS[settings.solver],
         jax.random.key(seed),
         base=base,
         starts=settings.starts,
         site_batch=settings.site_batch,
-        roles=data.roles,
     )
 
 

@@ -16,7 +16,7 @@ from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.protocol import Model
 from kgml_jax.objectives.standard import standard
 from kgml_jax.runs.saved import Pretrained, Training
-from kgml_jax.sites import TRAIN, VALIDATION
+from kgml_jax.sites import TRAIN
 from kgml_jax.split import DividedSites
 from kgml_jax.training import run
 from kgml_jax.training.fit import Settings
@@ -104,7 +104,7 @@ def make_scaling(inputs: str, data: DividedSites, given_gpp: bool) -> Scaling:
       data: sites with their split.
       given_gpp: GPP is neither learnt nor scored.
     """
-    scaling = fit_scaling(INPUT_SETS[inputs], data.sites, data.roles)
+    scaling = fit_scaling(INPUT_SETS[inputs], data)
     if not given_gpp:
         return scaling
     return replace(scaling, targets=tuple(s for s in scaling.targets if s.name != "GPP"))
@@ -170,7 +170,7 @@ def pretrain(
     scaling = scaling or make_scaling("default", data, kinds.reads_gpp(model))
     warmup = kinds.memory_days(model) if settings.warmup_days is None else settings.warmup_days
     rows = [int(row) for row in np.flatnonzero((data.roles == TRAIN).any(axis=1))]
-    units = make_units(data.sites, data.roles, [rows], warmup, TRAIN, VALIDATION)
+    units = make_units(data, [rows], warmup)
     init_key, fit_key = jax.random.split(jax.random.key(seed))
     started = time.perf_counter()
     with watch("pretraining", settings.steps) as on_round:

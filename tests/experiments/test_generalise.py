@@ -23,7 +23,7 @@ def world():
 def test_both_splits_train_and_validate_on_as_many_site_years(world):
     for split in (SITES, STATE):
         for role, expected in ((TRAIN, 6), (VALIDATION, 6)):
-            years = site_years(world.sites, world.roles[split], role)
+            years = site_years(world.data[split], role)
             assert sum(map(len, years)) == expected
 
 
@@ -41,13 +41,13 @@ def test_the_first_year_is_neither_learnt_from_nor_scored(world):
     first = np.asarray(world.sites.site.calendar.year_index) == 0
     for sites in (world.sites, world.truth):
         assert not any((mask & first).any() for mask in sites.site.mask.values())
-    assert not any((roles[first] > 0).any() for roles in world.roles.values())
+    assert not any((data.roles[first] > 0).any() for data in world.data.values())
     assert not any(days[first].any() for days in world.scored.values())
 
 
 def test_no_scored_day_has_been_learnt_from(world):
     for question, days in world.scored.items():
-        roles = world.roles[worlds.QUESTIONS[question]]
+        roles = world.data[worlds.QUESTIONS[question]].roles
         assert (roles[days] == TEST).all()
         learnt = ((roles == TRAIN) | (roles == VALIDATION)).any(axis=1)
         asked = days.any(axis=1)

@@ -44,13 +44,13 @@ def sites(plots):
 
 
 @pytest.fixture(scope="module")
-def roles(sites):
+def data(sites):
     return n2o_plots.divide_fields(sites, 1, 1)
 
 
 @pytest.fixture(scope="module")
-def model(sites, roles):
-    return NitrousOxideModel(fit_scaling(INPUTS, sites, roles), hidden=4)
+def model(data):
+    return NitrousOxideModel(fit_scaling(INPUTS, data), hidden=4)
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +89,9 @@ def test_plots_of_a_field_differ_in_their_nitrogen_alone(plots):
     assert len(set(plots.fields)) == 4
 
 
-def test_all_plots_of_a_field_have_one_role(sites, roles):
-    fields = np.array(sites.groups)
-    for field in set(sites.groups):
+def test_all_plots_of_a_field_have_one_role(data):
+    fields, roles = np.array(data.sites.groups), data.roles
+    for field in set(fields):
         assert len(np.unique(roles[fields == field])) == 1
     found = [len(set(fields[(roles == role).any(axis=1)])) for role in (TRAIN, VALIDATION, TEST)]
     assert found == [2, 1, 1]
@@ -154,11 +154,11 @@ def test_what_is_measured_at_a_chamber_does_not_reach_its_own_fit(units, chamber
 
 
 @pytest.mark.slow
-def test_the_first_phase_leaves_the_module_of_the_emission_untouched(model, sites, roles):
+def test_the_first_phase_leaves_the_module_of_the_emission_untouched(model, data):
     weights = model.init(jax.random.key(0))
     settings = Settings(steps=3, batch=2, learning_rate=1e-2, validate_every=3)
     first, _ = training.two_phases(settings, 4.0)
-    unit = training.pretraining_unit(sites, roles)
+    unit = training.pretraining_unit(data)
     after, history = training.pretrain_phases(
         model, weights, unit, (first,), jax.random.key(1), HIDDEN_PROGRESS
     )
@@ -171,9 +171,9 @@ def test_the_first_phase_leaves_the_module_of_the_emission_untouched(model, site
 
 
 @pytest.mark.slow
-def test_the_second_phase_looks_at_the_emission(model, sites, roles):
+def test_the_second_phase_looks_at_the_emission(model, data):
     weights = model.init(jax.random.key(0))
-    windows = training.pretraining_unit(sites, roles).training
+    windows = training.pretraining_unit(data).training
     window = jax.tree.map(lambda leaf: leaf[0], windows)
 
     def emission_share(weight):

@@ -12,6 +12,7 @@ from kgml_jax.inversion import posterior
 from kgml_jax.inversion.diagnosis import diagnose
 from kgml_jax.inversion.prediction import predict_with_intervals
 from kgml_jax.sites import TEST, TRAIN, VALIDATION
+from kgml_jax.split import DividedSites
 
 UPDATE = "litter@2001-06-01"
 TRUTH = np.array([[0.3, -0.2, 0.4], [-0.5, 0.1, 0.2], [0.0, 0.6, -0.3]])
@@ -23,20 +24,20 @@ def calibrated():
     task = problem(RespiringModel(), names=(*NAMES, "degree_day_factor"))
     truth = np.concatenate([TRUTH, np.zeros((3, 1))], axis=1).astype(np.float32)
     sites = known_sites(problem(), TRUTH, NOISE)
-    return task, task.model.init(jax.random.key(0)), sites, truth, toys.roles(sites)
+    return task, task.model.init(jax.random.key(0)), toys.divided(sites), truth
 
 
 @pytest.fixture(scope="module")
 def diagnosed(calibrated):
-    task, weights, sites, truth, roles = calibrated
-    return diagnose(task, weights, sites, 0 * truth, truth, roles=roles, site_batch=2)
+    task, weights, data, truth = calibrated
+    return diagnose(task, weights, data, 0 * truth, truth, site_batch=2)
 
 
 def test_every_site_has_the_posterior_of_its_training_days(calibrated, diagnosed):
-    task, weights, sites, truth, roles = calibrated
-    for row, name in enumerate(sites.names):
-        site = sites.one(name)
-        days = jnp.asarray(roles[row] == TRAIN)
+    task, weights, data, truth = calibrated
+    for row, name in enumerate(data.sites.names):
+        site = data.sites.one(name)
+        days = jnp.asarray(data.roles[row] == TRAIN)
         trained = site.replace(mask={key: mask & days for key, mask in site.mask.items()})
         misfits = lambda z, site=trained: task.misfits(task.predict(weights, z, site), site)
         jacobian = jax.jacfwd(misfits)(jnp.asarray(truth[row]))
@@ -66,13 +67,13 @@ def test_parameters_come_in_their_own_units_inside_their_bounds(diagnosed):
 
 @pytest.fixture(scope="module")
 def predicted(calibrated, diagnosed):
-    task, weights, sites, truth, roles = calibrated
+    task, weights, data, truth = calibrated
     factor = diagnosed.posterior.factor
-    return predict_with_intervals(task, weights, sites, truth, factor, roles, site_batch=2)
+    return predict_with_intervals(task, weights, data, truth, factor, site_batch=2)
 
 
 def test_intervals_cover_the_test_days_as_often_as_they_say(calibrated, predicted):
-    sites, roles = calibrated[2], calibrated[-1]
+    sites, roles = calibrated[2].sites, calibrated[2].roles
     assert set(predicted) == {"NEE", "Reco"}
     for name, found in predicted.items():
         count = (sites.site.mask[name] & (roles == TEST)).sum(axis=1)
@@ -85,7 +86,8 @@ def test_intervals_cover_the_test_days_as_often_as_they_say(calibrated, predicte
 def test_sums_over_the_held_out_year_keep_what_the_parameters_share(
     calibrated, diagnosed, predicted
 ):
-    task, weights, sites, truth, _ = calibrated
+    task, weights, data, truth = calibrated
+    sites = data.sites
     years = np.asarray(sites.site.calendar.year_index)
     for row, name in enumerate(sites.names):
         site, annual = sites.one(name), predicted["Reco"].annual
@@ -100,7 +102,8 @@ def test_sums_over_the_held_out_year_keep_what_the_parameters_share(
 
 
 def test_a_year_is_compared_on_its_observed_days(calibrated, predicted):
-    sites, roles = calibrated[2], calibrated[-1]
+    task, weights, data, truth = calibrated
+    sites, roles = data.sites, data.roles
     count = (sites.site.mask["NEE"] & (roles == TEST)).sum(axis=1)
     assert (count > 183).all()
     found = predicted["NEE"].annual.observed
@@ -109,28 +112,29 @@ def test_a_year_is_compared_on_its_observed_days(calibrated, predicted):
     assert (found.coverage == 1).mean() >= 2 / 3
     assert (found.width > 2 * norm.ppf(0.95) * NOISE * 0.9 * np.sqrt(count)).all()
     few = np.where(np.arange(roles.shape[1]) % 3 > 0, 0, roles)
-    task, weights, _, truth, _ = calibrated
     factor = np.broadcast_to(0.1 * np.eye(4, dtype=np.float32), (3, 4, 4))
-    sparse = predict_with_intervals(task, weights, sites, truth, factor, few)["NEE"].annual
+    thinned = DividedSites.of_roles(sites, few)
+    sparse = predict_with_intervals(task, weights, thinned, truth, factor)["NEE"].annual
     np.testing.assert_array_equal(sparse.observed.count, 0)
     assert not sparse.whole.any()
 
 
 def test_conformal_intervals_mend_what_the_model_has_wrong(calibrated, diagnosed):
-    task, weights, sites, truth, roles = calibrated
+    task, weights, data, truth = calibrated
     wrong = truth + np.array([0.0, 1.0, 0.0, 0.0], np.float32)
     factor = diagnosed.posterior.factor
-    found = predict_with_intervals(task, weights, sites, wrong, factor, roles)["Reco"]
+    found = predict_with_intervals(task, weights, data, wrong, factor)["Reco"]
     assert (found.gaussian.coverage < 0.2).all()
     assert (found.conformal.coverage > 0.8).all()
     assert (found.factor > 1.645).all()
 
 
 def test_without_validation_days_no_width_is_promised(calibrated, diagnosed):
-    task, weights, sites, truth, roles = calibrated
-    none = np.where(roles == VALIDATION, 0, roles)
+    task, weights, data, truth = calibrated
+    roles = np.where(data.roles == VALIDATION, 0, data.roles)
+    none = DividedSites.of_roles(data.sites, roles)
     factor = diagnosed.posterior.factor
-    found = predict_with_intervals(task, weights, sites, truth, factor, none)["NEE"]
+    found = predict_with_intervals(task, weights, none, truth, factor)["NEE"]
     assert np.isinf(found.factor).all()
     assert (found.conformal.coverage == 1).all()
 
@@ -151,9 +155,9 @@ class UpdatedModel(RespiringModel):
 
 def test_amounts_of_updates_are_diagnosed_as_they_are():
     task = problem(UpdatedModel(), names=(*NAMES, UPDATE))
-    sites = known_sites(problem(), TRUTH, NOISE)
+    data = DividedSites.undivided(known_sites(problem(), TRUTH, NOISE))
     offsets = np.concatenate([TRUTH, np.full((3, 1), -0.4)], axis=1).astype(np.float32)
-    found = diagnose(task, task.model.init(None), sites, 0 * offsets, offsets)
+    found = diagnose(task, task.model.init(None), data, 0 * offsets, offsets)
     sd = found.posterior.sd[:, 3]
     assert (sd < 0.1).all()
     np.testing.assert_allclose(found.parameters.value[:, 3], -0.4)

@@ -16,6 +16,7 @@ from kgml_jax.inversion.solvers.least_squares import LevenbergMarquardt
 from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.updates import ScheduledUpdate
 from kgml_jax.records import quantities
+from kgml_jax.split import DividedSites
 
 UPDATE = ScheduledUpdate("soil_carbon", "2001-07-01")
 MODEL = ProcessModel(updates=(UPDATE,), observables=("soil_carbon_stock",))
@@ -69,7 +70,9 @@ def twin():
 @pytest.mark.slow
 def test_parameters_initial_pools_and_an_increment_are_found_together(twin):
     sites, weights = twin
-    found = estimate(PROBLEM, weights, sites, LevenbergMarquardt(), jax.random.key(0))
+    found = estimate(
+        PROBLEM, weights, DividedSites.undivided(sites), LevenbergMarquardt(), jax.random.key(0)
+    )
     assert found.accepted.all()
     np.testing.assert_allclose(found.offsets, TRUTH, atol=0.03)
 

@@ -13,6 +13,7 @@ from kgml_jax.inversion.problem import Problem, Stream, default_prior_sd
 from kgml_jax.inversion.sites import estimate
 from kgml_jax.inversion.solvers.least_squares import LevenbergMarquardt
 from kgml_jax.models.process import ProcessModel
+from kgml_jax.split import DividedSites
 
 NAMES = ("vcmax_multiplier", "maintenance_respiration_rate", "metabolic_decay_rate")
 TRUTH = np.array([[0.5, -0.4, 0.6], [-0.6, 0.5, -0.3]], np.float32)
@@ -51,7 +52,9 @@ def twin():
 @pytest.mark.slow
 def test_exact_observations_give_back_the_parameters_of_each_site(twin):
     sites, weights = twin
-    found = estimate(PROBLEM, weights, sites, LevenbergMarquardt(), jax.random.key(0))
+    found = estimate(
+        PROBLEM, weights, DividedSites.undivided(sites), LevenbergMarquardt(), jax.random.key(0)
+    )
     np.testing.assert_allclose(found.offsets, TRUTH, atol=5e-3)
     assert found.accepted.all()
     assert found.solutions.converged.all()

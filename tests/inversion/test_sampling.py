@@ -109,13 +109,13 @@ def test_absent_blackjax_names_the_extra(monkeypatch):
 
 
 def test_years_after_the_last_training_day_are_not_simulated():
-    sites, roles = toys.sites(2, 4), toys.roles(toys.sites(2, 4))
-    short, known = until_last_training_year(sites, roles)
+    data = toys.divided(toys.sites(2, 4))
+    short = until_last_training_year(data)
     # 2001 and 2002 train.
-    assert short.site.valid.shape == known.shape == (2, 730)
-    assert (known == TRAIN).all()
-    assert short.names == sites.names
-    np.testing.assert_array_equal(short.site.calendar.year[:, -1], 2002)
+    assert short.sites.site.valid.shape == short.roles.shape == (2, 730)
+    assert (short.roles == TRAIN).all()
+    assert short.sites.names == data.sites.names
+    np.testing.assert_array_equal(short.sites.site.calendar.year[:, -1], 2002)
     # What a spin-up passes through stays, whether trained on or not.
-    longer, _ = until_last_training_year(sites, roles, spin_up_days=900)
-    assert longer.site.valid.shape == (2, 900)
+    longer = until_last_training_year(data, spin_up_days=900)
+    assert longer.sites.site.valid.shape == (2, 900)

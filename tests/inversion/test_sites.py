@@ -19,6 +19,7 @@ from kgml_jax.inversion.solvers.shuffled import ShuffledComplex
 from kgml_jax.process.parameters import Params
 from kgml_jax.records import quantities
 from kgml_jax.sites import TRAIN, VALIDATION
+from kgml_jax.split import DividedSites
 
 PROBLEM = inversion_toys.problem()
 TRUTH = np.random.default_rng(0).normal(0, 0.4, (4, 3))
@@ -33,26 +34,28 @@ def table():
 
 
 @pytest.fixture(scope="module")
-def roles(table):
-    return toys.roles(table)
+def data(table):
+    return toys.divided(table)
 
 
 @pytest.fixture(scope="module")
-def found(table, roles):
-    return estimate(PROBLEM, WEIGHTS, table, SOLVER, KEY, roles=roles)
+def found(data):
+    return estimate(PROBLEM, WEIGHTS, data, SOLVER, KEY)
 
 
-def with_targets(table, row, days, value):
-    """`table` with all targets of one site replaced on some days."""
-    targets = {name: values.copy() for name, values in table.site.targets.items()}
+def with_targets(data, row, days, value):
+    """`data` with all targets of one site replaced on some days."""
+    site = data.sites.site
+    targets = {name: values.copy() for name, values in site.targets.items()}
     for name, values in targets.items():
-        values[row, days[row]] = np.where(table.site.mask[name][row, days[row]], value, 0.0)
-    return dataclasses.replace(table, site=changed(table.site, targets=targets))
+        values[row, days[row]] = np.where(site.mask[name][row, days[row]], value, 0.0)
+    sites = dataclasses.replace(data.sites, site=changed(site, targets=targets))
+    return dataclasses.replace(data, sites=sites)
 
 
-def test_every_site_gets_the_solution_of_its_own_normal_equations(found, table, roles):
+def test_every_site_gets_the_solution_of_its_own_normal_equations(found, table, data):
     for row, name in enumerate(table.names):
-        site = observed(table.one(name), roles[row] == TRAIN)
+        site = observed(table.one(name), data.roles[row] == TRAIN)
         expected = inversion_toys.linear_solution(PROBLEM, site)
         # Single precision: sums over about 500 days, and a condition of the scaled matrix near 10.
         np.testing.assert_allclose(found.offsets[row], expected, atol=1e-5)
@@ -60,20 +63,20 @@ def test_every_site_gets_the_solution_of_its_own_normal_equations(found, table, 
     assert found.healthy.all()
 
 
-def test_errors_are_those_of_the_days_of_their_role(found, table, roles):
+def test_errors_are_those_of_the_days_of_their_role(found, table, data):
     for row, name in enumerate(table.names):
         fluxes = PROBLEM.predict(WEIGHTS, jnp.asarray(found.offsets[row]), table.one(name))
         for role, error in ((TRAIN, "training_error"), (VALIDATION, "validation_error")):
-            site = observed(table.one(name), roles[row] == role)
+            site = observed(table.one(name), data.roles[row] == role)
             seen = np.concatenate([site.mask[s.variable] for s in PROBLEM.streams])
             expected = np.mean(np.asarray(PROBLEM.misfits(fluxes, site))[seen] ** 2)
             np.testing.assert_allclose(getattr(found.estimate, error)[row], expected, rtol=1e-4)
 
 
-def test_a_site_does_not_depend_on_its_company_its_place_or_the_batch(table, roles):
+def test_a_site_does_not_depend_on_its_company_its_place_or_the_batch(data):
     solver = CovarianceAdaptation(evaluations=70)
     run = lambda rows, **how: estimate(
-        PROBLEM, WEIGHTS, table.take(rows), solver, KEY, roles=roles[rows], starts=2, **how
+        PROBLEM, WEIGHTS, data.take(rows), solver, KEY, starts=2, **how
     )
     together, alone = run([0, 1, 2, 3], site_batch=2), run([2])
     np.testing.assert_array_equal(alone.starts[0], together.starts[2])
@@ -81,11 +84,9 @@ def test_a_site_does_not_depend_on_its_company_its_place_or_the_batch(table, rol
     assert not np.allclose(together.starts[0, 1], together.starts[1, 1])
 
 
-def test_a_site_that_is_no_number_keeps_its_prior_and_leaves_the_others_untouched(
-    found, table, roles
-):
-    broken = with_targets(table, 1, roles == TRAIN, np.nan)
-    after = estimate(PROBLEM, WEIGHTS, broken, SOLVER, KEY, roles=roles)
+def test_a_site_that_is_no_number_keeps_its_prior_and_leaves_the_others_untouched(found, data):
+    broken = with_targets(data, 1, data.roles == TRAIN, np.nan)
+    after = estimate(PROBLEM, WEIGHTS, broken, SOLVER, KEY)
     np.testing.assert_array_equal(after.healthy, [True, False, True, True])
     np.testing.assert_array_equal(after.accepted, [True, False, True, True])
     np.testing.assert_array_equal(after.offsets[1], 0.0)
@@ -96,16 +97,16 @@ def test_a_site_that_is_no_number_keeps_its_prior_and_leaves_the_others_untouche
     )
 
 
-def test_days_that_are_not_for_training_do_not_move_the_estimate(found, table, roles):
-    other = with_targets(table, 0, roles != TRAIN, 50.0)
-    after = estimate(PROBLEM, WEIGHTS, other, SOLVER, KEY, roles=roles)
+def test_days_that_are_not_for_training_do_not_move_the_estimate(found, data):
+    other = with_targets(data, 0, data.roles != TRAIN, 50.0)
+    after = estimate(PROBLEM, WEIGHTS, other, SOLVER, KEY)
     np.testing.assert_array_equal(after.solutions.offsets, found.solutions.offsets)
 
 
-def test_a_site_that_validates_no_better_keeps_the_prior(found, table, roles):
+def test_a_site_that_validates_no_better_keeps_the_prior(found, data):
     # The validation year of the first site is the prior's own prediction.
-    other = with_targets(table, 0, roles != TRAIN, 0.0)
-    after = estimate(PROBLEM, WEIGHTS, other, SOLVER, KEY, roles=roles)
+    other = with_targets(data, 0, data.roles != TRAIN, 0.0)
+    after = estimate(PROBLEM, WEIGHTS, other, SOLVER, KEY)
     np.testing.assert_array_equal(after.accepted, [False, True, True, True])
     np.testing.assert_array_equal(after.offsets[0], 0.0)
     assert after.estimate.validation_error[0] == after.prior.validation_error[0]
@@ -113,7 +114,7 @@ def test_a_site_that_validates_no_better_keeps_the_prior(found, table, roles):
 
 
 def test_without_validation_days_there_is_no_gate(table):
-    after = estimate(PROBLEM, WEIGHTS, table, SOLVER, KEY)
+    after = estimate(PROBLEM, WEIGHTS, DividedSites.undivided(table), SOLVER, KEY)
     assert after.accepted.all()
     assert (after.estimate.validation_count == 0).all()
     # Observed days of the two streams are all there is.
@@ -127,8 +128,8 @@ def test_without_validation_days_there_is_no_gate(table):
 def test_a_parameter_driven_to_its_bound_gets_there():
     truth = np.array([[6.0, 0.0, 0.0], [0.0, 0.0, -6.0]])
     problem = inversion_toys.problem(prior_sd=5.0)
-    table = inversion_toys.known_sites(problem, truth)
-    after = estimate(problem, WEIGHTS, table, SOLVER, KEY)
+    data = DividedSites.undivided(inversion_toys.known_sites(problem, truth))
+    after = estimate(problem, WEIGHTS, data, SOLVER, KEY)
     np.testing.assert_array_equal(at_bound(after.offsets, NAMES), np.abs(truth) > 5)
 
 
@@ -136,7 +137,8 @@ def test_without_observations_a_site_keeps_its_base(table):
     nothing = {name: np.zeros_like(mask) for name, mask in table.site.mask.items()}
     unseen = dataclasses.replace(table, site=changed(table.site, mask=nothing))
     base = np.linspace(-0.5, 0.5, 12).reshape(4, 3)
-    after = estimate(PROBLEM, WEIGHTS, unseen, SOLVER, KEY, base=base)
+    unobserved = DividedSites.undivided(unseen)
+    after = estimate(PROBLEM, WEIGHTS, unobserved, SOLVER, KEY, base=base)
     np.testing.assert_array_equal(after.offsets, 0.0)
     np.testing.assert_allclose(after.base, base, rtol=1e-6)
     np.testing.assert_array_equal(after.estimate.training_error, 0.0)
@@ -145,7 +147,7 @@ def test_without_observations_a_site_keeps_its_base(table):
 def test_the_prior_is_centred_on_the_base(table):
     base = np.tile([0.3, -0.2, 0.1], (4, 1))
     tight = inversion_toys.problem(prior_sd=1e-4)
-    after = estimate(tight, WEIGHTS, table, SOLVER, KEY, base=base)
+    after = estimate(tight, WEIGHTS, DividedSites.undivided(table), SOLVER, KEY, base=base)
     np.testing.assert_allclose(after.offsets, 0.0, atol=1e-3)
 
 
@@ -153,9 +155,9 @@ def test_many_starts_find_the_better_of_two_valleys():
     problem = inversion_toys.problem(
         inversion_toys.ValleyModel(), names=NAMES[:1], prior_sd=1.5, streams=("NEE",)
     )
-    table = inversion_toys.known_sites(problem, np.full((2, 1), -1.3))
-    one = estimate(problem, WEIGHTS, table, LevenbergMarquardt(), KEY)
-    many = estimate(problem, WEIGHTS, table, LevenbergMarquardt(), KEY, starts=12)
+    data = DividedSites.undivided(inversion_toys.known_sites(problem, np.full((2, 1), -1.3)))
+    one = estimate(problem, WEIGHTS, data, LevenbergMarquardt(), KEY)
+    many = estimate(problem, WEIGHTS, data, LevenbergMarquardt(), KEY, starts=12)
     assert (one.offsets > 0.5).all()
     np.testing.assert_allclose(many.offsets, -1.3, atol=0.02)
     np.testing.assert_array_equal(many.starts[:, 0], 0.0)
@@ -165,10 +167,10 @@ def test_many_starts_find_the_better_of_two_valleys():
     np.testing.assert_array_equal(many.evaluations, many.solutions.evaluations.sum(axis=1))
 
 
-def test_shuffled_complexes_go_through_the_same_door(found, table, roles):
+def test_shuffled_complexes_go_through_the_same_door(found, data):
     pytest.importorskip("spotpy", reason="extra calib")
     solver = ShuffledComplex(evaluations=600)
-    run = lambda: estimate(PROBLEM, WEIGHTS, table, solver, KEY, roles=roles)
+    run = lambda: estimate(PROBLEM, WEIGHTS, data, solver, KEY)
     after = run()
     # A box of three standard deviations, a population that is nearly a point.
     np.testing.assert_allclose(after.offsets, found.offsets, atol=0.02)
@@ -186,13 +188,12 @@ def test_shuffled_complexes_say_which_extra_they_need(monkeypatch):
         ShuffledComplex().solve(lambda z: z, np.zeros(2), KEY)
 
 
-@pytest.mark.parametrize("argument", ["base", "roles"])
-def test_arguments_of_another_shape_are_refused(table, argument):
-    with pytest.raises(ValueError, match=rf"{argument} has shape \(4, 2\); expected \(4, "):
-        estimate(PROBLEM, WEIGHTS, table, SOLVER, KEY, **{argument: np.zeros((4, 2))})
+def test_a_base_of_another_shape_is_refused(data):
+    with pytest.raises(ValueError, match=r"base has shape \(4, 2\); expected \(4, 3\)"):
+        estimate(PROBLEM, WEIGHTS, data, SOLVER, KEY, base=np.zeros((4, 2)))
 
 
 @pytest.mark.parametrize("number", [{"site_batch": 0}, {"starts": 0}])
-def test_nothing_at_once_is_refused(table, number):
+def test_nothing_at_once_is_refused(data, number):
     with pytest.raises(ValueError, match="expected 1 or more of each"):
-        estimate(PROBLEM, WEIGHTS, table, SOLVER, KEY, **number)
+        estimate(PROBLEM, WEIGHTS, data, SOLVER, KEY, **number)

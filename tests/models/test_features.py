@@ -4,6 +4,8 @@ import pytest
 import toys
 
 from kgml_jax.models.features import DEFAULT_INPUTS, LEGACY_INPUTS, fit_scaling, standardise
+from kgml_jax.sites import TEST
+from kgml_jax.split import DividedSites
 
 
 @pytest.fixture
@@ -13,7 +15,7 @@ def sites():
 
 def test_training_days_are_standardised_to_mean_zero_and_sd_one(sites):
     roles = toys.roles(sites)
-    scaling = fit_scaling(DEFAULT_INPUTS, sites, roles)
+    scaling = fit_scaling(DEFAULT_INPUTS, toys.divided(sites))
     seen = np.asarray(jax.vmap(lambda site: standardise(scaling, site))(sites.site))[roles == 1]
     varying = np.array([scale.sd != 1.0 for scale in scaling.inputs])
     assert varying.sum() > 8
@@ -29,7 +31,8 @@ def test_nothing_outside_the_training_days_moves_the_scaling(sites):
     changed = toys.sites()
     site = sites.site.replace(forcing=drivers.replace(air_temperature_mean=hotter), targets=targets)
     object.__setattr__(changed, "site", site)
-    assert fit_scaling(DEFAULT_INPUTS, changed, roles) == fit_scaling(DEFAULT_INPUTS, sites, roles)
+    before, after = (fit_scaling(DEFAULT_INPUTS, toys.divided(one)) for one in (sites, changed))
+    assert after == before
 
 
 def test_default_inputs_do_not_hold_a_carbon_flux():
@@ -38,12 +41,12 @@ def test_default_inputs_do_not_hold_a_carbon_flux():
 
 
 def test_a_constant_input_is_centred_and_never_divided_by_zero(sites):
-    scaling = fit_scaling(("irrigation", "ph"), sites, toys.roles(sites))
+    scaling = fit_scaling(("irrigation", "ph"), toys.divided(sites))
     assert [scale.sd for scale in scaling.inputs] == [1.0, 1.0]
 
 
 def test_the_season_is_the_same_on_both_hemispheres(sites):
-    scaling = fit_scaling(("season_cosine",), sites, toys.roles(sites))
+    scaling = fit_scaling(("season_cosine",), toys.divided(sites))
     north = sites.one(sites.names[0])
     attributes = north.attributes.replace(latitude=np.float32(-36.0))
     south = north.replace(attributes=attributes)
@@ -54,9 +57,11 @@ def test_the_season_is_the_same_on_both_hemispheres(sites):
 
 def test_an_unknown_input_is_named(sites):
     with pytest.raises(ValueError, match="'rainfall' is no input"):
-        fit_scaling(("rainfall",), sites, toys.roles(sites))
+        fit_scaling(("rainfall",), toys.divided(sites))
 
 
 def test_a_split_without_training_days_is_refused(sites):
+    tested = np.full(sites.site.valid.shape, TEST)
+    everything_held_out = DividedSites.of_roles(sites, tested)
     with pytest.raises(ValueError, match="no training day"):
-        fit_scaling(DEFAULT_INPUTS, sites, np.full(sites.site.valid.shape, 3))
+        fit_scaling(DEFAULT_INPUTS, everything_held_out)

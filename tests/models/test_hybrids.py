@@ -17,6 +17,7 @@ from kgml_jax.models.process import ProcessModel
 from kgml_jax.process import ecosystem, soil_water
 from kgml_jax.records import quantities
 from kgml_jax.sites import Calendar, Site, Sites
+from kgml_jax.split import DividedSites
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -70,8 +71,7 @@ def corn_and_soybean(years, count=3):
 
 
 def standardisation(names):
-    sites = corn_and_soybean(2)
-    return fit_scaling(names, sites, np.ones(sites.site.valid.shape, int))
+    return fit_scaling(names, DividedSites.undivided(corn_and_soybean(2)))
 
 
 def one_site(years, days):

@@ -9,7 +9,7 @@ import toys
 
 from kgml_jax.models.features import Scale, Scaling, fit_scaling
 from kgml_jax.models.nitrous_oxide import EMISSION, INPUTS, INTERMEDIATE, NitrousOxideModel
-from kgml_jax.sites import TRAIN
+from kgml_jax.split import DividedSites
 
 MEANS = {"Rh": 1.5, "nitrate": 8.0, "ammonium": 2.0, "soil_water_content": 0.3, EMISSION: 1e-3}
 
@@ -30,7 +30,7 @@ def sites():
 
 @pytest.fixture(scope="module")
 def model(sites):
-    scaling = fit_scaling(INPUTS, sites, np.full(sites.site.valid.shape, TRAIN))
+    scaling = fit_scaling(INPUTS, DividedSites.undivided(sites))
     return NitrousOxideModel(scaling, hidden=6)
 
 

@@ -19,6 +19,7 @@ from kgml_jax.models.protocol import model_from_json, model_to_json
 from kgml_jax.models.updates import POOLS, ScheduledUpdate, moves_of, parse
 from kgml_jax.process import ecosystem
 from kgml_jax.records import quantities
+from kgml_jax.split import DividedSites
 
 DAYS = 60
 SOIL, LITTER = ScheduledUpdate("soil_carbon", "2001-02-01"), parse("litter@2001-02-10")
@@ -61,9 +62,8 @@ def test_updates_are_part_of_a_model_and_its_weights(key):
     assert model_from_json(kinds.CLASSES, described) == MODEL
     weights = MODEL.init(key)["process"]
     assert weights[SOIL.name] == weights[LITTER.name] == 0
-    table = toys.sites()
-    everywhere = np.ones(table.site.valid.shape, int)
-    hybrid = ClosureModel(fit_scaling(DYNAMIC_INPUTS, table, everywhere))
+    everywhere = DividedSites.undivided(toys.sites())
+    hybrid = ClosureModel(fit_scaling(DYNAMIC_INPUTS, everywhere))
     trained = hybrid.init(key) | {"process": {"albedo": jnp.asarray(0.3)}}
     moved, weights = with_updates(hybrid, trained, (SOIL,))
     assert process_of(moved).updates == (SOIL,)

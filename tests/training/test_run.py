@@ -7,7 +7,7 @@ import pytest
 import toys
 
 from kgml_jax.adaptation import PRESETS
-from kgml_jax.sites import TRAIN, VALIDATION
+from kgml_jax.split import DividedSites
 from kgml_jax.training.fit import Descent, Settings
 from kgml_jax.training.run import DivergedError, calibrate, descend_together, pretrain
 from kgml_jax.training.windows import make_units
@@ -18,7 +18,7 @@ SETTINGS = Settings(steps=40, learning_rate=0.05, validate_every=10, patience=4,
 
 def units_of(sites, members=None):
     members = members or [[row] for row in range(len(sites))]
-    return make_units(sites, toys.roles(sites), members, 30, TRAIN, VALIDATION)
+    return make_units(toys.divided(sites), members, 30)
 
 
 def fit(sites, key, units=None, settings=SETTINGS, adaptation="full", **options):
@@ -150,8 +150,9 @@ def test_the_company_of_longer_sites_changes_nothing(x64, key):
     roles[0, np.asarray(sites.site.calendar.year_index)[0] == 0] = 0
     members = [[0], [1], [2], [3]]
     settings = Settings(steps=20, batch=2, learning_rate=0.05, dropout=False)
-    together = make_units(sites, roles, members, 30, TRAIN, VALIDATION)
-    alone = make_units(sites.take([0]), roles[[0]], [[0]], 30, TRAIN, VALIDATION)
+    data = DividedSites.of_roles(sites, roles)
+    together = make_units(data, members, 30)
+    alone = make_units(data.take([0]), [[0]], 30)
     assert together.training_count.tolist() == [2, 3, 3, 3]
     mapped = fit(sites, key, units=together, settings=settings)
     single = fit(sites, key, units=alone, settings=settings)

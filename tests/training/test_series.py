@@ -16,6 +16,7 @@ from kgml_jax.objectives.knowledge import MonotoneResponse
 from kgml_jax.objectives.pacing import SelfPaced
 from kgml_jax.objectives.responses import Probe
 from kgml_jax.sites import TEST, TRAIN, VALIDATION
+from kgml_jax.split import DividedSites
 from kgml_jax.training.series import Course, SeriesDescent, make_series
 
 # Compiled once for all tests with equal descents.
@@ -39,13 +40,13 @@ def table():
 
 @pytest.fixture(scope="module")
 def series(table):
-    return make_series(table, toys.roles(table), TRAIN, VALIDATION)
+    return make_series(toys.divided(table))
 
 
 @pytest.fixture(scope="module")
 def model(table):
     names = ("air_temperature_mean", "shortwave_radiation", "occupied", "soil_organic_carbon")
-    scaling = fit_scaling(names, table, toys.roles(table))
+    scaling = fit_scaling(names, toys.divided(table))
     return RecurrentModel(scaling, hidden=4, basis_layers=1, rh_layers=1, dropout=0.0)
 
 
@@ -70,7 +71,7 @@ def test_a_shorter_record_ends_with_years_that_do_not_count(table):
     valid[0, 3 * 365 :] = False
     short = dataclasses.replace(table, site=dataclasses.replace(table.site, valid=valid))
     roles = np.where(valid, np.where(np.arange(valid.shape[1]) < 730, TRAIN, VALIDATION), 0)
-    series = make_series(short, roles, TRAIN, VALIDATION)
+    series = make_series(DividedSites.of_roles(short, roles))
     for masks in (series.windows.mask, series.held_out):
         assert not any(mask[0, 3].any() for mask in masks.values())
         assert any(mask[1].any() for mask in masks.values())
@@ -78,7 +79,7 @@ def test_a_shorter_record_ends_with_years_that_do_not_count(table):
 
 def test_a_split_without_validation_is_refused(table):
     with pytest.raises(ValueError, match="no validation day"):
-        make_series(table, np.full(table.site.valid.shape, TRAIN), TRAIN, VALIDATION)
+        make_series(DividedSites.undivided(table))
 
 
 def test_the_state_carried_along_gives_the_prediction_of_the_whole_record(model, table, series):
@@ -152,7 +153,7 @@ def test_test_years_never_influence_a_fit(model, table, series):
     }
     spoilt = dataclasses.replace(table, site=dataclasses.replace(table.site, targets=targets))
     outcomes = []
-    for seen in (series, make_series(spoilt, toys.roles(table), TRAIN, VALIDATION)):
+    for seen in (series, make_series(toys.divided(spoilt))):
         descent, weights, fit = started(model, COURSE, seen)
         outcomes.append(next_epoch(descent, weights, fit, seen))
     jax.tree.map(np.testing.assert_array_equal, outcomes[0].best, outcomes[1].best)

@@ -12,7 +12,7 @@ from kgml_jax.models.features import fit_scaling
 from kgml_jax.models.recurrent import RecurrentModel
 from kgml_jax.training.checkpoint import HEADER, CheckpointError
 from kgml_jax.training.series import Course
-from kgml_jax.training.stages import Dataset, Stage, observing, run_plan
+from kgml_jax.training.stages import Stage, observing, run_plan
 
 COURSE = Course(
     objective=toys.OBJECTIVE,
@@ -30,13 +30,12 @@ PLAN = (
 
 @pytest.fixture(scope="module")
 def fields():
-    table = toys.sites(count=2, years=4)
-    return Dataset(table, toys.roles(table))
+    return toys.divided(toys.sites(count=2, years=4))
 
 
 @pytest.fixture(scope="module")
 def model(fields):
-    scaling = fit_scaling(("air_temperature_mean", "occupied"), fields.sites, fields.roles)
+    scaling = fit_scaling(("air_temperature_mean", "occupied"), fields)
     return RecurrentModel(scaling, hidden=3, basis_layers=1, rh_layers=1, dropout=0.3)
 
 

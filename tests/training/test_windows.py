@@ -3,16 +3,18 @@ import numpy as np
 import toys
 
 from kgml_jax.sites import TEST, TRAIN, VALIDATION
+from kgml_jax.split import DividedSites
 from kgml_jax.training.windows import YEAR_DAYS, cut, make_units, site_years
 
 WARMUP = 40
 
 
 def test_windows_score_every_observed_day_of_their_role_exactly_once():
-    sites, roles = toys.sites(), toys.roles(toys.sites())
+    data = toys.divided()
+    sites, roles = data.sites, data.roles
     for role in (TRAIN, VALIDATION, TEST):
-        where = [window for rows in site_years(sites, roles, role) for window in rows]
-        windows = cut(sites, roles, role, where, WARMUP)
+        where = [window for rows in site_years(data, role) for window in rows]
+        windows = cut(data, role, where, WARMUP)
         assert windows.valid.shape == (len(where), WARMUP + YEAR_DAYS)
         scored = sorted(
             (int(identity), int(date))
@@ -31,26 +33,24 @@ def test_windows_score_every_observed_day_of_their_role_exactly_once():
 
 def test_a_leap_day_is_scored():
     sites = toys.sites(years=4)
-    roles = np.full(sites.site.valid.shape, TRAIN)
-    leap = cut(sites, roles, TRAIN, [(0, 2004)], WARMUP)
+    leap = cut(DividedSites.undivided(sites), TRAIN, [(0, 2004)], WARMUP)
     all_seen = sites.site.mask["NEE"][0, sites.site.calendar.year[0] == 2004].sum()
     assert leap.mask["NEE"].sum() == all_seen
     assert (leap.calendar.year == 2004).sum() == 366
 
 
 def test_warm_up_days_are_the_days_before_and_are_never_scored():
-    sites, roles = toys.sites(), toys.roles(toys.sites())
-    window = cut(sites, roles, TRAIN, [(1, 2002)], WARMUP)
+    data = toys.divided()
+    window = cut(data, TRAIN, [(1, 2002)], WARMUP)
     assert not window.mask["NEE"][:, :WARMUP].any()
     assert (np.diff(window.calendar.date[0]) == 1).all()
-    first = cut(sites, roles, TRAIN, [(1, 2001)], WARMUP)
+    first = cut(data, TRAIN, [(1, 2001)], WARMUP)
     season = first.forcing.day_of_year[0, :WARMUP]
     np.testing.assert_array_equal(season, np.arange(366 - WARMUP, 366))
 
 
 def test_units_of_unequal_length_pad_with_windows_nobody_sees():
-    sites, roles = toys.sites(count=3), toys.roles(toys.sites(count=3))
-    units = make_units(sites, roles, [[0], [1, 2]], WARMUP, TRAIN, VALIDATION)
+    units = make_units(toys.divided(toys.sites(count=3)), [[0], [1, 2]], WARMUP)
     assert units.training_count.tolist() == [2, 4]
     assert not units.training.mask["NEE"][0, 2:].any()
     assert not units.training.valid[0, 2:].any()
@@ -58,9 +58,8 @@ def test_units_of_unequal_length_pad_with_windows_nobody_sees():
 
 
 def test_a_single_site_has_the_same_windows_alone_and_among_others():
-    sites = toys.sites()
-    roles = toys.roles(sites)
-    together = make_units(sites, roles, [[i] for i in range(4)], WARMUP, TRAIN, VALIDATION)
-    alone = make_units(sites.take([2]), roles[[2]], [[0]], WARMUP, TRAIN, VALIDATION)
+    data = toys.divided()
+    together = make_units(data, [[i] for i in range(4)], WARMUP)
+    alone = make_units(data.take([2]), [[0]], WARMUP)
     same = lambda a, b: np.testing.assert_array_equal(a[2], b[0])
     jax.tree.map(same, together, alone)

@@ -20,13 +20,14 @@ from kgml_jax.data.choices import DataChoice
 from kgml_jax.data.formats import daycent
 from kgml_jax.data.schema import Note, expected_units
 from kgml_jax.evaluation import references, tables
+from kgml_jax.mapping import one_unit
 from kgml_jax.models.features import DYNAMIC_INPUTS, Scaling, fit_scaling
 from kgml_jax.models.recurrent import RecurrentModel
 from kgml_jax.objectives.compose import Term, Total
 from kgml_jax.objectives.errors import MaskedError
 from kgml_jax.runs import directory, files, saved
-from kgml_jax.sites import TRAIN, VALIDATION, Sites
-from kgml_jax.split import Split
+from kgml_jax.sites import Sites
+from kgml_jax.split import DividedSites, Split
 from kgml_jax.training.fit import Settings
 from kgml_jax.training.predict import predict_sites
 from kgml_jax.training.run import pretrain
@@ -140,8 +141,7 @@ def train(
     config: DaycentConfig,
     model: RecurrentModel,
     start: Weights,
-    sites: Sites,
-    roles: np.ndarray,
+    data: DividedSites,
     sd: float,
     rate: float,
     report: tuple[str, Path],
@@ -152,16 +152,12 @@ def train(
       config: steps, batch, warm-up, stopping.
       model: predicts one site.
       start: where the descent begins.
-      sites: the field.
-      roles: role of each day, (site, time).
+      data: the field with its split.
       sd: standard deviation of the target on training days.
       rate: peak learning rate.
       report: label of the progress bar, and the folder that logs it.
     """
-    unit = jax.tree.map(
-        lambda leaf: leaf[0],
-        make_units(sites, roles, [[0]], config.warmup_days, TRAIN, VALIDATION),
-    )
+    unit = one_unit(make_units(data, [[0]], config.warmup_days), 0)
     objective = Total(terms=(Term("error", MaskedError(scales=((TARGET, sd),))),))
     settings = Settings(
         steps=config.steps,
@@ -205,16 +201,16 @@ def emulate(
     The references are fitted to training and validation years together; the network learns from
     the first and stops by the second.
     """
-    roles = split.roles(sites)
-    predictions = seasonal_references(sites, (roles == TRAIN) | (roles == VALIDATION))
-    scaling = fit_scaling(INPUTS, sites, roles)
+    data = split.divide(sites)
+    predictions = seasonal_references(sites, data.learning_days)
+    scaling = fit_scaling(INPUTS, data)
     sd = _target_sd(scaling)
     own = RecurrentModel(scaling=scaling, hidden=config.hidden)
     for arm, model, start, rate in arms(config, own, before):
         weights = start
         if rate:
             report = (f"{name}, {arm}", config.run)
-            weights = train(config, model, start, sites, roles, sd, rate, report)
+            weights = train(config, model, start, data, sd, rate, report)
             _save(config, config.run / name / _slug(arm), model, weights, split)
         predictions[arm] = {TARGET: predict_sites(model, weights, sites)[TARGET]}
     return predictions

@@ -12,7 +12,8 @@ from kgml_jax.data.synthetic.drawing import RATIO, apportion
 from kgml_jax.evaluation.claims import POOLED
 from kgml_jax.models.features import INPUT_SETS, Scaling, fit_scaling
 from kgml_jax.models.simulation import simulate_sites
-from kgml_jax.sites import TEST, TRAIN, VALIDATION, Site, Sites
+from kgml_jax.sites import TEST, TRAIN, Site, Sites
+from kgml_jax.split import DividedSites
 from kgml_jax.training.windows import Unit, cut, make_units, site_years
 from kgml_jax.workflows.sites import load
 from studies.ftbsc.settings import EQUAL, FtbscConfig
@@ -107,14 +108,14 @@ def reads_gpp(config: FtbscConfig) -> bool:
     return "prescribed_gpp" in INPUT_SETS[config.inputs]
 
 
-def roles(config: FtbscConfig, sites: Sites) -> np.ndarray:
-    """Returns the role of every day, (site, time): the last years test, those before validate."""
-    return splits.last_years(sites, config.test_years, config.validation_years).roles(sites)
+def divide(config: FtbscConfig, sites: Sites) -> DividedSites:
+    """Divides the days of the sites: the last years test, those before validate."""
+    return splits.last_years(sites, config.test_years, config.validation_years).divide(sites)
 
 
 def scaling(config: FtbscConfig, sites: Sites) -> Scaling:
     """Returns the standardisation of all models, fitted on the training days of `sites`."""
-    fitted = fit_scaling(INPUT_SETS[config.inputs], sites, roles(config, sites))
+    fitted = fit_scaling(INPUT_SETS[config.inputs], divide(config, sites))
     given = ("GPP",) if reads_gpp(config) else ()
     kept = [one for one in fitted.targets if one.name in PREDICTED and one.name not in given]
     return replace(fitted, targets=tuple(kept))
@@ -130,19 +131,19 @@ def make_world(config: FtbscConfig, counts: str, seed: int) -> World:
     states = tuple(sorted(set(sites.groups)))
     if len(states) < 2:
         raise ValueError(f"the sites are of one group, {', '.join(states)}; expected two or more")
-    part = roles(config, sites)
+    data = divide(config, sites)
     members = [[row for row, of in enumerate(sites.groups) if of == state] for state in states]
     everyone = list(range(len(sites)))
-    units = make_units(sites, part, [*members, everyone], config.warmup_days, TRAIN, VALIDATION)
-    where = [window for windows in site_years(sites, part, TEST) for window in windows]
-    trained = Counter(sites.groups[row] for own in site_years(sites, part, TRAIN) for row, _ in own)
+    units = make_units(data, [*members, everyone], config.warmup_days)
+    where = [window for windows in site_years(data, TEST) for window in windows]
+    trained = Counter(sites.groups[row] for own in site_years(data, TRAIN) for row, _ in own)
     return World(
         states=states,
         sites=sites.names,
         state_of=sites.groups,
         units=units,
         site_years={state: trained[state] for state in states},
-        windows=cut(sites, part, TEST, where, config.warmup_days),
+        windows=cut(data, TEST, where, config.warmup_days),
         owner=np.array([row for row, _ in where]),
-        days=((part == TEST) & np.asarray(sites.site.valid)).sum(axis=1),
+        days=data.test_days.sum(axis=1),
     )

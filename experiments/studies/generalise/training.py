@@ -18,6 +18,7 @@ from kgml_jax.process.drivers import Attributes
 from kgml_jax.process.parameters import DEFAULT_SUBSET
 from kgml_jax.records import quantities
 from kgml_jax.sites import TRAIN, VARIABLES, Sites
+from kgml_jax.split import DividedSites
 from kgml_jax.training.fit import Descent, Direct, Fit, Settings
 from kgml_jax.training.predict import predict_sites
 from kgml_jax.training.run import descend_together
@@ -163,15 +164,14 @@ class Laboratory:
     def _estimated(self, world: World, seed: int) -> np.ndarray:
         # No site knows of another: each is estimated once, as in the split that trains on it. TRAIN
         # and VALIDATION are less than TEST, the role of its days where it is held out.
-        roles = np.minimum.reduce([world.roles[split] for split in SPLITS])
+        roles = np.minimum.reduce([world.data[split].roles for split in SPLITS])
         found = estimate(
             PROBLEM,
             PROBLEM.model.init(jax.random.key(seed)),
-            world.sites,
+            DividedSites.of_roles(world.sites, roles),
             LevenbergMarquardt(iterations=self.iterations),
             jax.random.key(seed),
             site_batch=SITE_BATCH,
-            roles=roles,
         )
         return found.offsets
 
@@ -214,5 +214,6 @@ def with_offsets(sites: Sites, values: np.ndarray) -> Fluxes:
 
 def common_scaling(world: World) -> Scaling:
     """Fits the standardisation on the days that both splits of a world train on."""
-    both = np.all([roles == TRAIN for roles in world.roles.values()], axis=0)
-    return fit_scaling(INPUT_SETS["default"], world.sites, np.where(both, TRAIN, 0))
+    both = np.all([data.roles == TRAIN for data in world.data.values()], axis=0)
+    common = DividedSites.of_roles(world.sites, np.where(both, TRAIN, 0))
+    return fit_scaling(INPUT_SETS["default"], common)

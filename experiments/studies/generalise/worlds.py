@@ -14,8 +14,8 @@ from kgml_jax.data.synthetic.truth import Twist
 from kgml_jax.models.simulation import simulate_sites
 from kgml_jax.process.parameters import Params
 from kgml_jax.records import quantities
-from kgml_jax.sites import TEST, TRAIN, VALIDATION, VARIABLES, Sites
-from kgml_jax.split import Split
+from kgml_jax.sites import TEST, TRAIN, VARIABLES, Sites
+from kgml_jax.split import DividedSites, Split
 from kgml_jax.training.windows import Unit, make_units
 
 STATES = ("IL", "IA", "IN")
@@ -39,14 +39,14 @@ class World:
       sites: with noisy observations, of which those of the first year are hidden.
       truth: the same sites, observed every day after the first year without error.
       parameters: true offsets from the priors in unbounded space by name, (site,).
-      roles: of every day by split, (site, time); 0 in the first year.
+      data: the sites with each split; no day of the first year has a role.
       scored: days that answer a question, bool (site, time), by name of the question.
     """
 
     sites: Sites
     truth: Sites
     parameters: dict[str, np.ndarray]
-    roles: dict[str, np.ndarray]
+    data: dict[str, DividedSites]
     scored: dict[str, np.ndarray]
 
 
@@ -77,16 +77,19 @@ def make_world(count: int, years: int, twist: Twist | None, seed: int) -> World:
     mask = {name: np.asarray(seen) & later for name, seen in sites.site.mask.items()}
     sites = _with(sites, mask=mask)
     true = {name: made[f"{name}_truth"].to_numpy() for name in VARIABLES}
-    roles = {
-        split: np.where(later, _held_out(sites, split, seed).roles(sites), np.int8(0))
-        for split in SPLITS
+    held_out = {split: _held_out(sites, split, seed).roles(sites) for split in SPLITS}
+    data = {
+        split: DividedSites.of_roles(sites, np.where(later, roles, 0), split)
+        for split, roles in held_out.items()
     }
     return World(
         sites=sites,
         truth=_with(sites, targets=true, mask=dict.fromkeys(VARIABLES, later)),
         parameters={name: offsets(name, made[f"true_{name}"].to_numpy()) for name in PARAMETERS},
-        roles=roles,
-        scored={question: _scored(roles[QUESTIONS[question]], question) for question in QUESTIONS},
+        data=data,
+        scored={
+            question: _scored(data[split].roles, question) for question, split in QUESTIONS.items()
+        },
     )
 
 
@@ -100,17 +103,14 @@ def offsets(name: str, values: np.ndarray) -> np.ndarray:
 
 def known_rows(world: World, split: str) -> list[int]:
     """Returns the rows of the sites that a split trains on."""
-    return [int(row) for row in np.flatnonzero((world.roles[split] == TRAIN).any(axis=1))]
+    return [int(row) for row in np.flatnonzero((world.data[split].roles == TRAIN).any(axis=1))]
 
 
 def units_of(world: World, warmup: int) -> Unit:
     """Returns the windows of both splits, leaves (split, window, time)."""
-    parts = []
-    for split in SPLITS:
-        members = [known_rows(world, split)]
-        roles = world.roles[split]
-        parts.append(make_units(world.sites, roles, members, warmup, TRAIN, VALIDATION))
-    return _stacked(parts)
+    return _stacked(
+        [make_units(world.data[split], [known_rows(world, split)], warmup) for split in SPLITS]
+    )
 
 
 def _held_out(sites: Sites, split: str, seed: int) -> Split:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import xarray as xr
 
 from kgml_jax.data import choices, splits
@@ -14,7 +13,7 @@ from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
 from kgml_jax.data.yield_targets import with_yields
 from kgml_jax.models.simulation import simulate_sites
 from kgml_jax.sites import Sites
-from kgml_jax.training.stages import Dataset
+from kgml_jax.split import DividedSites
 from studies.kgml_ag.plan import COUNTIES, SYNTHETIC, TOWERS
 from studies.measured_fields import catalogue, readers
 from studies.measured_fields import simulated as program
@@ -50,7 +49,7 @@ class Sources:
     """Seed of the synthetic worlds."""
 
 
-def load(sources: Sources) -> dict[str, Dataset]:
+def load(sources: Sources) -> dict[str, DividedSites]:
     """Makes or reads the three sets of sites, GPP prescribed, with a split each.
 
     Raises:
@@ -134,7 +133,7 @@ def _yield(world: xr.Dataset, grain: xr.DataArray) -> xr.DataArray:
     return grain.where(world["harvest"] > 0).assign_attrs(units="g C m-2 yr-1")
 
 
-def _divided(sites: Sites, sources: Sources) -> Dataset:
+def _divided(sites: Sites, sources: Sources) -> DividedSites:
     split = splits.last_years(sites, sources.test_years, sources.validation_years)
     split.assert_disjoint()
-    return Dataset(sites, np.asarray(split.roles(sites)))
+    return split.divide(sites)

@@ -11,7 +11,8 @@ from kgml_jax.cli import command, console
 from kgml_jax.models.features import KGML_AG_INPUTS, fit_scaling
 from kgml_jax.models.recurrent import PAPER, PUBLIC_CODE, RecurrentModel
 from kgml_jax.runs import directory, files
-from kgml_jax.training.stages import Dataset, Stage, run_plan
+from kgml_jax.split import DividedSites
+from kgml_jax.training.stages import Stage, run_plan
 from studies.kgml_ag import data as kgml_ag_data
 from studies.kgml_ag import plan as kgml_ag_plan
 from studies.kgml_ag import report as kgml_ag_report
@@ -77,7 +78,7 @@ def make_plan(config: KgmlAgConfig, model: RecurrentModel) -> tuple[Stage, ...]:
     )
 
 
-def make_model(config: KgmlAgConfig, synthetic: Dataset) -> RecurrentModel:
+def make_model(config: KgmlAgConfig, synthetic: DividedSites) -> RecurrentModel:
     """Returns the published network, its standardisation fitted on the simulated training days."""
     preset = PUBLIC_CODE if config.layers == "public-code" else PAPER
     chosen = {
@@ -86,11 +87,13 @@ def make_model(config: KgmlAgConfig, synthetic: Dataset) -> RecurrentModel:
         "balance": "hard" if config.balance == "hard" else "soft",
         "dropout": config.dropout,
     }
-    scaling = fit_scaling(KGML_AG_INPUTS, synthetic.sites, synthetic.roles)
+    scaling = fit_scaling(KGML_AG_INPUTS, synthetic)
     return RecurrentModel(scaling, **chosen)
 
 
-def identity(config: KgmlAgConfig, datasets: Mapping[str, Dataset], plan: Iterable[Stage]) -> str:
+def identity(
+    config: KgmlAgConfig, datasets: Mapping[str, DividedSites], plan: Iterable[Stage]
+) -> str:
     """Returns what tells this run from others with the same folder."""
     plain = files.plain(replace(config, run=Path(), overwrite=False, debug=False))
     records = {name: (data.sites.site, data.roles) for name, data in datasets.items()}

@@ -16,9 +16,10 @@ from kgml_jax.evaluation.metrics import METRICS
 from kgml_jax.evaluation.physics import balance
 from kgml_jax.models.recurrent import RecurrentModel
 from kgml_jax.runs import files
-from kgml_jax.sites import PREDICTABLE, TEST
+from kgml_jax.sites import PREDICTABLE
+from kgml_jax.split import DividedSites
 from kgml_jax.training.predict import predict_sites
-from kgml_jax.training.stages import Dataset, Outcome, Stage
+from kgml_jax.training.stages import Outcome, Stage
 
 SCORES = ("r2", "rmse", "bias", "n_observed")
 Predicted = dict[str, np.ndarray]
@@ -29,7 +30,7 @@ class Report:
     """Collects what the steps lead to."""
 
     model: RecurrentModel
-    datasets: Mapping[str, Dataset]
+    datasets: Mapping[str, DividedSites]
     folder: Path
     plan: tuple[Stage, ...]
     parts: list[xr.Dataset] = field(default_factory=list)
@@ -78,7 +79,7 @@ class Report:
         if not console.can_draw():
             return
         for name, data in self.datasets.items():
-            days = test_days(data)
+            days = data.test_days
             for variable in data.sites.site.targets:
                 if variable in self.last[name] and variable != "GPP":
                     path = self.folder / "figures" / f"scatter_{name}_{variable}.png"
@@ -86,19 +87,14 @@ class Report:
                     figures.scatter(path, data.sites, predictions, variable, days)
 
 
-def test_days(data: Dataset) -> np.ndarray:
-    """Returns the days that neither training nor validation looked at, bool (site, time)."""
-    return (data.roles == TEST) & np.asarray(data.sites.site.valid)
-
-
-def scores(data: Dataset, predicted: Predicted, name: str) -> xr.Dataset:
+def scores(data: DividedSites, predicted: Predicted, name: str) -> xr.Dataset:
     """Scores the test days of all sites together, as the published R2 are.
 
     Returns:
       Dims (dataset, variable): `SCORES`; dims (dataset,): `balance_residual`, the mean over sites
       of |NEE - (Ra + Rh - GPP)|, g C m-2 d-1.
     """
-    days, site = test_days(data), data.sites.site
+    days, site = data.test_days, data.sites.site
     variables = [key for key in site.targets if key in predicted and key != "GPP"]
     rows = [
         [

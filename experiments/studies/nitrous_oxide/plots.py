@@ -17,6 +17,7 @@ from kgml_jax.models.simulation import simulate_sites
 from kgml_jax.process.ecosystem import Params
 from kgml_jax.records import quantities
 from kgml_jax.sites import TEST, TRAIN, VALIDATION, Sites
+from kgml_jax.split import DividedSites
 
 TARGETS = (*INTERMEDIATE, EMISSION)
 
@@ -232,8 +233,8 @@ def check_fields(fields: int, validation: int, test: int) -> None:
         )
 
 
-def divide_fields(sites: Sites, validation: int, test: int) -> np.ndarray:
-    """Returns the role of every day, int8 (plot, time): whole fields train, validate and test.
+def divide_fields(sites: Sites, validation: int, test: int) -> DividedSites:
+    """Divides plots by their fields, of which whole ones train, validate and test.
 
     Fields are taken in the order of a hash of their names, so that the states mix.
 
@@ -246,4 +247,5 @@ def divide_fields(sites: Sites, validation: int, test: int) -> np.ndarray:
     role |= dict.fromkeys(fields[:validation], VALIDATION)
     role |= dict.fromkeys(fields[validation : validation + test], TEST)
     of_plot = np.array([role[field] for field in sites.groups], np.int8)
-    return of_plot[:, None] * np.asarray(sites.site.valid, np.int8)
+    roles = np.broadcast_to(of_plot[:, None], np.shape(sites.site.valid))
+    return DividedSites.of_roles(sites, roles, "whole fields")

@@ -24,7 +24,7 @@ from kgml_jax.models.features import fit_scaling
 from kgml_jax.models.nitrous_oxide import EMISSION, INPUTS, NitrousOxideModel
 from kgml_jax.models.protocol import model_to_json
 from kgml_jax.runs import directory, files
-from kgml_jax.sites import TEST, Sites
+from kgml_jax.sites import Sites
 from kgml_jax.training import checkpoint
 from kgml_jax.training.fit import Settings
 from kgml_jax.training.strategies import STRATEGIES
@@ -213,8 +213,8 @@ def pretrained(
     config: NitrousOxideConfig, sites: Sites, folder: Path
 ) -> tuple[Arm, dict[str, dict[str, float]], Grid]:
     """Pretrains in two phases, saves the weights, and scores fields that were not trained on."""
-    roles = n2o_plots.divide_fields(sites, config.validation_fields, config.test_fields)
-    scaling = fit_scaling(INPUTS, sites, roles)
+    data = n2o_plots.divide_fields(sites, config.validation_fields, config.test_fields)
+    scaling = fit_scaling(INPUTS, data)
     model = NitrousOxideModel(scaling, hidden=config.hidden, dropout=config.dropout)
     settings = Settings(
         steps=config.steps,
@@ -229,14 +229,14 @@ def pretrained(
     weights, history = pretrain_phases(
         model,
         model.init(init_key),
-        pretraining_unit(sites, roles),
+        pretraining_unit(data),
         two_phases(settings, config.emission_weight),
         fit_key,
         console.logged(folder, key="phase"),
     )
     header = PhasesHeader(model=model_to_json(model), history=history)
     checkpoint.save(folder / "checkpoint", weights, PhasesHeader(**files.plain(header)))
-    test = sites.take([int(row) for row in np.flatnonzero((roles == TEST).any(axis=1))])
+    test = sites.take([int(row) for row in np.flatnonzero(data.test_days.any(axis=1))])
     grid = report.pretraining_grid(test, predict_years(model, weights, test))
     return Arm(model, weights, STRATEGIES["zero-shot"]), history, grid
 

@@ -14,7 +14,8 @@ from kgml_jax.models.features import Scaling
 from kgml_jax.models.nitrous_oxide import EMISSION, NitrousOxideModel
 from kgml_jax.objectives.compose import Term, Total
 from kgml_jax.objectives.errors import MaskedError
-from kgml_jax.sites import TEST, TRAIN, VALIDATION, Sites
+from kgml_jax.sites import TRAIN, VALIDATION, Sites
+from kgml_jax.split import DividedSites
 from kgml_jax.training.fit import Settings
 from kgml_jax.training.predict import predict_sites
 from kgml_jax.training.run import Calibration, OnRound, calibrate, pretrain
@@ -59,13 +60,13 @@ def objective(scaling: Scaling, emission_weight: float) -> Total:
     return Total(terms=(Term("error", error),))
 
 
-def pretraining_unit(sites: Sites, roles: np.ndarray) -> Unit:
+def pretraining_unit(data: DividedSites) -> Unit:
     """Returns the years of all plots that train or validate as one unit, leaves (window, time).
 
     Raises:
       ValueError: no day trains, or none validates.
     """
-    units = make_units(sites, roles, [[*range(len(sites))]], NO_WARMUP, TRAIN, VALIDATION)
+    units = make_units(data, [[*range(len(data))]], NO_WARMUP)
     return jax.tree.map(lambda leaf: leaf[0], units)
 
 
@@ -129,9 +130,9 @@ def leave_one_out(chambers: Sites) -> Unit:
         role = np.full(count, TRAIN)
         role[left_out] = 0
         role[(left_out + 1) % count] = VALIDATION
-        roles = role[:, None] * np.asarray(chambers.site.valid)
+        roles = np.broadcast_to(role[:, None], np.shape(chambers.site.valid))
         others = [row for row in range(count) if row != left_out]
-        units.append(make_units(chambers, roles, [others], NO_WARMUP, TRAIN, VALIDATION))
+        units.append(make_units(DividedSites.of_roles(chambers, roles), [others], NO_WARMUP))
     joined = jax.tree.map(lambda *leaves: np.concatenate(leaves), *units)
     # The random stream of a unit is that of the chamber it leaves out.
     return joined.replace(identity=np.asarray(chambers.site.identity))
@@ -202,12 +203,10 @@ def predict_years(
     Returns:
       All outputs by name, (plot, time), in physical units; NaN on days without forcing.
     """
-    roles = np.where(np.asarray(plots.site.valid), TEST, 0)
-    where = [window for row in site_years(plots, roles, TEST) for window in row]
+    data = DividedSites.undivided(plots)
+    where = [window for row in site_years(data, TRAIN) for window in row]
     rows = np.array([row for row, _ in where])
-    years = replace(
-        plots.take([int(row) for row in rows]), site=cut(plots, roles, TEST, where, NO_WARMUP)
-    )
+    years = replace(plots.take([int(row) for row in rows]), site=cut(data, TRAIN, where, NO_WARMUP))
     own = jax.tree.map(lambda leaf: np.asarray(leaf)[rows], phi)
     predicted = predict_sites(model, weights, years, adaptation, own)
     return {name: _joined(plots, years, rows, values) for name, values in predicted.items()}

@@ -84,14 +84,15 @@ def calibrated(
       Fluxes, dims (strategy, site, day), `accepted` (site), and of models with process parameters
       `value`, `shrinkage` and `identified`, dims (site, parameter).
     """
+    data = DividedSites.of_roles(towers.sites, roles)
     if name == "process":
         model: Any = ProcessModel(**SPUN_UP)
-        return _by_parameters(model, model.init(jax.random.key(0)), towers, roles, effort)
+        return _by_parameters(model, model.init(jax.random.key(0)), towers, data, effort)
     base = pretrained_model(name, effort, folder)
     if not kinds.KINDS[name].has_process:
-        return _by_weights(base, towers, roles, effort, folder / f"calibrate-{name}")
+        return _by_weights(base, towers, data, effort, folder / f"calibrate-{name}")
     model = replace(base.model, process=replace(base.model.process, **SPUN_UP))
-    return _by_parameters(model, base.weights, towers, roles, effort)
+    return _by_parameters(model, base.weights, towers, data, effort)
 
 
 def pretrained_model(name: kinds.Name, effort: Effort, folder: Path) -> saved.Pretrained:
@@ -117,7 +118,7 @@ def pretrained_model(name: kinds.Name, effort: Effort, folder: Path) -> saved.Pr
 
 
 def _by_parameters(
-    model: Model, weights: Weights, towers: Towers, roles: np.ndarray, effort: Effort
+    model: Model, weights: Weights, towers: Towers, data: DividedSites, effort: Effort
 ) -> xr.Dataset:
     problem = Problem(
         MonthlyModel(model, towers.monthly),
@@ -125,18 +126,17 @@ def _by_parameters(
         default_prior_sd(effort.parameters),
         tuple(Stream(name) for name in STREAMS if name in towers.sites.site.targets),
     )
-    shared: Any = {"roles": roles, "site_batch": effort.site_batch}
     solver, key = LevenbergMarquardt(), jax.random.key(effort.seed)
-    found = estimate(problem, weights, towers.sites, solver, key, **shared)
+    found = estimate(problem, weights, data, solver, key, site_batch=effort.site_batch)
     known = diagnose(
         problem,
         weights,
-        towers.sites,
+        data,
         found.base,
         found.offsets,
         kept=found.accepted,
         learnt=learnt_offsets(model, problem.names, weights, towers.sites),
-        **shared,
+        site_batch=effort.site_batch,
     )
     fluxes = {
         BEFORE: predict_shifted(problem, weights, towers.sites, found.base),
@@ -152,10 +152,9 @@ def _by_parameters(
 
 
 def _by_weights(
-    base: saved.Pretrained, towers: Towers, roles: np.ndarray, effort: Effort, run: Path
+    base: saved.Pretrained, towers: Towers, data: DividedSites, effort: Effort, run: Path
 ) -> xr.Dataset:
     base = replace(base, model=MonthlyModel(base.model, towers.monthly))
-    data = DividedSites.of_roles(towers.sites, roles)
     settings = CalibrateSettings(steps=effort.steps, batch=4)
     # What a run that was stopped has left here was not taken over.
     shutil.rmtree(run, ignore_errors=True)

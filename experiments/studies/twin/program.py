@@ -22,6 +22,7 @@ from kgml_jax.process.parameters import DEFAULT_SUBSET
 from kgml_jax.runs import directory
 from kgml_jax.runs.files import write_dataset
 from kgml_jax.sites import Sites
+from kgml_jax.split import DividedSites
 from studies.twin import report
 from studies.twin.world import MODEL, OBSERVED_AS, Twins, make_twins, observe
 
@@ -129,29 +130,29 @@ def run_cell(config: TwinConfig, twins: Twins, setting: str, stream: str) -> xr.
     """Estimates all sites from one stream and returns what came out, dims site and parameter."""
     problem, weights = problem_of(config), MODEL.init(jax.random.key(0))
     noisy = setting == report.NOISY
-    sites = informed(observe(twins, noisy, config.seed), STREAMS[stream])
+    data = DividedSites.undivided(informed(observe(twins, noisy, config.seed), STREAMS[stream]))
     began = time.perf_counter()
-    found = searched(config, problem, sites, 1 if noisy else config.noise_free_starts)
+    found = searched(config, problem, data, 1 if noisy else config.noise_free_starts)
     seconds = time.perf_counter() - began
     known = diagnose(
-        problem, weights, sites, found.base, found.offsets, site_batch=config.site_batch
+        problem, weights, data, found.base, found.offsets, site_batch=config.site_batch
     )
     cell = described(config, twins, found, known).assign_attrs(seconds=seconds)
     searches = found
     if config.starts > 1 and (setting, stream) == tuple(cells(config))[-1]:
-        some = sites.take(list(range(min(config.start_sites, config.sites))))
+        some = data.take(list(range(min(config.start_sites, config.sites))))
         searches = searched(config, problem, some, config.starts)
     if searches.starts.shape[1] > 1:
         cell["spread_of_starts"] = spread_of_starts(searches)
     return cell
 
 
-def searched(config: TwinConfig, problem: Problem, sites: Sites, starts: int) -> Estimates:
+def searched(config: TwinConfig, problem: Problem, data: DividedSites, starts: int) -> Estimates:
     """Estimates sites from the mean of the prior and `starts - 1` draws from it."""
     return estimate(
         problem,
         MODEL.init(jax.random.key(0)),
-        sites,
+        data,
         LevenbergMarquardt(iterations=config.iterations),
         jax.random.key(config.seed),
         starts=starts,
