@@ -17,11 +17,12 @@ import numpy as np
 import tyro
 from timing import measure, report, write
 
+from kgml_jax.adaptation import Weights
 from kgml_jax.backend import use_cpu_cores
 from kgml_jax.data.assemble import assemble
 from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
 from kgml_jax.inversion.problem import Problem, Stream, default_prior_sd, observed
-from kgml_jax.inversion.searches import placed, search_sites
+from kgml_jax.inversion.searches import search_sites
 from kgml_jax.inversion.solvers.evolution import CovarianceAdaptation, DifferentialEvolution
 from kgml_jax.inversion.solvers.gradient import Adam, LimitedMemory
 from kgml_jax.inversion.solvers.least_squares import (
@@ -31,7 +32,7 @@ from kgml_jax.inversion.solvers.least_squares import (
 )
 from kgml_jax.inversion.solvers.shuffled import ShuffledComplex
 from kgml_jax.inversion.solvers.solution import Solution, half_square
-from kgml_jax.mapping import map_sites, site_mesh
+from kgml_jax.mapping import map_sites, over_sites, site_mesh
 from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.simulation import simulate_sites
 from kgml_jax.process.parameters import DEFAULT_SUBSET
@@ -173,20 +174,23 @@ def run_solver(config: BenchmarkConfig, problem: Problem, solver: Any, data: Div
 
 def held_out_errors(problem: Problem, data: DividedSites) -> Callable[[np.ndarray], np.ndarray]:
     """Returns a function of offsets (site, mark, p): mean squared misfit of the test days."""
-    mesh, weights = site_mesh(), problem.model.init(jax.random.key(0))
-
-    def errors(offsets: Field, site: Site, roles: Field) -> Field:
-        tested = observed(site, roles == TEST)
-
-        def error(z: Field) -> Field:
-            misfits = problem.misfits(problem.predict(weights, z, site), tested)
-            return jnp.sum(misfits**2) / problem.observations(tested)
-
-        return jax.vmap(error)(offsets)
-
-    compiled = jax.jit(map_sites(errors, mesh, 1))
+    weights = problem.model.init(jax.random.key(0))
     own = (data.sites.site, data.roles)
-    return lambda offsets: np.asarray(compiled(*placed(mesh, (offsets, *own))))[: len(data)]
+    return lambda offsets: over_sites(
+        _held_out_error, (offsets, *own), static=(problem,), shared=(weights,)
+    )
+
+
+def _held_out_error(
+    problem: Problem, weights: Weights, offsets: Field, site: Site, roles: Field
+) -> Field:
+    tested = observed(site, roles == TEST)
+
+    def error(z: Field) -> Field:
+        misfits = problem.misfits(problem.predict(weights, z, site), tested)
+        return jnp.sum(misfits**2) / problem.observations(tested)
+
+    return jax.vmap(error)(offsets)
 
 
 def way(run: Run, marks: np.ndarray, errors: Callable[..., np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,11 +1,12 @@
 """The only place that maps over sites: over devices by shards, on each device by batches."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, Mesh, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 SITE_AXIS = "site"
 
@@ -38,12 +39,7 @@ def map_sites(
     Returns:
       A function of arrays with a leading site axis, whose length the number of devices divides.
     """
-
-    def on_one_device(*arguments: Any) -> Any:
-        common, own = arguments[:shared], arguments[shared:]
-        one = lambda site_arguments: function(*common, *site_arguments)
-        return jax.lax.map(one, own, batch_size=site_batch if site_batch > 1 else None)
-
+    on_one_device = partial(_in_batches, function, (), site_batch, shared)
     return map_devices(on_one_device, mesh, shared)
 
 
@@ -75,11 +71,83 @@ def map_devices(function: Callable[..., Any], mesh: Mesh, shared: int = 0) -> Ca
     return mapped
 
 
+def over_sites(
+    function: Callable[..., Any],
+    own: tuple[Any, ...],
+    *,
+    static: tuple[Any, ...] = (),
+    shared: tuple[Any, ...] = (),
+    site_batch: int = 1,
+    devices: Sequence[Any] | None = None,
+) -> Any:
+    """Calls a function of one site for all sites at once, on all devices.
+
+    Args:
+      function: `function(*static, *shared, *own)` of one site, from a module or a class: an equal
+        call, and every other of a function with equal `static` and shapes, is compiled once.
+      own: what belongs to a site, arrays with a leading site axis.
+      static: hashable, such as a model.
+      shared: arrays for all sites, such as weights.
+      site_batch: sites a device advances at once; see `map_sites`.
+      devices: to spread the sites over, by default all local ones.
+
+    Returns:
+      What the function returns, NumPy arrays with a leading site axis.
+    """
+    how = (function, static, site_batch, len(shared))
+    return over_shares(_in_batches, own, static=how, shared=shared, devices=devices)
+
+
+def over_shares(
+    function: Callable[..., Any],
+    own: tuple[Any, ...],
+    *,
+    static: tuple[Any, ...] = (),
+    shared: tuple[Any, ...] = (),
+    devices: Sequence[Any] | None = None,
+) -> Any:
+    """Calls a function of the sites of one device for all sites at once; see `over_sites`."""
+    mesh, count = site_mesh(devices), jax.tree.leaves(own)[0].shape[0]
+    found = _compiled(function, static, mesh, on_all_devices(mesh, shared), spread_out(mesh, own))
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[:count], found)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _compiled(
+    function: Callable[..., Any], static: tuple[Any, ...], mesh: Mesh, shared: Any, own: Any
+) -> Any:
+    return map_devices(partial(function, *static), mesh, len(shared))(*shared, *own)
+
+
+def _in_batches(
+    function: Callable[..., Any],
+    static: tuple[Any, ...],
+    site_batch: int,
+    shared: int,
+    *arguments: Any,
+) -> Any:
+    # The sites of one device.
+    common, own = arguments[:shared], arguments[shared:]
+    one = lambda site_arguments: function(*static, *common, *site_arguments)
+    return jax.lax.map(one, own, batch_size=site_batch if site_batch > 1 else None)
+
+
 def pad_sites(tree: Any, multiple: int) -> Any:
     """Repeats the first site until the number of sites is a multiple of `multiple`."""
     count = jax.tree.leaves(tree)[0].shape[0]
     rows = np.concatenate([np.arange(count), np.zeros(-count % multiple, dtype=int)])
     return jax.tree.map(lambda leaf: leaf[rows], tree)
+
+
+def spread_out(mesh: Mesh, tree: Any) -> Any:
+    """Returns arrays with a leading site axis, padded, an equal share on every device."""
+    by_site = NamedSharding(mesh, PartitionSpec(SITE_AXIS))
+    return jax.device_put(pad_sites(tree, mesh.size), by_site)
+
+
+def on_all_devices(mesh: Mesh, tree: Any) -> Any:
+    """Returns arrays of which every device has a copy."""
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
 def one_unit(tree: Any, row: int) -> Any:

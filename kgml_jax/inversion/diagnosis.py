@@ -7,14 +7,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
 from kgml_jax.adaptation import Weights
 from kgml_jax.inversion import posterior
 from kgml_jax.inversion.intervals import gaussian_interval
 from kgml_jax.inversion.posterior import Estimate, Identification, Partition, Posterior
 from kgml_jax.inversion.problem import Problem, observed
-from kgml_jax.mapping import map_sites, pad_sites, site_mesh
+from kgml_jax.mapping import over_sites
 from kgml_jax.records import Field, record
 from kgml_jax.sites import TRAIN, Site
 from kgml_jax.split import DividedSites
@@ -69,20 +68,16 @@ def diagnose(
     Returns:
       A diagnosis with leaves (site, ...), NumPy arrays.
     """
-    mesh = site_mesh(devices)
     learnt = np.zeros_like(base) if learnt is None else learnt
     kept = np.ones(len(data), bool) if kept is None else kept
-    own = pad_sites((base, offsets, data.sites.site, data.roles, kept, learnt), mesh.size)
-    found = _diagnose_all(problem, mesh, site_batch, weights, *own)
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(data)], found)
-
-
-@functools.partial(jax.jit, static_argnums=range(3))
-def _diagnose_all(
-    problem: Problem, mesh: Mesh, site_batch: int, weights: Weights, *data: Any
-) -> Diagnosis:
-    one = functools.partial(_diagnose_site, problem)
-    return map_sites(one, mesh, site_batch, shared=1)(weights, *data)
+    return over_sites(
+        _diagnose_site,
+        (base, offsets, data.sites.site, data.roles, kept, learnt),
+        static=(problem,),
+        shared=(weights,),
+        site_batch=site_batch,
+        devices=devices,
+    )
 
 
 def _diagnose_site(

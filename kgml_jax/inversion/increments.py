@@ -1,16 +1,12 @@
 """What scheduled updates added to the pools of every site, and that the budgets close with it."""
 
-import functools
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
 from kgml_jax.adaptation import Weights
 from kgml_jax.inversion.problem import Problem
-from kgml_jax.mapping import map_sites, pad_sites, site_mesh
+from kgml_jax.mapping import over_sites
 from kgml_jax.models.hybrid import process_of
 from kgml_jax.process import ecosystem
 from kgml_jax.process.ecosystem import Imbalance
@@ -48,19 +44,13 @@ def books(
     Returns:
       Books with leaves (site, ...), NumPy arrays.
     """
-    mesh = site_mesh()
-    found = _books_of_all(
-        problem, mesh, site_batch, weights, *pad_sites((offsets, sites.site), mesh.size)
+    return over_sites(
+        books_of_site,
+        (offsets, sites.site),
+        static=(problem,),
+        shared=(weights,),
+        site_batch=site_batch,
     )
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(sites)], found)
-
-
-@functools.partial(jax.jit, static_argnums=range(3))
-def _books_of_all(
-    problem: Problem, mesh: Mesh, site_batch: int, weights: Weights, *data: Any
-) -> Books:
-    one = functools.partial(books_of_site, problem)
-    return map_sites(one, mesh, site_batch, shared=1)(weights, *data)
 
 
 def books_of_site(problem: Problem, weights: Weights, offsets: Field, site: Site) -> Books:

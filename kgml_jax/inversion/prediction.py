@@ -5,20 +5,18 @@ stretches it until it covers the validation days of the site, whatever is wrong 
 Sums over held-out years have the Gaussian one alone: there are too few years to calibrate on.
 """
 
-import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
 from kgml_jax.adaptation import Weights
 from kgml_jax.inversion import intervals
 from kgml_jax.inversion.intervals import Interval, IntervalScore
 from kgml_jax.inversion.problem import Problem, observed
-from kgml_jax.mapping import map_sites, pad_sites, site_mesh
+from kgml_jax.mapping import over_sites
 from kgml_jax.records import Field, record
 from kgml_jax.sites import PREDICTABLE, TEST, TRAIN, VALIDATION, Site, leap
 from kgml_jax.split import DividedSites
@@ -98,25 +96,15 @@ def predict_with_intervals(
     Returns:
       A prediction by variable, leaves (site, ...), NumPy arrays.
     """
-    mesh = site_mesh(devices)
-    own = pad_sites((unbounded, factor, data.sites.site, data.roles), mesh.size)
     years = int(np.max(data.sites.site.calendar.year_index)) + 1
-    found = _predict_all(problem, probability, years, mesh, site_batch, weights, *own)
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(data)], found)
-
-
-@functools.partial(jax.jit, static_argnums=range(5))
-def _predict_all(
-    problem: Problem,
-    probability: float,
-    years: int,
-    mesh: Mesh,
-    site_batch: int,
-    weights: Weights,
-    *data: Any,
-) -> dict[str, Prediction]:
-    one = functools.partial(_predict_site, problem, probability, years)
-    return map_sites(one, mesh, site_batch, shared=1)(weights, *data)
+    return over_sites(
+        _predict_site,
+        (unbounded, factor, data.sites.site, data.roles),
+        static=(problem, probability, years),
+        shared=(weights,),
+        site_batch=site_batch,
+        devices=devices,
+    )
 
 
 class _Linear(NamedTuple):

@@ -1,6 +1,5 @@
 """Samples of the posterior at a few sites: where the Gaussian of the optimum can be trusted."""
 
-import functools
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,14 +7,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
 from kgml_jax.adaptation import Weights
 from kgml_jax.inversion.posterior import Posterior
 from kgml_jax.inversion.problem import Problem, observed
 from kgml_jax.inversion.sampling import Comparison, Draws, NoUTurn, compare
 from kgml_jax.inversion.solvers.solution import Residuals, half_square
-from kgml_jax.mapping import map_sites, pad_sites, site_mesh
+from kgml_jax.mapping import over_sites, site_mesh
 from kgml_jax.records import Field
 from kgml_jax.sites import TRAIN, Site
 from kgml_jax.split import DividedSites
@@ -49,18 +47,17 @@ class Sampling:
         Args:
           key: a site's part of it depends on its identity.
         """
-        run = functools.partial(_draw_all, self.problem, self.sampler, site_mesh())
-        found = run(self.weights, key, *self._data)
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(self.data)], found)
+        how = (self.problem, self.sampler)
+        return over_sites(_draw_site, self._own, static=how, shared=(self.weights, key))
 
     def gradient_seconds(self) -> float:
         """Measures what one gradient of all chains takes, of as many sites as there are devices."""
-        mesh = site_mesh()
-        first = jax.tree.map(lambda leaf: leaf[: mesh.size], self._data)
-        run = functools.partial(_gradients, self.problem, self.sampler, mesh, self.weights)
-        jax.block_until_ready(run(*first))
+        first = jax.tree.map(lambda leaf: leaf[: site_mesh().size], self._own)
+        how = (self.problem, self.sampler)
+        run = lambda: over_sites(_gradients, first, static=how, shared=(self.weights,))
+        run()
         began = time.perf_counter()
-        jax.block_until_ready(run(*first))
+        run()
         return time.perf_counter() - began
 
     @property
@@ -69,10 +66,9 @@ class Sampling:
         return -(-len(self.data) // site_mesh().size)
 
     @property
-    def _data(self) -> Any:
+    def _own(self) -> tuple[Any, ...]:
         site, roles = self.data.sites.site, self.data.roles
-        own = (self.base, self.offsets, self.posterior, site, roles)
-        return pad_sites(own, site_mesh().size)
+        return self.base, self.offsets, self.posterior, site, roles
 
 
 def until_last_training_year(data: DividedSites, spin_up_days: int = 0) -> DividedSites:
@@ -93,35 +89,21 @@ def until_last_training_year(data: DividedSites, spin_up_days: int = 0) -> Divid
     return replace(data, sites=sites, roles=data.roles[:, :length])
 
 
-@functools.partial(jax.jit, static_argnums=range(3))
-def _draw_all(
-    problem: Problem,
-    sampler: NoUTurn,
-    mesh: Mesh,
-    weights: Weights,
-    key: jax.Array,
-    *data: Any,
+def _draw_site(
+    problem: Problem, sampler: NoUTurn, weights: Weights, key: jax.Array, *own: Any
 ) -> tuple[Draws, Comparison]:
-    def one(weights: Weights, key: jax.Array, *own: Any) -> tuple[Draws, Comparison]:
-        _, offsets, posterior, site, _ = own
-        residuals = _residuals(problem, weights, *own)
-        site_key = jax.random.fold_in(key, site.identity)
-        draws = sampler.sample(residuals, offsets, posterior, site_key)
-        return draws, compare(draws, offsets, posterior)
-
-    return map_sites(one, mesh, 1, shared=2)(weights, key, *data)
+    _, offsets, posterior, site, _ = own
+    residuals = _residuals(problem, weights, *own)
+    site_key = jax.random.fold_in(key, site.identity)
+    draws = sampler.sample(residuals, offsets, posterior, site_key)
+    return draws, compare(draws, offsets, posterior)
 
 
-@functools.partial(jax.jit, static_argnums=range(3))
-def _gradients(
-    problem: Problem, sampler: NoUTurn, mesh: Mesh, weights: Weights, *data: Any
-) -> Field:
-    def one(weights: Weights, *own: Any) -> Field:
-        residuals, offsets = _residuals(problem, weights, *own), own[1]
-        chains = jnp.broadcast_to(offsets, (sampler.chains, *offsets.shape))
-        return jax.vmap(jax.grad(lambda z: half_square(residuals(z))))(chains)
-
-    return map_sites(one, mesh, 1, shared=1)(weights, *data)
+def _gradients(problem: Problem, sampler: NoUTurn, weights: Weights, *own: Any) -> Field:
+    # One gradient of every chain of a site.
+    residuals, offsets = _residuals(problem, weights, *own), own[1]
+    chains = jnp.broadcast_to(offsets, (sampler.chains, *offsets.shape))
+    return jax.vmap(jax.grad(lambda z: half_square(residuals(z))))(chains)
 
 
 def _residuals(

@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from kgml_jax.adaptation import Weights
 from kgml_jax.inversion.problem import Problem, observed
@@ -15,7 +14,7 @@ from kgml_jax.inversion.solvers.queue import run_queue
 from kgml_jax.inversion.solvers.shuffled import ShuffledComplex
 from kgml_jax.inversion.solvers.solution import Residuals, Search, Solution, Solver
 from kgml_jax.inversion.solvers.starts import starting_points
-from kgml_jax.mapping import SITE_AXIS, map_devices, pad_sites, site_mesh
+from kgml_jax.mapping import over_shares
 from kgml_jax.records import Field
 from kgml_jax.sites import TRAIN, Site
 from kgml_jax.split import DividedSites
@@ -57,11 +56,8 @@ def search_sites(
     own = (prior_means(problem, data, base), data.sites.site, data.roles)
     if isinstance(solver, ShuffledComplex):
         return _solve_in_turn(problem, solver, starts, weights, key, own)
-    mesh = site_mesh(devices)
-    shared = jax.device_put((weights, key), NamedSharding(mesh, PartitionSpec()))
-    how = (problem, solver, starts, mesh, site_batch)
-    found = _solve_all(*how, *shared, *placed(mesh, own))
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(data)], found)
+    how = (problem, solver, starts, site_batch)
+    return over_shares(_solve_share, own, static=how, shared=(weights, key), devices=devices)
 
 
 def prior_means(problem: Problem, data: DividedSites, base: np.ndarray | None) -> np.ndarray:
@@ -75,28 +71,6 @@ def prior_means(problem: Problem, data: DividedSites, base: np.ndarray | None) -
     if means.shape != shape:
         raise ValueError(f"base has shape {means.shape}; expected {shape}")
     return means
-
-
-def placed(mesh: Mesh, tree: Any) -> Any:
-    """Returns arrays with a leading site axis, padded, an equal share on every device."""
-    sharding = NamedSharding(mesh, PartitionSpec(SITE_AXIS))
-    return jax.device_put(pad_sites(tree, mesh.size), sharding)
-
-
-@functools.partial(jax.jit, static_argnums=range(5))
-def _solve_all(
-    problem: Problem,
-    solver: Solver,
-    starts: int,
-    mesh: Mesh,
-    site_batch: int,
-    weights: Weights,
-    key: jax.Array,
-    *data: Any,
-) -> tuple[Field, Solution]:
-    # Starting points and solutions, leaves (site, start, ...).
-    share = functools.partial(_solve_share, problem, solver, starts, site_batch)
-    return map_devices(share, mesh, shared=2)(weights, key, *data)
 
 
 def _solve_share(

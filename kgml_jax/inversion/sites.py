@@ -1,6 +1,5 @@
 """Estimation of the parameters of all sites in one program, with the gate on validation."""
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,15 +7,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from kgml_jax.adaptation import Weights
 from kgml_jax.inversion.problem import Problem, observed
-from kgml_jax.inversion.searches import placed, prior_means, search_sites
+from kgml_jax.inversion.searches import prior_means, search_sites
 from kgml_jax.inversion.solvers.shuffled import ShuffledComplex
 from kgml_jax.inversion.solvers.solution import Solution, Solver
 from kgml_jax.inversion.solvers.starts import best_start
-from kgml_jax.mapping import map_sites, site_mesh
+from kgml_jax.mapping import over_sites
 from kgml_jax.records import Field, record
 from kgml_jax.sites import TRAIN, VALIDATION, Site
 from kgml_jax.split import DividedSites
@@ -146,23 +144,14 @@ def review_sites(
     Returns:
       NumPy leaves (site, candidate, ...).
     """
-    mesh = site_mesh(devices)
-    shared = jax.device_put(weights, NamedSharding(mesh, PartitionSpec()))
-    own = (candidates, prior_means(problem, data, base), data.sites.site, data.roles)
-    reviews = _review_all(problem, mesh, site_batch, shared, *placed(mesh, own))
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(data)], reviews)
-
-
-@functools.partial(jax.jit, static_argnums=range(3))
-def _review_all(
-    problem: Problem,
-    mesh: Mesh,
-    site_batch: int,
-    weights: Weights,
-    *data: Any,
-) -> Review:
-    one = functools.partial(_review_site, problem)
-    return map_sites(one, mesh, site_batch, shared=1)(weights, *data)
+    return over_sites(
+        _review_site,
+        (candidates, prior_means(problem, data, base), data.sites.site, data.roles),
+        static=(problem,),
+        shared=(weights,),
+        site_batch=site_batch,
+        devices=devices,
+    )
 
 
 def _review_site(

@@ -1,16 +1,14 @@
 """Predictions of many sites, each with its own adaptation, as NumPy arrays."""
 
-from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from kgml_jax.adaptation import Adaptation, Weights
-from kgml_jax.mapping import map_sites, pad_sites, site_mesh
+from kgml_jax.mapping import over_sites
 from kgml_jax.models.protocol import Model
-from kgml_jax.sites import Sites
+from kgml_jax.sites import Site, Sites
 
 
 def predict_sites(
@@ -34,26 +32,17 @@ def predict_sites(
     Returns:
       Daily fluxes by name, each of shape (site, time), in physical units.
     """
-    mesh = site_mesh()
-    padded = pad_sites((sites.site, {} if phi is None else phi), mesh.size)
-    # Weights that were trained on fewer devices, because those divided the batch, are spread.
-    weights = jax.device_put(weights, NamedSharding(mesh, PartitionSpec()))
-    fluxes = _predict(model, adaptation, mesh, site_batch, weights, *padded)
-    return {name: np.asarray(values)[: len(sites)] for name, values in fluxes.items()}
+    return over_sites(
+        _predict_site,
+        (sites.site, {} if phi is None else phi),
+        static=(model, adaptation),
+        shared=(weights,),
+        site_batch=site_batch,
+    )
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _predict(
-    model: Model,
-    adaptation: Adaptation | None,
-    mesh: Mesh,
-    site_batch: int,
-    weights: Weights,
-    site: Any,
-    phi: Any,
+def _predict_site(
+    model: Model, adaptation: Adaptation | None, weights: Weights, site: Site, phi: Any
 ) -> dict[str, jax.Array]:
-    def one(weights: Weights, site: Any, own: Any) -> dict[str, jax.Array]:
-        adapted = weights if adaptation is None else adaptation.apply(weights, own)
-        return model.predict(adapted, site, None)
-
-    return map_sites(one, mesh, site_batch, shared=1)(weights, site, phi)
+    adapted = weights if adaptation is None else adaptation.apply(weights, phi)
+    return model.predict(adapted, site, None)

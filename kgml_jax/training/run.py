@@ -11,7 +11,16 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from kgml_jax.adaptation import Adaptation, Weights
-from kgml_jax.mapping import SITE_AXIS, dividing_mesh, map_sites, pad_sites, site_mesh
+from kgml_jax.mapping import (
+    SITE_AXIS,
+    dividing_mesh,
+    map_sites,
+    on_all_devices,
+    over_sites,
+    pad_sites,
+    site_mesh,
+    spread_out,
+)
 from kgml_jax.models.protocol import Model
 from kgml_jax.objectives.compose import Total
 from kgml_jax.records import record
@@ -189,20 +198,15 @@ def descend_together(
     count, mesh = len(units.identity), mesh or site_mesh()
     by_unit = lambda leaf: np.broadcast_to(leaf, (count,))
     own = jax.tree.map(by_unit, allowance or descent.allowance)
-    padded, own = pad_sites((units, own), mesh.size)
+    own = pad_sites(own, mesh.size)
     # Units that only pad the mesh never start.
     own = own.replace(limit=np.where(np.arange(len(own.limit)) < count, own.limit, 0))
-    if own_start:
-        weights = pad_sites(weights, mesh.size)
-    everywhere, apart = NamedSharding(mesh, PartitionSpec()), _by_site(mesh)
-    padded, own = jax.device_put((padded, own), apart)
-    weights = jax.device_put(weights, apart if own_start else everywhere)
     fit = descend(
         Together(descent, mesh, unit_batch, own_start),
-        weights,
-        padded,
-        jax.device_put(key, everywhere),
-        own,
+        spread_out(mesh, weights) if own_start else on_all_devices(mesh, weights),
+        spread_out(mesh, units),
+        on_all_devices(mesh, key),
+        spread_out(mesh, own),
         lambda report: on_round({name: value[:count] for name, value in report.items()}),
     )
     return jax.tree.map(lambda leaf: leaf[:count], fit)
@@ -268,8 +272,7 @@ def _descend_alone(
     descent: Descends, mesh: Mesh, weights: Weights, data: Any, key: jax.Array, on_round: OnRound
 ) -> Fit:
     # One set of weights on all devices, which share its batches.
-    everything = jax.device_put((weights, data, key), NamedSharding(mesh, PartitionSpec()))
-    fit = descend(descent, *everything, on_round=on_round)
+    fit = descend(descent, *on_all_devices(mesh, (weights, data, key)), on_round=on_round)
     if not bool(fit.healthy) and int(fit.best_step) == 0:
         raise DivergedError(
             f"the loss was not finite at step {int(fit.step)}; lower the learning rate"
@@ -343,17 +346,13 @@ def validation_errors(
       site_batch: units a device looks at at once.
     """
     descent = Descent(model, objective, adaptation, Settings(steps=0))
-    mesh = site_mesh()
-    padded = pad_sites((phi, units), mesh.size)
-    errors = _validate_all(descent, mesh, site_batch, weights, *padded)
-    return np.asarray(errors)[: len(units.identity)]
-
-
-@partial(jax.jit, static_argnums=range(3))
-def _validate_all(
-    descent: Descent, mesh: Mesh, site_batch: int, weights: Weights, phi: Any, units: Unit
-) -> Any:
-    return map_sites(descent.validation_error, mesh, site_batch, shared=1)(weights, phi, units)
+    return over_sites(
+        Descent.validation_error,
+        (phi, units),
+        static=(descent,),
+        shared=(weights,),
+        site_batch=site_batch,
+    )
 
 
 def _by_site(mesh: Mesh) -> NamedSharding:

@@ -3,20 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
 from kgml_jax.adaptation import Weights, flatten, unflatten
-from kgml_jax.mapping import dividing_mesh, map_sites
+from kgml_jax.mapping import dividing_mesh, over_sites
 from kgml_jax.models.protocol import Model
 from kgml_jax.records import Field
 from kgml_jax.sites import Site
-from kgml_jax.training.fit import Descent, Parameters
+from kgml_jax.training.fit import Descent
 from kgml_jax.training.run import descend_together
 from kgml_jax.training.windows import Unit
 
@@ -115,28 +114,22 @@ def descend(
         of the descent.
     """
     count = len(units.identity)
-    mesh = dividing_mesh(count)
     given = {name: np.full(count, value, np.float32) for name, value in vars(knobs).items()}
     starts = {"start": weights, "knobs": given}
     allowance = descent.allowance
     if limits is not None:
         allowance = allowance.replace(limit=limits)  # type: ignore[attr-defined]
     fit = descend_together(
-        descent, starts, units, key, allowance=allowance, own_start=True, mesh=mesh
+        descent, starts, units, key, allowance=allowance, own_start=True, mesh=dividing_mesh(count)
     )
     return Outcome(
-        weights=jax.tree.map(np.asarray, _weights_of(descent.parameters, mesh, starts, fit.best)),
+        weights=over_sites(Held.apply, (starts, fit.best), static=(descent.parameters,)),
         start_error=np.asarray(fit.start_error),
         best_error=np.asarray(fit.best_error),
         best_step=np.asarray(fit.best_step),
         steps=np.asarray(fit.step),
         healthy=np.asarray(fit.healthy),
     )
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _weights_of(parameters: Parameters, mesh: Mesh, starts: dict[str, Any], phi: Any) -> Weights:
-    return map_sites(parameters.apply, mesh, 1)(starts, phi)
 
 
 @lru_cache(maxsize=8)
