@@ -33,6 +33,9 @@ from kgml_jax.process.state_update import Increment, Update
 from kgml_jax.records import Field, quantities
 from kgml_jax.sites import Site
 
+Carried = tuple[State, Memory]
+"""State of the site and memory of the controller between two days."""
+
 
 @dataclass(frozen=True)
 class ProcessModel:
@@ -157,34 +160,76 @@ class ProcessModel:
         Returns:
           What `report` keeps, with leaves (time, ...).
         """
+        start = self.start(controller, attributes, forcing, days)
+        return self.advance(controller, attributes, start, forcing, report, moves)[1]
+
+    def start(
+        self, controller: Controller, attributes: Attributes, forcing: Forcing, days: Field
+    ) -> Carried:
+        """Returns state and memory at the start of a record: implied by attributes, then spun up.
+
+        Args:
+          controller: acts in the spin-up.
+          attributes: `()` leaves.
+          forcing: (time,) leaves.
+          days: length of the record.
+        """
+        carried = (ecosystem.initial_state(controller.params, attributes), controller.memory)
+        if not self.spin_up_cycles:
+            return carried
+        record = (forcing, controller.inputs, None)
+        first = jax.tree.map(lambda leaf: leaf[: self.spin_up_days], record)
+        counts = jnp.arange(first[0].crop.shape[0]) < days
+        step = self._step(controller, attributes, lambda day: None)
+
+        def counted(carried: Carried, day: tuple) -> tuple[Carried, None]:
+            after = step(carried, day[0])[0]
+            return jax.tree.map(lambda new, old: jnp.where(day[1], new, old), after, carried), None
+
+        passes = (first, counts), self.spin_up_cycles
+        return integrate.spin_up(counted, carried, *passes, self.spin_up_differentiated)
+
+    def advance(
+        self,
+        controller: Controller,
+        attributes: Attributes,
+        start: Carried,
+        forcing: Forcing,
+        report: Callable[[Day], Any],
+        moves: Update | None = None,
+    ) -> tuple[Carried, Any]:
+        """Simulates one site from a given start, without spin-up.
+
+        Args:
+          controller: sets the parameters of each day.
+          attributes: `()` leaves.
+          start: state and memory before the first day, as from `start`.
+          forcing: (time,) leaves.
+          report: what to keep of a day, a pytree.
+          moves: as in `controlled`.
+
+        Returns:
+          State and memory after the last day, and what `report` keeps, with leaves (time, ...).
+        """
+        step = self._step(controller, attributes, report)
+        return integrate.rollout(step, start, (forcing, controller.inputs, moves), self.segment)
+
+    def _step(
+        self, controller: Controller, attributes: Attributes, report: Callable[[Day], Any]
+    ) -> Callable[[Carried, tuple], tuple[Carried, Any]]:
         hydraulic = soil_water.hydraulics(controller.params, attributes)
 
         def moved(state: State, move: Update | None) -> tuple[State, Increment | None]:
             return (state, None) if move is None else state_update.update(hydraulic, state, move)
 
-        def step(carry: tuple[State, Memory], day: tuple) -> tuple[tuple[State, Memory], Any]:
-            (before, memory), (drivers, inputs, move) = carry, day
+        def step(carried: Carried, day: tuple) -> tuple[Carried, Any]:
+            (before, memory), (drivers, inputs, move) = carried, day
             state, added = moved(before, move)
             params, factors, memory = controller.act(memory, state, drivers, inputs)
             after, fluxes = ecosystem.step(params, attributes, state, drivers, self.gpp, factors)
             return (after, memory), report(Day(before, after, drivers, fluxes, added, state))
 
-        carry = (ecosystem.initial_state(controller.params, attributes), controller.memory)
-        if self.spin_up_cycles:
-            carry = self._spun_up(step, carry, (forcing, controller.inputs, None), days)
-        record = (forcing, controller.inputs, moves)
-        return integrate.rollout(step, carry, record, self.segment)[1]
-
-    def _spun_up(self, step: integrate.Step, carry: Any, record: Any, days: Field) -> Any:
-        first = jax.tree.map(lambda leaf: leaf[: self.spin_up_days], record)
-        counts = jnp.arange(first[0].crop.shape[0]) < days
-
-        def counted(carry: Any, day: tuple) -> tuple[Any, None]:
-            after = step(carry, day[0])[0]
-            return jax.tree.map(lambda new, old: jnp.where(day[1], new, old), after, carry), None
-
-        passes = (first, counts), self.spin_up_cycles
-        return integrate.spin_up(counted, carry, *passes, self.spin_up_differentiated)
+        return step
 
 
 FROM_ATTRIBUTES = ProcessModel()

@@ -1,8 +1,8 @@
 """The process model at many sites, from parameters to daily fluxes: what makes synthetic truth."""
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
 from kgml_jax.models.observables import NAMES
-from kgml_jax.models.process import FROM_ATTRIBUTES, ProcessModel
+from kgml_jax.models.process import FROM_ATTRIBUTES
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.process.ecosystem import Fluxes, Params
 from kgml_jax.records import Field, quantities
@@ -21,6 +21,21 @@ GRAIN = "grain_carbon"
 Arrays = Mapping[str, np.ndarray]
 
 
+class Simulator(Protocol):
+    """What simulates one site from its parameters; hashable, such as `ProcessModel`."""
+
+    def run(
+        self,
+        params: Params,
+        attributes: Attributes,
+        forcing: Forcing,
+        report: Callable[[Fluxes], Any],
+        days: Field,
+    ) -> Any:
+        """Returns what `report` keeps of the fluxes of each day; see `ProcessModel.run`."""
+        ...
+
+
 @functools.partial(jax.jit, static_argnames=("outputs", "model"))
 def simulate(
     params: Params,
@@ -28,7 +43,7 @@ def simulate(
     forcing: Forcing,
     days: Field,
     outputs: tuple[str, ...],
-    model: ProcessModel = FROM_ATTRIBUTES,
+    model: Simulator = FROM_ATTRIBUTES,
 ) -> dict[str, Field]:
     """Runs the process model at some sites at once, an equal share of them on each device.
 
@@ -45,13 +60,13 @@ def simulate(
     """
     report = lambda day: {name: getattr(day, name) for name in outputs}
 
-    def one(params: Params, attributes: Attributes, forcing: Forcing, days: Field) -> Any:
+    def site(params: Params, attributes: Attributes, forcing: Forcing, days: Field) -> Any:
         return model.run(params, attributes, forcing, report, days)
 
     mesh = Mesh(np.array(jax.local_devices()), ("site",), axis_types=(AxisType.Auto,))
     by_site = PartitionSpec("site")
     mapped = jax.shard_map(
-        jax.vmap(one), mesh=mesh, in_specs=by_site, out_specs=by_site, check_vma=False
+        jax.vmap(site), mesh=mesh, in_specs=by_site, out_specs=by_site, check_vma=False
     )
     return mapped(params, attributes, forcing, days)
 
@@ -62,7 +77,7 @@ def simulate_batches(
     forcing: Arrays,
     outputs: Sequence[str],
     site_batch: int = 64,
-    model: ProcessModel = FROM_ATTRIBUTES,
+    model: Simulator = FROM_ATTRIBUTES,
     days: np.ndarray | None = None,
 ) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
     """Runs the process model at many sites, some at a time, on all devices.
@@ -100,7 +115,7 @@ def _batches(
     days: np.ndarray,
     outputs: tuple[str, ...],
     size: int,
-    model: ProcessModel,
+    model: Simulator,
 ) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
     count = len(next(iter(arrays[0].values())))
     for start in range(0, count, size):
@@ -111,10 +126,10 @@ def _batches(
         )
         # In NumPy: converted by JAX, the lengths would take a compilation of their own.
         lengths = days[rows].astype(np.dtype(jnp.result_type(int)))
-        found = simulate(*batch, lengths, outputs=outputs, model=model)
+        daily = simulate(*batch, lengths, outputs=outputs, model=model)
         kept = slice(start, min(start + size, count))
         length = kept.stop - kept.start
-        yield kept, {name: np.asarray(found[name])[:length] for name in outputs}
+        yield kept, {name: np.asarray(daily[name])[:length] for name in outputs}
 
 
 def simulate_sites(
@@ -143,6 +158,11 @@ def simulate_sites(
     batches = simulate_batches(parameters, attributes, forcing, asked, size)
     parts = [values for _, values in batches]
     return {name: np.concatenate([part[field] for part in parts]) for name, field in names.items()}
+
+
+def priors(count: int) -> dict[str, np.ndarray]:
+    """Returns the prior of every parameter for `count` sites, in physical units."""
+    return {name: np.full(count, prior.default) for name, prior in quantities(Params).items()}
 
 
 def as_record(cls: Any, arrays: Arrays, rows: np.ndarray) -> Any:

@@ -10,7 +10,7 @@ import xarray as xr
 from kgml_jax.data import choices, tables
 from kgml_jax.data.synthetic.drawing import SyntheticConfig, draw
 from kgml_jax.errors import DataError, listed
-from kgml_jax.models.simulation import Arrays, simulate_sites
+from kgml_jax.models.simulation import Arrays, priors, simulate_sites
 from kgml_jax.process.parameters import Params
 from kgml_jax.records import quantities
 from kgml_jax.sites import Sites
@@ -144,11 +144,6 @@ def measured(sites: Sites) -> Source:
         return Batch(priors(len(rows)), cut(site.attributes), cut(site.forcing))
 
     return Source(sites.names, first, np.asarray(site.valid).sum(axis=1), 0, take)
-
-
-def priors(count: int) -> dict[str, np.ndarray]:
-    """Returns the prior of every parameter for `count` sites."""
-    return {name: np.full(count, quantity.default) for name, quantity in PARAMETERS.items()}
 
 
 def read_parameters(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:

@@ -2,6 +2,7 @@ import dataclasses
 import gzip
 from types import SimpleNamespace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
@@ -272,7 +273,7 @@ def result_of(plan, days, **outputs):
         {name: ("time", np.asarray(values)) for name, values in (zero | outputs).items()},
         coords={"time": days.astype("datetime64[ns]")},
     )
-    return simulation.Result(readers.Field(plan, xr.Dataset(), ()), simulated)
+    return simulation.Result(readers.MeasuredField(plan, xr.Dataset(), ()), simulated)
 
 
 def monthly_fluxes(years, quality):
@@ -342,32 +343,32 @@ def constant_field(plan, days):
     return readers.field(plan, weather)
 
 
-@pytest.fixture
-def rain_gauge(monkeypatch):
-    """Puts a gauge that adds up all rain in the place of the process model."""
+@dataclasses.dataclass(frozen=True)
+class RainGauge:
+    """Adds up all rain, in the place of the process model, as a spin-up of two passes would."""
 
-    def step(params, attributes, state, forcing):
-        filled = state + forcing.precipitation
-        return filled, SimpleNamespace(**dict.fromkeys(simulation.OUTPUTS.values(), filled))
-
-    monkeypatch.setattr(program.ecosystem, "step", step)
-    monkeypatch.setattr(
-        program.ecosystem, "initial_state", lambda params, attributes: 0 * attributes.latitude
-    )
-    yield
-    simulation._simulate.clear_cache()
+    def run(self, params, attributes, forcing, report, days):
+        counts = jnp.arange(forcing.precipitation.size) < days
+        passes = 2 * jnp.sum(jnp.where(counts, forcing.precipitation, 0.0))
+        filled = passes + jnp.cumsum(forcing.precipitation)
+        return report(SimpleNamespace(**dict.fromkeys(simulation.OUTPUTS.values(), filled)))
 
 
-@pytest.mark.parametrize("passes", [0, 2])
-def test_every_pass_starts_where_the_last_one_ended_whatever_the_length_of_the_others(
-    rain_gauge, passes
-):
+def test_every_field_is_simulated_over_its_own_days_whatever_the_length_of_the_others():
     short = constant_field(ROTATION, DATES[:40])
     long = constant_field(dataclasses.replace(ROTATION, site="other"), DATES[:70])
-    for result in simulation.simulate([short, long], passes):
-        days = result.field.dataset.sizes["time"]
-        fallen = 3.0 * (passes * days + 1 + np.arange(days))
+    results = simulation.simulate([short, long], RainGauge())
+    assert [len(result.dates) for result in results] == [40, 70]
+    for result in results:
+        days = len(result.dates)
+        fallen = 3.0 * (2 * days + 1 + np.arange(days))
         np.testing.assert_array_equal(result["GPP"], fallen)  # whole numbers: exact in float32
+
+
+def test_a_pass_of_the_spin_up_goes_through_the_whole_record():
+    model = simulation.spun_up(3)
+    assert model.spin_up_cycles == 3
+    assert model.spin_up_days >= max(len(dates_of(plan)) for plan in PLANS)
 
 
 def test_daily_series_carry_units_and_nothing_outside_a_record():

@@ -12,7 +12,7 @@ from kgml_jax.data.synthetic import SyntheticConfig, generate
 from kgml_jax.errors import DataError
 from kgml_jax.models.observables import NAMES
 from kgml_jax.models.process import ProcessModel
-from kgml_jax.models.simulation import simulate_sites
+from kgml_jax.models.simulation import priors, simulate_sites
 from kgml_jax.process import crops, layers
 from kgml_jax.process.budgets import BUDGETS
 from kgml_jax.process.parameters import Params
@@ -230,7 +230,7 @@ def test_records_keep_their_days_and_nothing_is_known_outside(tmp_path, monkeypa
     first = np.array(["2001-12-31", "2002-01-02"], dtype="datetime64[D]")
     days = np.array([2, 3])
     batch = simulation_sources.Batch(
-        simulation_sources.priors(2),
+        priors(2),
         {name: np.full(2, 40.0) for name in simulation_outputs.PLACE},
         {"crop": np.zeros((2, 3), np.int32)},
     )

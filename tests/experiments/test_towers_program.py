@@ -10,7 +10,7 @@ import xarray as xr
 from inversion_toys import NAMES, RespiringModel, SlopeModel, known_sites, problem
 from studies.measured_fields.grasslands import GRASSLANDS, SELHAUSEN
 from studies.measured_fields.management import Plan, crop_years, management
-from studies.measured_fields.readers import Field
+from studies.measured_fields.readers import MeasuredField
 from studies.towers import data, models, program, report
 from studies.towers.data import CROP, GRASS, MONTHLY, Towers
 from studies.towers.models import AFTER, BEFORE, Effort
@@ -118,7 +118,7 @@ def toy_towers(noise=0.0):
         table, groups=KINDS, group_names=names, site=table.site.replace(group=group)
     )
     remark = lambda name: Plan(name, {}, (), remark="invented")
-    fields = tuple(Field(remark(name), xr.Dataset(), ()) for name in sites.names)
+    fields = tuple(MeasuredField(remark(name), xr.Dataset(), ()) for name in sites.names)
     found = Towers(fields, sites)
     return dataclasses.replace(found, sites=with_monthly_targets(found, group == found.monthly))
 

@@ -10,7 +10,7 @@ from kgml_jax.data.assemble import assemble
 from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
 from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.protocol import model_from_json, model_to_json
-from kgml_jax.models.simulation import simulate_batches, simulate_sites
+from kgml_jax.models.simulation import priors, simulate_batches, simulate_sites
 from kgml_jax.process import ecosystem
 from kgml_jax.records import quantities
 from kgml_jax.sites import VARIABLES
@@ -45,11 +45,10 @@ def first_days(site, days):
 
 def few_days(sites, count, days=40):
     """Arguments of `simulate_batches` for some sites at their priors."""
-    priors = {name: np.full(count, q.default) for name, q in quantities(ecosystem.Params).items()}
     rows = np.arange(count) % len(sites)
     attributes = {name: leaf[rows] for name, leaf in vars(sites.site.attributes).items()}
     forcing = {name: leaf[rows, :days] for name, leaf in vars(sites.site.forcing).items()}
-    return priors, attributes, forcing
+    return priors(count), attributes, forcing
 
 
 def true_offsets(world, row):
@@ -101,8 +100,7 @@ def test_zero_offsets_are_the_prior(sites, key):
     weights = ProcessModel().init(key)
     declared = quantities(ecosystem.Params)
     assert set(weights["process"]) == set(declared)
-    priors = {name: np.full(3, quantity.default) for name, quantity in declared.items()}
-    expected = simulate(priors, vars(sites.site.attributes), vars(sites.site.forcing))
+    expected = simulate(priors(3), vars(sites.site.attributes), vars(sites.site.forcing))
     fluxes = predict(weights, on_devices(sites.one(sites.names[0])))
     for name in VARIABLES:
         np.testing.assert_allclose(fluxes[name], expected[name][0], atol=TOLERANCE)

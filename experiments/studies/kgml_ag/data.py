@@ -16,7 +16,7 @@ from kgml_jax.sites import Sites
 from kgml_jax.split import DividedSites
 from studies.kgml_ag.plan import COUNTIES, SYNTHETIC, TOWERS
 from studies.measured_fields import catalogue, readers
-from studies.measured_fields import simulated as program
+from studies.measured_fields.simulated import simulate
 
 CHAMPAIGN = "17019"
 """FIPS code of the county."""
@@ -99,7 +99,7 @@ def champaign(folder: Path) -> Sites:
     fields = readers.champaign(folder, catalogue.COUNTY)
     yields = county_yields.load(folder / readers.COUNTY_YIELDS)
     datasets = []
-    for result in program.simulate(fields):
+    for result in simulate(fields):
         told = result.field.dataset.assign(prescribed_gpp=result.simulated["GPP"])
         datasets.append(with_yields(told, yields, county=CHAMPAIGN)[0])
     return assemble(datasets, targets=("yield",))

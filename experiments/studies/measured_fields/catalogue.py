@@ -185,7 +185,10 @@ def _cioffi() -> Plan:
     years = range(2004, 2012)
     grass = [
         Season(
-            *(WHEAT, "ryegrass", f"{year - 1}-10-10", f"{year}-04-30"),
+            WHEAT,
+            "ryegrass",
+            f"{year - 1}-10-10",
+            f"{year}-04-30",
             removal=0.9,
             left_out="not in the crop table, simulated as winter wheat",
         )

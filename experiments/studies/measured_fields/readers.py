@@ -55,7 +55,7 @@ def default_folder() -> Path:
 
 
 @dataclass(frozen=True)
-class Field:
+class MeasuredField:
     """One field ready to simulate: its plan, its data set, and what was done to the weather."""
 
     plan: Plan
@@ -96,7 +96,7 @@ def table(folder: Path, name: str) -> Table:
     return Table(name, tables.columns(tables.contents(path), path.name))
 
 
-def field(plan: Plan, weather: xr.Dataset, notes: Sequence[Note] = ()) -> Field:
+def field(plan: Plan, weather: xr.Dataset, notes: Sequence[Note] = ()) -> MeasuredField:
     """Puts management and soil of a plan on a data set of weather.
 
     Args:
@@ -117,10 +117,10 @@ def field(plan: Plan, weather: xr.Dataset, notes: Sequence[Note] = ()) -> Field:
         {name: ("time", values) for name, values in management(plan, dates).items()}
     )
     notes = [note for note in notes if note.variable != "soil"]
-    return Field(plan, dataset.assign_attrs(site=plan.site), (*notes, *more))
+    return MeasuredField(plan, dataset.assign_attrs(site=plan.site), (*notes, *more))
 
 
-def tower(folder: Path, plan: Plan) -> Field:
+def tower(folder: Path, plan: Plan) -> MeasuredField:
     """Reads a FLUXNET2015 site; days count where at least 75 % was measured or filled well."""
     pattern = f"FLX_{plan.site}_FLUXNET2015_*_DD_*.csv"
     found = sorted((folder / "fluxnet2015").glob(pattern))
@@ -152,7 +152,7 @@ def _finished(
     return finished, [*converted, *notes]
 
 
-def mead(folder: Path, plan: Plan) -> Field:
+def mead(folder: Path, plan: Plan) -> MeasuredField:
     """Reads the forcing of US-Ne3; its place is that of the site table."""
     forcing, sites = table(folder, MEAD_FORCING), table(folder, attributes.FILE_NAME)
     here = sites.text("site") == plan.site
@@ -168,7 +168,7 @@ def mead(folder: Path, plan: Plan) -> Field:
     return field(plan, dataset, [*notes, Note(plan.site, "all weather", "filled", filled, message)])
 
 
-def champaign(folder: Path, plans: Sequence[Plan]) -> list[Field]:
+def champaign(folder: Path, plans: Sequence[Plan]) -> list[MeasuredField]:
     """Reads the weather of Champaign, once for all plans there, which have one period."""
     first, last = (np.datetime64(day) for day in plans[0].period or ())
     days = np.arange(first, last + np.timedelta64(1, "D"))

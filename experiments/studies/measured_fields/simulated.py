@@ -2,20 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
 from kgml_jax.data.assemble import assemble
 from kgml_jax.models.observables import NAMES
-from kgml_jax.process import ecosystem
-from kgml_jax.process.ecosystem import Params
-from kgml_jax.sites import Site
+from kgml_jax.models.process import ProcessModel
+from kgml_jax.models.simulation import Simulator, priors, simulate_batches
 from studies.measured_fields.management import Season
-from studies.measured_fields.readers import Field
+from studies.measured_fields.readers import MeasuredField
 
 OUTPUTS = {
     **NAMES,
@@ -32,12 +28,15 @@ OUTPUTS = {
 LEAST_QUALITY = 0.5
 """Mean share of a year's NEE measured or filled well, below which the year is left out."""
 
+LONGEST_RECORD = 366 * 100
+"""Days; a pass of the spin-up through so many is one through the whole record."""
+
 
 @dataclass(frozen=True)
 class Result:
     """One field and what the process model says of it, by name of the output, dim `time`."""
 
-    field: Field
+    field: MeasuredField
     simulated: xr.Dataset
 
     @property
@@ -59,39 +58,42 @@ class Result:
         return float(self["grain_yield"][self.dates == np.datetime64(season.harvested)].sum())
 
 
-def simulate(fields: Sequence[Field], passes: int = 2) -> list[Result]:
-    """Runs the process model with its prior parameters, all fields in one program.
+def spun_up(passes: int = 2) -> ProcessModel:
+    """Returns the process model that runs through a field's record before the pass that counts.
+
+    Args:
+      passes: times, from the state that the field's attributes imply.
+    """
+    return ProcessModel(spin_up_cycles=passes, spin_up_days=LONGEST_RECORD)
+
+
+SPUN_UP = spun_up()
+
+
+def simulate(fields: Sequence[MeasuredField], model: Simulator = SPUN_UP) -> list[Result]:
+    """Simulates fields with the prior parameters, all in one program.
 
     Args:
       fields: what to simulate.
-      passes: times a field's record is run through before the pass that is returned, from the state
-        its attributes imply.
+      model: the process model with its spin-up.
     """
-    sites = assemble([one.dataset for one in fields])
-    daily = jax.tree.map(np.asarray, _simulate(sites.site, passes))
+    sites = assemble([field.dataset for field in fields])
+    lengths = np.asarray(sites.site.valid).sum(axis=1)
+    batches = simulate_batches(
+        priors(len(fields)),
+        vars(sites.site.attributes),
+        vars(sites.site.forcing),
+        tuple(OUTPUTS.values()),
+        len(fields),
+        model,
+        lengths,
+    )
+    [(_, daily)] = batches
     results = []
-    for row, one in enumerate(fields):
-        days = one.dataset.sizes["time"]
-        own = {name: ("time", values[row, :days].astype(float)) for name, values in daily.items()}
-        results.append(Result(one, xr.Dataset(own, coords={"time": one.dataset["time"]})))
+    for row, (field, days) in enumerate(zip(fields, lengths, strict=True)):
+        outputs = {
+            name: ("time", daily[flux][row, :days].astype(float)) for name, flux in OUTPUTS.items()
+        }
+        simulated = xr.Dataset(outputs, coords={"time": field.dataset["time"]})
+        results.append(Result(field, simulated))
     return results
-
-
-@partial(jax.jit, static_argnames="passes")
-def _simulate(site: Site, passes: int) -> dict[str, jax.Array]:
-    def one(own: Site) -> dict[str, jax.Array]:
-        params = Params()  # type: ignore[call-arg]
-
-        def day(state: ecosystem.State, drivers: tuple) -> tuple[ecosystem.State, dict]:
-            forcing, counts = drivers
-            after, fluxes = ecosystem.step(params, own.attributes, state, forcing)
-            # A day that only pads the record leaves the state alone, so that passes join up.
-            after = jax.tree.map(lambda new, old: jnp.where(counts, new, old), after, state)
-            return after, {name: getattr(fluxes, source) for name, source in OUTPUTS.items()}
-
-        # One scan through all passes, of which the last counts, compiles the day only once.
-        record = jax.tree.map(lambda leaf: jnp.tile(leaf, passes + 1), (own.forcing, own.valid))
-        daily = jax.lax.scan(day, ecosystem.initial_state(params, own.attributes), record)[1]
-        return {name: values[-own.valid.shape[0] :] for name, values in daily.items()}
-
-    return jax.vmap(one)(site)

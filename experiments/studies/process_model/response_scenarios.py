@@ -3,15 +3,16 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kgml_jax import integrate
 from kgml_jax.bijections import constrain_offsets
+from kgml_jax.models.control import constant
+from kgml_jax.models.process import FROM_ATTRIBUTES as MODEL
+from kgml_jax.models.process import Carried
 from kgml_jax.process import ecosystem, layers, organic_matter, soil_water
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.process.ecosystem import Params, State
@@ -161,19 +162,19 @@ def _simulate(
         deep = jnp.mean(forcing.air_temperature_mean)
         return dataclasses.replace(site, mean_annual_temperature=deep)
 
-    def spun_up(forcing: Forcing) -> State:
-        day = partial(ecosystem.step, params, place(forcing))
-        return integrate.spin_up(day, ecosystem.initial_state(params, site), forcing, 1)
+    controller = constant(params)
 
-    def simulated(start: State, forcing: Forcing) -> dict[str, Field]:
-        def day(state: State, drivers: Forcing) -> tuple[State, dict[str, Field]]:
-            state, fluxes = ecosystem.step(params, place(forcing), state, drivers)
-            return state, {name: getattr(fluxes, flux) for name, flux in OUTPUTS.items()}
+    def spun_up(forcing: Forcing) -> Carried:
+        start = ecosystem.initial_state(params, site), controller.memory
+        nothing = lambda day: None
+        return MODEL.advance(controller, place(forcing), start, forcing, nothing)[0]
 
-        return integrate.rollout(day, start, forcing)[1]
+    def simulated(start: Carried, forcing: Forcing) -> dict[str, Field]:
+        report = lambda day: {name: getattr(day.fluxes, flux) for name, flux in OUTPUTS.items()}
+        return MODEL.advance(controller, place(forcing), start, forcing, report)[1]
 
     start = jax.vmap(spun_up)(today)
-    return start, jax.vmap(jax.vmap(simulated), in_axes=(None, 0))(start, changed)
+    return start[0], jax.vmap(jax.vmap(simulated), in_axes=(None, 0))(start, changed)
 
 
 def _microbes(params: Params, site: Attributes, matter: OrganicMatter) -> tuple[float, np.ndarray]:

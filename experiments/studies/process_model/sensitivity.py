@@ -8,22 +8,21 @@ mapped in one program, costs a fraction of a reverse pass for every output.
 import dataclasses
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from kgml_jax import integrate
-from kgml_jax.process import ecosystem, organic_matter
+from kgml_jax.models.control import Day, constant
+from kgml_jax.models.process import ProcessModel
+from kgml_jax.process import organic_matter
 from kgml_jax.process.drivers import Attributes, Forcing
-from kgml_jax.process.ecosystem import Params, State
+from kgml_jax.process.ecosystem import Params, Source
 from kgml_jax.process.layers import CARBON
 from kgml_jax.records import Field, quantities
 from studies.process_model import fields
 
-Gpp = Literal["simulated", "prescribed"]
 OUTPUTS = {
     "GPP": "gross_primary_productivity",
     "Ra": "autotrophic_respiration",
@@ -74,7 +73,7 @@ class Situation:
 
     forcing: Forcing
     """Leaves (field, time)."""
-    gpp: Gpp = "simulated"
+    gpp: Source = "simulated"
     idle: tuple[str, ...] = ()
     """Parameters by which every slope is exactly 0."""
     still: tuple[str, ...] = ()
@@ -148,8 +147,8 @@ def slopes(situation: Situation) -> xr.Dataset:
       `value` (output, field, year, day) and `slope` (parameter, output, field, year, day).
     """
     with jax.enable_x64(True):
-        found = _differentiate(situation.gpp, *_double(situation.forcing))
-        value, slope = (np.asarray(array, dtype=np.float64) for array in found)
+        pair = _differentiate(situation.gpp, *_double(situation.forcing))
+        value, slope = (np.asarray(array, dtype=np.float64) for array in pair)
     days = lambda array: array.reshape(*array.shape[:-1], -1, fields.DAYS)
     dims = ("output", "field", "year", "day")
     return xr.Dataset(
@@ -161,10 +160,10 @@ def slopes(situation: Situation) -> xr.Dataset:
 def differences(situation: Situation) -> xr.DataArray:
     """Returns central differences of annual means, dims (parameter, output, field, year)."""
     with jax.enable_x64(True):
-        found = np.asarray(_difference(situation.gpp, *_double(situation.forcing)))
+        slope = np.asarray(_difference(situation.gpp, *_double(situation.forcing)))
     dims = ("parameter", "output", "field", "year")
     coords = {"parameter": list(PARAMETERS), "output": list(NAMES)}
-    return xr.DataArray(found, coords=coords, dims=dims)
+    return xr.DataArray(slope, coords=coords, dims=dims)
 
 
 def scale(value: xr.DataArray) -> xr.DataArray:
@@ -262,7 +261,7 @@ def directions(data: xr.Dataset, threshold: float) -> xr.DataArray:
 
 
 @partial(jax.jit, static_argnums=0)
-def _differentiate(gpp: Gpp, site: Attributes, forcing: Forcing) -> tuple[Field, Field]:
+def _differentiate(gpp: Source, site: Attributes, forcing: Forcing) -> tuple[Field, Field]:
     # Outputs (output, field, time), and their slopes with a leading axis of parameters.
     along = lambda tangent: jax.jvp(
         lambda shift: _outputs(gpp, site, forcing, shift), (jnp.zeros_like(tangent),), (tangent,)
@@ -271,7 +270,7 @@ def _differentiate(gpp: Gpp, site: Attributes, forcing: Forcing) -> tuple[Field,
 
 
 @partial(jax.jit, static_argnums=0)
-def _difference(gpp: Gpp, site: Attributes, forcing: Forcing) -> Field:
+def _difference(gpp: Source, site: Attributes, forcing: Forcing) -> Field:
     # Slopes of annual means (parameter, output, field, year).
     def annual(shift: Field) -> Field:
         daily = _outputs(gpp, site, forcing, shift)
@@ -282,26 +281,26 @@ def _difference(gpp: Gpp, site: Attributes, forcing: Forcing) -> Field:
     return (high - low) / (2.0 * STEP)
 
 
-def _outputs(gpp: Gpp, site: Attributes, forcing: Forcing, shift: Field) -> Field:
+def _outputs(gpp: Source, site: Attributes, forcing: Forcing, shift: Field) -> Field:
     # Daily outputs (output, field, time) with the parameters moved by `shift` (parameter,).
-    params = _moved(shift)
+    model, controller = ProcessModel(gpp=gpp), constant(_moved(shift))
+    days = forcing.crop.shape[-1]
 
-    def day(state: State, drivers: Forcing) -> tuple[State, Field]:
-        state, fluxes = ecosystem.step(params, site, state, drivers, gpp=gpp)
-        matter = jnp.sum(organic_matter.total(state.organic)[CARBON])
-        return state, jnp.stack([*(getattr(fluxes, name) for name in OUTPUTS.values()), matter])
+    def outputs(day: Day) -> Field:
+        matter = jnp.sum(organic_matter.total(day.after.organic)[CARBON])
+        return jnp.stack([*(getattr(day.fluxes, name) for name in OUTPUTS.values()), matter])
 
-    start = ecosystem.initial_state(params, site)
-    run = lambda field: integrate.rollout(day, start, field)[1]
+    run = lambda field: model.controlled(controller, site, field, outputs, days)
     return jnp.moveaxis(jax.vmap(run)(forcing), -1, 0)
 
 
 def _moved(shift: Field) -> Params:
     values = {}
-    for (name, one), by in zip(quantities(Params).items(), shift, strict=True):
-        low, high = one.bounds or (0.0, 0.0)
-        prior = jnp.asarray(one.default, dtype=shift.dtype)
-        values[name] = prior * jnp.exp(by) if one.default else prior + 0.5 * (high - low) * by
+    for (name, parameter), by in zip(quantities(Params).items(), shift, strict=True):
+        low, high = parameter.bounds or (0.0, 0.0)
+        prior = jnp.asarray(parameter.default, dtype=shift.dtype)
+        moved = prior * jnp.exp(by) if parameter.default else prior + 0.5 * (high - low) * by
+        values[name] = moved
     return Params(**values)
 
 

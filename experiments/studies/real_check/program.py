@@ -23,8 +23,8 @@ from kgml_jax.records import quantities
 from kgml_jax.runs.files import write_dataset
 from studies.measured_fields import readers
 from studies.measured_fields.catalogue import COUNTY, MEAD, SOYFACE, TOWERS
-from studies.measured_fields.readers import Field
-from studies.measured_fields.simulated import OUTPUTS, Result, simulate
+from studies.measured_fields.readers import MeasuredField
+from studies.measured_fields.simulated import OUTPUTS, Result, simulate, spun_up
 from studies.real_check import tables
 
 
@@ -48,7 +48,10 @@ def main(config: RealCheckConfig) -> None:
     monthly, yields = readers.mead_fluxes(data), readers.county_yields(data)
     respired = readers.soil_respiration(data)
     fields = read_fields(data)
-    results = {one.field.plan.site: one for one in simulate(fields, config.spin_up_passes)}
+    results = {
+        result.field.plan.site: result
+        for result in simulate(fields, spun_up(config.spin_up_passes))
+    }
     mead, soyface = results[MEAD.site], results[SOYFACE.site]
     towers = [results[plan.site] for plan in TOWERS]
     years = tables.annual(mead, monthly)
@@ -72,7 +75,7 @@ def main(config: RealCheckConfig) -> None:
         say(f"Tables, daily series and figures are in {config.out}")
 
 
-def read_fields(data: Path) -> list[Field]:
+def read_fields(data: Path) -> list[MeasuredField]:
     """Reads every field of the check.
 
     Raises:
@@ -114,7 +117,7 @@ def _draw(
     from studies.real_check import figures
 
     figures.months(folder / f"months_{MEAD.site}.png", months, MEAD.site)
-    for one in towers:
-        figures.days(folder / f"days_{one.field.plan.site}.png", one)
+    for tower in towers:
+        figures.days(folder / f"days_{tower.field.plan.site}.png", tower)
     figures.soil(folder / "soyface.png", *soyface)
     figures.county(folder / "county.png", harvests)

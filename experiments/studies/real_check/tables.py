@@ -8,7 +8,7 @@ import xarray as xr
 from kgml_jax.evaluation.metrics import bias, pearson_r2, r2, rmse
 from kgml_jax.evaluation.tables import Grid
 from studies.measured_fields.management import CORN, SOYBEAN, Season, crop_years
-from studies.measured_fields.readers import Field
+from studies.measured_fields.readers import MeasuredField
 from studies.measured_fields.simulated import LEAST_QUALITY, Result
 
 FLUXES = ("GPP", "Reco", "NEE", "ET")
@@ -18,7 +18,7 @@ CROPS = {CORN: "corn", SOYBEAN: "soybean"}
 KINDS = ("observed", "simulated")
 
 
-def plans(fields: Sequence[Field]) -> Grid:
+def plans(fields: Sequence[MeasuredField]) -> Grid:
     """What is simulated where, with sources and assumptions."""
     rows = []
     for one in fields:
@@ -28,7 +28,7 @@ def plans(fields: Sequence[Field]) -> Grid:
     return Grid(title, ("site", "days", "sources and assumptions"), tuple(rows), text_columns=3)
 
 
-def left_out(fields: Sequence[Field]) -> Grid:
+def left_out(fields: Sequence[MeasuredField]) -> Grid:
     """The seasons that are simulated but not scored, and why."""
     years: dict[tuple[str, str, str], list[str]] = {}
     for one in fields:
@@ -41,7 +41,7 @@ def left_out(fields: Sequence[Field]) -> Grid:
     return Grid("Crops that are simulated but not scored", header, tuple(rows), text_columns=4)
 
 
-def weather(fields: Sequence[Field]) -> Grid:
+def weather(fields: Sequence[MeasuredField]) -> Grid:
     """What was done to the forcing on the way in."""
     rows: dict[tuple[str, ...], None] = {}
     for note in (note for one in fields for note in one.notes):

@@ -13,7 +13,7 @@ from kgml_jax.sites import TRAIN, Sites
 from studies.measured_fields import readers
 from studies.measured_fields.catalogue import MEAD, TOWERS
 from studies.measured_fields.grasslands import GRASSLANDS, SELHAUSEN
-from studies.measured_fields.readers import Field
+from studies.measured_fields.readers import MeasuredField
 from studies.measured_fields.simulated import LEAST_QUALITY
 from studies.towers.monthly import on_last_days
 
@@ -28,7 +28,7 @@ STREAMS = ("NEE", "Reco", "ET")
 class Towers:
     """The towers, in the order of `sites`."""
 
-    fields: tuple[Field, ...]
+    fields: tuple[MeasuredField, ...]
     sites: Sites
 
     @property
@@ -63,14 +63,14 @@ def read(folder: Path, years: int, names: Sequence[str] = ()) -> Towers:
     return Towers(tuple(fields), assemble([one.dataset for one in fields]))
 
 
-def _mead(folder: Path) -> Field:
+def _mead(folder: Path) -> MeasuredField:
     one = readers.mead(folder, MEAD)
     dates = one.dataset["time"].to_numpy().astype("datetime64[D]")
     observed = on_last_days(readers.mead_fluxes(folder), dates, LEAST_QUALITY)
     return replace(one, dataset=one.dataset.assign(observed))
 
 
-def _last(one: Field, years: int) -> xr.Dataset:
+def _last(one: MeasuredField, years: int) -> xr.Dataset:
     of_day = one.dataset["time"].dt.year
     return one.dataset.isel(time=np.flatnonzero(of_day > of_day[-1].item() - years))
 
