@@ -1,6 +1,11 @@
 """What drives the process model: daily forcing with management, and site attributes."""
 
+from typing import Literal
+
 from kgml_jax.records import Field, record, var
+
+Source = Literal["simulated", "prescribed"]
+"""Where gross photosynthesis comes from: the canopy, or `Forcing.prescribed_gpp`."""
 
 
 @record

@@ -7,49 +7,41 @@ denitrification and leaching. Each operator conserves on its own.
 """
 
 import dataclasses
-from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 
 from kgml_jax.process import (
     crops,
-    evapotranspiration,
     events,
-    layers,
     mineral_nitrogen,
     organic_matter,
     phenology,
-    photosynthesis,
     plant,
     radiation,
     reporting,
-    soil_temperature,
     soil_water,
+    surface_exchange,
 )
 from kgml_jax.process.crops import Crop
 from kgml_jax.process.drivers import Attributes, Forcing
+from kgml_jax.process.drivers import Source as Source
 from kgml_jax.process.factors import Factors as Factors
 from kgml_jax.process.factors import maintained, paced
 from kgml_jax.process.mineral_nitrogen import MineralNitrogen
 from kgml_jax.process.parameters import Params as Params
 from kgml_jax.process.plant import Plant, PlantFluxes
 from kgml_jax.process.radiation import Atmosphere
-from kgml_jax.process.reporting import MEGA, SoilDay, WaterDay
 from kgml_jax.process.reporting import Imbalance as Imbalance
+from kgml_jax.process.reporting import SoilDay
 from kgml_jax.process.reporting import imbalance as imbalance
 from kgml_jax.process.smooth import sat01
-from kgml_jax.process.soil_water import Hydraulics, Water
 from kgml_jax.process.state import Fluxes as Fluxes
 from kgml_jax.process.state import State as State
 from kgml_jax.process.state import initial_state as initial_state
-from kgml_jax.records import Field
+from kgml_jax.process.surface_exchange import Surface
+from kgml_jax.records import Field, record, var
 
-SNOW_INSULATION = 0.02  # mm-1; of water in snow, decline of heat exchange with the air
 SNOW_SHELTER = 0.05  # mm-1; of water in snow, plants under it are as cold as the soil surface
-RESIDUE_POROSITY = 0.5  # m3 m-3; air among residue: always well aerated
-
-Source = Literal["simulated", "prescribed"]
-"""Where gross photosynthesis comes from: the canopy, or `Forcing.prescribed_gpp`."""
 
 
 def step(
@@ -76,180 +68,79 @@ def step(
       The state at the end of the day, and the day's fluxes.
     """
     air = radiation.atmosphere(attributes, forcing)
-    crop, occupied, state, seed = _begin(params, state, forcing, air)
-    surface = _surface_day(params, attributes, crop, occupied, state, forcing, air, gpp)
-    surface = _scaled(surface, factors)
-    plants, grown, mineral, photosynthesised = _plant_day(
-        maintained(params, factors), crop, occupied, state, forcing, surface, gpp
-    )
-    plants, harvested = events.harvest(crop, plants, forcing.harvest, forcing.residue_removal)
-    after, below = _soil_day(
-        params, attributes, crop, state, forcing, surface, mineral, (grown, harvested)
-    )
+    start = _begin(params, state, forcing, air)
+    crop, state = start.crop, start.state
+    day = surface_exchange.step(params, attributes, crop, start.occupied, state, forcing, air, gpp)
+    day = _scaled(day, factors)
+    growth = _grow(maintained(params, factors), start, forcing, day, gpp)
+    plants, harvested = events.harvest(crop, growth.plant, forcing.harvest, forcing.residue_removal)
+    litter = _litter(day.root_shares, growth.fluxes, harvested)
+    after, below = _soil_day(params, attributes, crop, state, forcing, day, growth.mineral, litter)
     after = dataclasses.replace(after, plant=plants)
     parts = reporting.Parts(
-        photosynthesis=photosynthesised,
-        seed=seed,
-        leaf_area=surface.leaf_area,
-        nitrogen_factor=surface.nitrogen_factor,
-        heat=surface.heat,
+        photosynthesis=growth.photosynthesis,
+        seed=start.seed,
+        leaf_area=day.leaf_area,
+        nitrogen_factor=day.nitrogen_factor,
+        heat=day.heat,
         harvest=harvested,
-        plant=grown,
-        water=surface.moved,
+        plant=growth.fluxes,
+        water=day.moved,
         soil=below,
     )
     return after, reporting.fluxes(crop, forcing, after, parts)
 
 
-class _Surface(NamedTuple):
-    # What sun, air and rain did to canopy and soil.
-    hydraulic: Hydraulics
-    water: Water
-    moved: WaterDay
-    temperature: Field
-    heat: Field
-    root_shares: Field
-    leaf_area: Field
-    nitrogen_factor: Field
-    potential_photosynthesis: Field
-    climate: organic_matter.Climate
+@record
+class Start:
+    """A day after planting and development."""
+
+    crop: Crop
+    state: State
+    occupied: Field = var(units="1", doc="1 where a known crop stands, else 0")
+    seed: Field = var(units="g m-2 d-1", doc="Carbon and nitrogen of the seed, shape (2,)")
 
 
-def _begin(
-    params: Params, state: State, forcing: Forcing, air: Atmosphere
-) -> tuple[Crop, Field, State, Field]:
-    # Planting and development: crop, whether it stands, state with it, and the seed.
+@record
+class Growth:
+    """What photosynthesis and nitrogen uptake made of the plants."""
+
+    plant: Plant
+    fluxes: PlantFluxes
+    mineral: MineralNitrogen
+    photosynthesis: Field = var(units="g C m-2 d-1", doc="Gross photosynthesis")
+
+
+@record
+class Litter:
+    """Dead matter of the day by layer, residue first: carbon and nitrogen, and what roots exude."""
+
+    matter: Field = var(units="g m-2 d-1", doc="Carbon and nitrogen, shape (2, 6)")
+    exuded: Field = var(units="g C m-2 d-1", doc="Carbon, shape (6,)")
+
+
+def _begin(params: Params, state: State, forcing: Forcing, air: Atmosphere) -> Start:
     known = (forcing.crop >= 0).astype(state.tillage_memory.dtype)
     occupied, crop = known * forcing.occupied, crops.lookup(forcing.crop)
     sown, started, seed = events.plant(crop, state.plant, state.phenology, known * forcing.planting)
     hours = radiation.daylight_hours(air.sun)
     developed = phenology.step(params, crop, started, forcing.air_temperature_mean, hours, occupied)
-    return crop, occupied, dataclasses.replace(state, plant=sown, phenology=developed), seed
+    state = dataclasses.replace(state, plant=sown, phenology=developed)
+    return Start(crop=crop, occupied=occupied, state=state, seed=seed)
 
 
-def _surface_day(
-    params: Params,
-    attributes: Attributes,
-    crop: Crop,
-    occupied: Field,
-    state: State,
-    forcing: Forcing,
-    air: Atmosphere,
-    gpp: Source,
-) -> _Surface:
-    hydraulic = soil_water.hydraulics(params, attributes)
-    leaf_area = occupied * plant.leaf_area(params, crop, state.plant, forcing.co2)
-    temperature, heat = _heat_day(params, attributes, hydraulic, state, forcing, leaf_area)
-    factor = plant.leaf_nitrogen_factor(crop, state.plant)
-    if gpp == "prescribed":
-        canopy = photosynthesis.prescribed(params, crop, forcing, air, leaf_area)
-    else:
-        capacity = factor * plant.storage_factor(state.plant)
-        canopy = photosynthesis.step(params, crop, forcing, air, leaf_area, capacity)
-    cover = (leaf_area, _residue(state), state.water.snow)
-    demand = evapotranspiration.demand(params, forcing, air, canopy, cover)
-    shares = evapotranspiration.root_shares(state.phenology.root_depth)
-    water, moved = _water_day(params, hydraulic, state, forcing, demand, leaf_area, shares)
-    return _Surface(
-        hydraulic=hydraulic,
-        water=water,
-        moved=moved,
-        temperature=temperature,
-        heat=heat,
-        root_shares=shares,
-        leaf_area=leaf_area,
-        nitrogen_factor=factor,
-        potential_photosynthesis=canopy.potential_photosynthesis,
-        climate=_climate(hydraulic, water, temperature, forcing.air_temperature_mean),
-    )
-
-
-def _scaled(surface: _Surface, factors: Factors | None) -> _Surface:
+def _scaled(day: Surface, factors: Factors | None) -> Surface:
     if factors is None:
-        return surface
-    return surface._replace(
-        potential_photosynthesis=surface.potential_photosynthesis * factors.photosynthesis,
-        climate=paced(surface.climate, factors),
+        return day
+    return dataclasses.replace(
+        day,
+        potential_photosynthesis=day.potential_photosynthesis * factors.photosynthesis,
+        climate=paced(day.climate, factors),
     )
 
 
-def _residue(state: State) -> Field:
-    return organic_matter.total(state.organic)[layers.CARBON, 0]
-
-
-def _heat_day(
-    params: Params,
-    attributes: Attributes,
-    hydraulic: Hydraulics,
-    state: State,
-    forcing: Forcing,
-    leaf_area: Field,
-) -> tuple[Field, Field]:
-    # Temperature of the soil layers; heat in at the top and out at the bottom, MJ m-2.
-    wet = soil_water.content(state.water.soil)
-    surface = soil_temperature.surface_temperature(
-        forcing.air_temperature_mean,
-        forcing.air_temperature_max,
-        forcing.shortwave_radiation,
-        leaf_area,
-        _residue(state),
-    )
-    temperature, into, out = soil_temperature.diffuse(
-        state.soil_temperature,
-        surface,
-        attributes.mean_annual_temperature,
-        soil_temperature.conductivity(
-            wet / hydraulic.saturation, params.soil_heat_conductivity_multiplier
-        ),
-        soil_temperature.heat_capacity(attributes.bulk_density, wet),
-        jnp.exp(-SNOW_INSULATION * state.water.snow),
-    )
-    return temperature, MEGA * jnp.stack([into, out])
-
-
-def _water_day(
-    params: Params,
-    hydraulic: Hydraulics,
-    state: State,
-    forcing: Forcing,
-    demand: evapotranspiration.Demand,
-    leaf_area: Field,
-    shares: Field,
-) -> tuple[Water, WaterDay]:
-    pack, rain, melt = soil_water.snow(
-        params, state.water.snow, forcing.precipitation, forcing.air_temperature_mean
-    )
-    pack, sublimated = evapotranspiration.sublimate(pack, demand.sublimation)
-    wetted, demand = evapotranspiration.interception(leaf_area, rain, demand)
-    soil, uptake = evapotranspiration.transpire(
-        params, hydraulic, state.water.soil, shares, demand.transpiration
-    )
-    soil, evaporated = evapotranspiration.evaporate(
-        params, hydraulic, soil, demand.soil_evaporation
-    )
-    arriving = (rain - wetted) + melt + forcing.irrigation
-    soil, runoff, drainage, outflow = soil_water.step(params, hydraulic, soil, arriving)
-    return Water(soil=soil, snow=pack), WaterDay(
-        interception=wetted,
-        sublimation=sublimated,
-        soil_evaporation=evaporated,
-        runoff=runoff,
-        drainage=drainage,
-        melt=melt,
-        outflow=outflow,
-        uptake=uptake,
-    )
-
-
-def _plant_day(
-    params: Params,
-    crop: Crop,
-    occupied: Field,
-    state: State,
-    forcing: Forcing,
-    surface: _Surface,
-    gpp: Source,
-) -> tuple[Plant, PlantFluxes, MineralNitrogen, Field]:
+def _grow(params: Params, start: Start, forcing: Forcing, surface: Surface, gpp: Source) -> Growth:
+    crop, occupied, state = start.crop, start.occupied, start.state
     mineral = events.fertilise(
         state.mineral, forcing.fertiliser_ammonium, forcing.fertiliser_nitrate
     )
@@ -277,20 +168,15 @@ def _plant_day(
     )
     after, grown = plant.step(params, crop, state.plant, state.phenology, day)
     mineral = mineral_nitrogen.take(mineral, supply, grown.nitrogen_uptake)
-    return after, grown, mineral, photosynthesised
+    return Growth(plant=after, fluxes=grown, mineral=mineral, photosynthesis=photosynthesised)
 
 
-def _climate(
-    hydraulic: Hydraulics, water: Water, temperature: Field, air_temperature: Field
-) -> organic_matter.Climate:
-    relative = soil_water.relative(water.soil, hydraulic)
-    air = hydraulic.saturation - soil_water.content(water.soil)
-    # Residue lies between air and soil, as moist as the layer below it.
-    residue = 0.5 * (air_temperature + temperature[0])
-    return organic_matter.climate(
-        jnp.concatenate([residue[None], temperature]),
-        jnp.concatenate([relative[:1], relative]),
-        jnp.concatenate([jnp.full_like(air[:1], RESIDUE_POROSITY), air]),
+def _litter(shares: Field, grown: PlantFluxes, harvested: events.Harvest) -> Litter:
+    above = grown.litterfall + harvested.shoot_residue
+    below = shares * (grown.root_litter + harvested.root_residue)[:, None]
+    return Litter(
+        matter=jnp.concatenate([above[:, None], below], axis=1),
+        exuded=jnp.concatenate([jnp.zeros_like(shares[:1]), shares * grown.exudation]),
     )
 
 
@@ -300,17 +186,13 @@ def _soil_day(
     crop: Crop,
     state: State,
     forcing: Forcing,
-    surface: _Surface,
+    surface: Surface,
     mineral: MineralNitrogen,
-    from_plants: tuple[PlantFluxes, events.Harvest],
+    litter: Litter,
 ) -> tuple[State, SoilDay]:
-    grown, harvested = from_plants
-    shares = surface.root_shares
-    above = grown.litterfall + harvested.shoot_residue
-    below = shares * (grown.root_litter + harvested.root_residue)[:, None]
-    litter = jnp.concatenate([above[:, None], below], axis=1)
-    exuded = jnp.concatenate([jnp.zeros_like(shares[:1]), shares * grown.exudation])
-    organic = organic_matter.add_litter(state.organic, litter, exuded, crop.litter_lignin)
+    organic = organic_matter.add_litter(
+        state.organic, litter.matter, litter.exuded, crop.litter_lignin
+    )
     organic, memory = events.till(organic, state.tillage_memory, forcing.tillage)
     organic, decomposed = organic_matter.step(
         params,
