@@ -12,8 +12,12 @@ from kgml_jax.workflows.estimation import Estimated
 from kgml_jax.workflows.estimation_tables import true_world
 
 SCORES = (
-    *("coverage", "10 to 90 % of sites"),
-    *("mean width", "interval score", "sites", "sites without"),
+    "coverage",
+    "10 to 90 % of sites",
+    "mean width",
+    "interval score",
+    "sites",
+    "sites without",
 )
 """Columns of `_coverage`."""
 
@@ -21,9 +25,9 @@ SCORES = (
 def coverage_grid(fitted: Estimated) -> Grid:
     """Tabulates how 90 % intervals met the test days, pooled over the sites that have any."""
     rows = []
-    for name, one in fitted.predictions.items():
-        for kind, score in (("gaussian", one.gaussian), ("conformal", one.conformal)):
-            rows.append((name, kind, *_coverage(score)))
+    for name, predicted in fitted.predictions.items():
+        rows.append((name, "gaussian", *_coverage(predicted.gaussian)))
+        rows.append((name, "conformal", *_coverage(predicted.conformal)))
     title = (
         "90 % intervals on the test days: share of the observations inside; sites without: too few "
         "validation days, or not finite"
@@ -36,13 +40,13 @@ def annual_grid(fitted: Estimated) -> Grid:
     sites, days = fitted.data.sites, fitted.data.test_days
     world = true_world(sites)
     rows = []
-    for name, one in fitted.predictions.items():
-        if one.annual is None:
+    for name, predicted in fitted.predictions.items():
+        if predicted.annual is None:
             continue
-        rows.append((name, "observed days, observed", *_coverage(one.annual.observed)))
+        rows.append((name, "observed days, observed", *_coverage(predicted.annual.observed)))
         if world is not None:
             daily = world[f"{name}_truth"].to_numpy()
-            score = true_sums_score(sites, one.annual, daily, days)
+            score = true_sums_score(sites, predicted.annual, daily, days)
             rows.append((name, "all days, true", *_coverage(score)))
     title = (
         "90 % Gaussian intervals of sums over held-out years, per year; observed days: their sum "

@@ -74,23 +74,23 @@ def run(folder: Path, fitted: Estimated, count: int, draws: int, seed: int) -> N
     began = time.perf_counter()
     drawn, comparison = task.draw(jax.random.key(seed))
     seconds = time.perf_counter() - began
-    found = table(task, drawn, comparison)
+    compared = table(task, drawn, comparison)
     path = folder / "parameters.nc"
-    with xr.open_dataset(path) as before:
-        both = before.load()
-    files.write_dataset(path, xr.merge([both, found], join="left"))
-    report(folder, grid(found, drawn, seconds))
+    with xr.open_dataset(path) as written:
+        before = written.load()
+    files.write_dataset(path, xr.merge([before, compared], join="left"))
+    report(folder, grid(compared, drawn, seconds))
 
 
 def sampling(fitted: Estimated, rows: list[int], draws: int) -> Sampling:
     """Returns what is sampled at the chosen rows of the estimates."""
-    found, own = fitted.found, fitted.data.take(rows)
+    found, sampled = fitted.found, fitted.data.take(rows)
     process = process_of(found.problem.model)
     cycled = process.spin_up_days if process.spin_up_cycles else 0
     return Sampling(
         problem=found.problem,
         weights=fitted.weights,
-        data=until_last_training_year(own, cycled),
+        data=until_last_training_year(sampled, cycled),
         base=found.base[rows],
         offsets=found.offsets[rows],
         posterior=jax.tree.map(lambda leaf: leaf[rows], fitted.known.posterior),
@@ -102,7 +102,7 @@ def announce(task: Sampling) -> None:
     """Measures a gradient and says how long sampling will take."""
     seconds, sampler = task.gradient_seconds(), task.sampler
     steps = sampler.warmup + sampler.draws
-    low, high = (steps * one * task.rounds * seconds / 60 for one in STEPS)
+    low, high = (steps * each * task.rounds * seconds / 60 for each in STEPS)
     console.say(
         f"Checking the posterior of {', '.join(task.data.sites.names)} by NUTS: "
         f"{sampler.chains} chains of {sampler.warmup} + {sampler.draws} draws. A gradient of all "
@@ -125,53 +125,58 @@ def table(task: Sampling, draws: Draws, comparison: Comparison) -> xr.Dataset:
         "sampled_rhat": (draws.rhat, "rank-normalised split R-hat of the draws"),
         "sampled_effective_draws": (draws.effective_draws, "bulk effective sample size"),
     }
-    found = xr.Dataset(
+    compared = xr.Dataset(
         {
             name: (both, np.asarray(values, np.float32), {"long_name": text})
             for name, (values, text) in columns.items()
         },
         coords={"site": list(task.data.sites.names), "parameter": list(task.problem.names)},
     )
-    found["sampled_divergent"] = ("site", np.asarray(draws.divergent, np.float32))
-    return found
+    compared["sampled_divergent"] = ("site", np.asarray(draws.divergent, np.float32))
+    return compared
 
 
-def grid(found: xr.Dataset, draws: Draws, seconds: float) -> Grid:
+def grid(compared: xr.Dataset, draws: Draws, seconds: float) -> Grid:
     """Tabulates how far the Gaussian is from the draws, over the sites that were sampled."""
     rows = []
-    for name in found["parameter"].values:
-        one = found.sel(parameter=name)
+    for name in compared["parameter"].values:
+        sampled = compared.sel(parameter=name)
         rows.append(
             (
                 str(name),
-                _range(one["sampled_mean_shift"]),
-                number(float(one["sampled_mean_shift_error"].max())),
-                _range(one["sampled_sd_ratio"]),
-                number(float(one["sampled_rhat"].max())),
-                number(float(one["sampled_effective_draws"].min())),
+                _range(sampled["sampled_mean_shift"]),
+                number(float(sampled["sampled_mean_shift_error"].max())),
+                _range(sampled["sampled_sd_ratio"]),
+                number(float(sampled["sampled_rhat"].max())),
+                number(float(sampled["sampled_effective_draws"].min())),
             )
         )
-    mixed, agree = agreement(found)
+    mixed, agree = agreement(compared)
     divergent, gradients = float(np.mean(draws.divergent)), float(np.mean(draws.gradients))
+    named = ", ".join(compared["site"].values)
     title = (
-        f"NUTS against the Gaussian posterior, unbounded space, {found.sizes['site']} sites "
-        f"({', '.join(found['site'].values)}): chains mixed for {mixed:.0%} of parameters (R-hat "
-        f"up to {MIXED}) and agree with the Gaussian for {agree:.0%} (mixed, means within {SHIFT} "
-        f"posterior sd, sd within a factor of {RATIO}); {divergent:.1%} of draws diverged; "
-        f"{gradients:.0f} gradients a site; {seconds:.0f} s. Ranges are over sites"
+        f"NUTS against the Gaussian posterior, unbounded space, {compared.sizes['site']} sites "
+        f"({named}): chains mixed for {mixed:.0%} of parameters (R-hat up to {MIXED}) and agree "
+        f"with the Gaussian for {agree:.0%} (mixed, means within {SHIFT} posterior sd, sd within a "
+        f"factor of {RATIO}); {divergent:.1%} of draws diverged; {gradients:.0f} gradients a site; "
+        f"{seconds:.0f} s. Ranges are over sites"
     )
     columns = (
-        *("parameter", "mean of draws - estimate, sd", "Monte Carlo error"),
-        *("Gaussian sd / sd of draws", "largest R-hat", "least effective draws"),
+        "parameter",
+        "mean of draws - estimate, sd",
+        "Monte Carlo error",
+        "Gaussian sd / sd of draws",
+        "largest R-hat",
+        "least effective draws",
     )
     return Grid(title, columns, tuple(rows), 1)
 
 
-def agreement(found: xr.Dataset) -> tuple[float, float]:
+def agreement(compared: xr.Dataset) -> tuple[float, float]:
     """Returns the shares of parameters and sites whose chains have mixed, and agree as well."""
-    mixed = found["sampled_rhat"] <= MIXED
-    near = np.abs(found["sampled_mean_shift"]) <= SHIFT
-    alike = np.abs(np.log(found["sampled_sd_ratio"])) <= np.log(RATIO)
+    mixed = compared["sampled_rhat"] <= MIXED
+    near = np.abs(compared["sampled_mean_shift"]) <= SHIFT
+    alike = np.abs(np.log(compared["sampled_sd_ratio"])) <= np.log(RATIO)
     return float(mixed.mean()), float((mixed & near & alike).mean())
 
 

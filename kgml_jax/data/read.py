@@ -97,9 +97,11 @@ def _files(path: Path) -> tuple[list[Path], list[Note]]:
         )
     if not towers:
         return others, []
+    if not others:
+        return towers, []
     names = listed([file.name for file in others])
     message = f"not FLUXNET daily files, left out: {names}"
-    return towers, [Note("", "", "warning", len(others), message)] * bool(others)
+    return towers, [Note("", "", "warning", len(others), message)]
 
 
 def _load(

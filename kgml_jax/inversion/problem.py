@@ -18,7 +18,7 @@ from kgml_jax.sites import PREDICTABLE, Site
 
 PRIOR_SD = 0.5
 """Standard deviation of an offset: at the middle of its bounds, a parameter then lies within the
-central quarter of them two times out of three. The design note gives .3-.6."""
+central quarter of them two times out of three."""
 
 UPDATE_SD = 0.3
 """Standard deviation of the amount of an update: most pools move by less than a third."""
@@ -165,8 +165,8 @@ class Problem:
 def default_prior_sd(names: Sequence[str]) -> tuple[float, ...]:
     """Returns the prior standard deviations: `PRIOR_SD` of parameters, `UPDATE_SD` of updates.
 
-    Bounds differ by what is known of a parameter (design note on the process model, section 4), so
-    that one number in unbounded space is a wide prior where the bounds are wide.
+    Bounds differ by what is known of a parameter (its source stands beside them in the table of
+    `docs/science.md`), so that one number in unbounded space is a wide prior where they are wide.
 
     Raises:
       ValueError: a name is no field of `process.Params` and no update.

@@ -50,9 +50,8 @@ def rates(stage, paths):
 
 def test_the_steps_train_what_the_paper_trains(published, paths):
     yield_and_ra, respiration, county, again, towers = (rates(s, paths) for s in published)
-    assert {part for part, own in yield_and_ra.items() if own == {1e-3}} == {
-        *("gru_basis", "attention", "to_yield", "gru_ra", "to_ra")
-    }
+    trained = {part for part, rate in yield_and_ra.items() if rate == {1e-3}}
+    assert trained == {"gru_basis", "attention", "to_yield", "gru_ra", "to_ra"}
     assert {part for part, own in respiration.items() if own == {0.0}} == {"attention", "to_yield"}
     assert (county["gru_basis"], county["to_yield"], county["gru_rh"]) == ({2e-4}, {1e-3}, {0.0})
     assert again == respiration
@@ -68,9 +67,8 @@ def test_the_steps_learn_from_what_the_paper_learns_from(published):
         ("synthetic", ("Ra", "Rh", "NEE")),
         ("towers", ("Reco", "NEE")),
     ]
-    assert [stage.course.pacing for stage in published] == [
-        *(SelfPaced(), None, SelfPaced(), None, None)
-    ]
+    pacing = [stage.course.pacing for stage in published]
+    assert pacing == [SelfPaced(), None, SelfPaced(), None, None]
 
 
 def test_the_schedules_are_the_papers(published):
@@ -106,9 +104,8 @@ def test_fewer_epochs_shorten_every_length_but_no_patience_below_five(published)
 def test_a_run_holds_its_steps_and_scores(run):
     summary = json.loads((run / "summary.json").read_text())
     assert list(summary["steps"]) == ["respiration", "respiration-again"]
-    assert {path.name for path in (run / "steps").iterdir()} == {
-        *("1-respiration", "2-respiration-again")
-    }
+    steps = {path.name for path in (run / "steps").iterdir()}
+    assert steps == {"1-respiration", "2-respiration-again"}
     with xr.open_dataset(run / "scores.nc") as scores:
         assert dict(scores.sizes) == {"step": 2, "dataset": 3, "variable": 5}
         assert np.isnan(scores["r2"].sel(dataset="towers", variable="Ra")).all()

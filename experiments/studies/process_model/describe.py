@@ -93,7 +93,8 @@ def absent(text: str) -> list[str]:
 
 def undescribed() -> list[constants.Constant]:
     """Returns the constants of the process model without a unit, or with nothing but a unit."""
-    return [one for one in constants.of_package(process) if not (one.units and one.doc)]
+    known = constants.of_package(process)
+    return [constant for constant in known if not (constant.units and constant.doc)]
 
 
 def site_parameters() -> str:
@@ -110,8 +111,8 @@ def crop_table() -> str:
     """Traits by crop."""
     names = [_row_name(row) for row in crops.TABLE]
     rows = [
-        (f"`{name}`", *(f"{row[name]:g}" for row in crops.TABLE), one.units, one.doc)
-        for name, one in quantities(crops.Crop).items()
+        (f"`{name}`", *(f"{row[name]:g}" for row in crops.TABLE), trait.units, trait.doc)
+        for name, trait in quantities(crops.Crop).items()
     ]
     return markdown(("trait", *names, "unit", "meaning"), rows)
 
@@ -119,23 +120,32 @@ def crop_table() -> str:
 def global_constants() -> str:
     """Constants of the process model by module."""
     rows = [
-        (f"`{one.module}`", f"`{one.name}`", constants.written(one.value), one.units, one.doc)
-        for one in constants.of_package(process)
+        (
+            f"`{known.module}`",
+            f"`{known.name}`",
+            constants.written(known.value),
+            known.units,
+            known.doc,
+        )
+        for constant in constants.of_package(process)
     ]
     return markdown(("module", "constant", "value", "unit", "meaning or source"), rows)
 
 
 def record_table(record: Any) -> str:
     """Fields of a record and of the records in it: unit, bounds if any, meaning."""
-    fields = list(_flat(record))
-    bounded = any(one.bounds for _, one in fields)
-    defaults = any(one.default is not None for _, one in fields)
-    header = ["field", *["default"] * defaults, "unit", *["bounds"] * bounded, "meaning"]
-    rows = []
-    for name, one in fields:
-        default = [_number(one.default)] if defaults else []
-        rows.append((f"`{name}`", *default, one.units, *[_bounds(one)] * bounded, one.doc))
-    return markdown(header, rows)
+    fields = dict(_flat(record))
+    every = fields.values()
+    columns = {
+        "field": [f"`{name}`" for name in fields],
+        "default": [_number(field.default) for field in every],
+        "unit": [field.units for field in every],
+        "bounds": [_bounds(field) for field in every],
+        "meaning": [field.doc for field in every],
+    }
+    optional = ("default", "bounds")
+    shown = {name: cells for name, cells in columns.items() if name not in optional or any(cells)}
+    return markdown([*shown], zip(*shown.values(), strict=True))
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -159,21 +169,21 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 def _parameters(chosen: Callable[[str], bool]) -> str:
-    fields = {name: one for name, one in quantities(Params).items() if chosen(name)}
+    fields = {name: field for name, field in quantities(Params).items() if chosen(name)}
     rows = []
-    for number, (name, one) in enumerate(fields.items(), 1):
+    for number, (name, field) in enumerate(fields.items(), 1):
         star = " ★" if name in DEFAULT_SUBSET else ""
-        place = f"{number}{star}", f"`{name}`", _number(one.default)
-        rows.append((*place, _bounds(one), one.units, one.transform, one.doc))
+        place = f"{number}{star}", f"`{name}`", _number(field.default)
+        rows.append((*place, _bounds(field), field.units, field.transform, field.doc))
     header = ("", "parameter", "prior", "bounds", "unit", "transform", "meaning (symbol; source)")
     return markdown(header, rows)
 
 
 def _flat(record: Any, prefix: str = "") -> Iterable[tuple[str, Quantity]]:
-    own = quantities(record)
+    declared = quantities(record)
     for field in dataclasses.fields(record):
-        if field.name in own:
-            yield prefix + field.name, own[field.name]
+        if field.name in declared:
+            yield prefix + field.name, declared[field.name]
         elif dataclasses.is_dataclass(field.type):
             yield from _flat(field.type, f"{prefix}{field.name}.")
 
@@ -183,8 +193,8 @@ def _row_name(row: Any) -> str:
     return names[0].lower().replace("_", " ")
 
 
-def _bounds(one: Quantity) -> str:
-    return f"{_number(one.bounds[0])} to {_number(one.bounds[1])}" if one.bounds else ""
+def _bounds(field: Quantity) -> str:
+    return f"{_number(field.bounds[0])} to {_number(field.bounds[1])}" if field.bounds else ""
 
 
 def _number(value: float | None) -> str:

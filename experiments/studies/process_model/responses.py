@@ -211,7 +211,7 @@ CHECKS: tuple[Check, ...] = (
     change("no tillage", ROTATION, "Rh", -5, 5, "at steady state Rh is the input"),
     change("no tillage", "corn", "N2O", -ANY, 0, "less mineralised"),
 )
-"""Every response required of the model; brackets of the design's literature review."""
+"""Every response required of the model; each bracket is that of the source it names."""
 
 
 def main(config: ResponsesConfig) -> int:

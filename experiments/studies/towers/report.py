@@ -123,11 +123,9 @@ def overview_grid(scores: xr.Dataset) -> Grid:
                     _mean_count(own),
                 )
             )
-    columns = (
-        *("sites", "model", f"R2 of {HEADLINE}, before", "after"),
-        *(f"gain {name}" for name in variables),
-        *("accepted", "better", "harmed", "parameters identified"),
-    )
+    named = ("sites", "model", f"R2 of {HEADLINE}, before", "after")
+    gained = [f"gain {name}" for name in variables]
+    columns = (*named, *gained, "accepted", "better", "harmed", "parameters identified")
     title = (
         "Held-out years: median R2 over sites; median gain: fall of the RMSE, % of that before; "
         "sites accepted by the gate; sites whose error of NEE falls or grows by more than "
@@ -159,7 +157,8 @@ def _pair(here: xr.Dataset) -> str:
         return "-"
     if not here["accepted"].item():
         return f"{number(before)} ="
-    return f"{number(before)} > {number(after)}" + "!" * bool(_grown(before, after))
+    mark = "!" if _grown(before, after) else ""
+    return f"{number(before)} > {number(after)}{mark}"
 
 
 def count_grid(scores: xr.Dataset) -> Grid:

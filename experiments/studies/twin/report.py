@@ -34,12 +34,13 @@ def write(folder: Path, results: Results) -> None:
     grids = [recovery_grid(joined, setting) for setting in joined["setting"].values]
     grids.append(summary_grid(joined))
     publish(folder, grids)
-    drawn = can_draw()
-    if drawn:
+    written = ["twin.nc", "tables.md", "cells/"]
+    if can_draw():
         from studies.twin import figures
 
         figures.draw(folder / "figures", joined)
-    say(f"Everything is in {folder}: twin.nc, tables.md, {'figures/, ' * drawn}cells/.")
+        written.insert(2, "figures/")
+    say(f"Everything is in {folder}: {', '.join(written)}.")
 
 
 def join(results: Results) -> xr.Dataset:

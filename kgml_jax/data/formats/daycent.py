@@ -162,8 +162,9 @@ def _run(
     notes = []
     if first_year is not None:
         before = (rows["year"] < first_year).to_numpy()
-        message = f"years before {first_year} left out as asked"
-        notes = [Note(run, "time", "masked", int(before.sum()), message)] * bool(before.any())
+        if before.any():
+            message = f"years before {first_year} left out as asked"
+            notes.append(Note(run, "time", "masked", int(before.sum()), message))
         rows = rows.loc[~before]
     days = _dates(rows, file, run)
     values = {

@@ -191,8 +191,9 @@ def _targets(
         targets["prescribed_gpp"] = np.maximum(targets["GPP"], 0.0)
         message = "the tower's GPP is an input; it is derived from the observed NEE"
         notes.append(Note(site, "prescribed_gpp", "warning", len(targets["GPP"]), message))
-        message = "negative tower GPP set to 0 where it is an input"
-        notes += [Note(site, "prescribed_gpp", "converted", negative, message)] * (negative > 0)
+        if negative:
+            message = "negative tower GPP set to 0 where it is an input"
+            notes.append(Note(site, "prescribed_gpp", "converted", negative, message))
     return targets, notes
 
 
