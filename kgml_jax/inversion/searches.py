@@ -11,8 +11,13 @@ import numpy as np
 from kgml_jax.adaptation import Weights
 from kgml_jax.inversion.problem import Problem, observed
 from kgml_jax.inversion.solvers.queue import run_queue
-from kgml_jax.inversion.solvers.shuffled import ShuffledComplex
-from kgml_jax.inversion.solvers.solution import Residuals, Search, Solution, Solver
+from kgml_jax.inversion.solvers.solution import (
+    Residuals,
+    Search,
+    SearchSolver,
+    Solution,
+    Solver,
+)
 from kgml_jax.inversion.solvers.starts import starting_points
 from kgml_jax.mapping import over_shares
 from kgml_jax.records import Field
@@ -24,7 +29,7 @@ def search_sites(
     problem: Problem,
     weights: Weights,
     data: DividedSites,
-    solver: Solver | ShuffledComplex,
+    solver: Solver,
     key: jax.Array,
     *,
     base: np.ndarray | None = None,
@@ -54,10 +59,10 @@ def search_sites(
     if min(starts, site_batch) < 1:
         raise ValueError(f"{starts} starts, {site_batch} sites at once; expected 1 or more of each")
     own = (prior_means(problem, data, base), data.sites.site, data.roles)
-    if isinstance(solver, ShuffledComplex):
-        return _solve_in_turn(problem, solver, starts, weights, key, own)
-    how = (problem, solver, starts, site_batch)
-    return over_shares(_solve_share, own, static=how, shared=(weights, key), devices=devices)
+    if isinstance(solver, SearchSolver):
+        how = (problem, solver, starts, site_batch)
+        return over_shares(_solve_share, own, static=how, shared=(weights, key), devices=devices)
+    return _solve_in_turn(problem, solver, starts, weights, key, own)
 
 
 def prior_means(problem: Problem, data: DividedSites, base: np.ndarray | None) -> np.ndarray:
@@ -75,7 +80,7 @@ def prior_means(problem: Problem, data: DividedSites, base: np.ndarray | None) -
 
 def _solve_share(
     problem: Problem,
-    solver: Solver,
+    solver: SearchSolver,
     starts: int,
     site_batch: int,
     weights: Weights,
@@ -108,13 +113,13 @@ def _training_residuals(
 
 def _solve_in_turn(
     problem: Problem,
-    solver: ShuffledComplex,
+    solver: Solver,
     starts: int,
     weights: Weights,
     key: jax.Array,
     data: tuple[np.ndarray, Site, np.ndarray],
 ) -> tuple[np.ndarray, Solution]:
-    # The same for a solver that is no JAX program: one site and one start after the other.
+    # The same for any solver: one site and one start after the other.
     residuals = jax.jit(problem.residuals)
     points, solutions = [], []
     for row in range(len(data[0])):

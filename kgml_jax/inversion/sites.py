@@ -11,7 +11,6 @@ import numpy as np
 from kgml_jax.adaptation import Weights
 from kgml_jax.inversion.problem import Problem, observed
 from kgml_jax.inversion.searches import prior_means, search_sites
-from kgml_jax.inversion.solvers.shuffled import ShuffledComplex
 from kgml_jax.inversion.solvers.solution import Solution, Solver
 from kgml_jax.inversion.solvers.starts import best_start
 from kgml_jax.mapping import over_sites
@@ -78,7 +77,7 @@ def estimate(
     problem: Problem,
     weights: Weights,
     data: DividedSites,
-    solver: Solver | ShuffledComplex,
+    solver: Solver,
     key: jax.Array,
     *,
     base: np.ndarray | None = None,

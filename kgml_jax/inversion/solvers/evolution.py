@@ -12,8 +12,8 @@ import numpy as np
 from kgml_jax.inversion.solvers.solution import (
     Residuals,
     Search,
+    SearchSolver,
     Solution,
-    Solver,
     half_square,
     repeated_last,
 )
@@ -21,7 +21,7 @@ from kgml_jax.records import Field
 
 
 @dataclass(frozen=True)
-class CovarianceAdaptation(Solver):
+class CovarianceAdaptation(SearchSolver):
     """CMA-ES, the covariance matrix adaptation evolution strategy.
 
     Hansen (2016), The CMA evolution strategy: a tutorial, arXiv 1604.00772, appendix A, with the
@@ -72,7 +72,7 @@ class CovarianceAdaptation(Solver):
 
 
 @dataclass(frozen=True)
-class DifferentialEvolution(Solver):
+class DifferentialEvolution(SearchSolver):
     """Differential evolution, rand/1/bin (Storn and Price 1997).
 
     Attributes:

@@ -10,8 +10,8 @@ import optax
 from kgml_jax.inversion.solvers.solution import (
     Residuals,
     Search,
+    SearchSolver,
     Solution,
-    Solver,
     half_square,
     repeated_last,
 )
@@ -23,7 +23,7 @@ model on a CPU (`benchmarks/inversion.py`)."""
 
 
 @dataclass(frozen=True)
-class Adam(Solver):
+class Adam(SearchSolver):
     """Adam (Kingma and Ba 2015) with a rate that falls along a cosine.
 
     Attributes:
@@ -65,7 +65,7 @@ class Adam(Solver):
 
 
 @dataclass(frozen=True)
-class LimitedMemory(Solver):
+class LimitedMemory(SearchSolver):
     """L-BFGS with a search for the strong Wolfe conditions (Nocedal and Wright 2006, 3.5 and 7.2).
 
     Attributes:

@@ -10,8 +10,8 @@ from jax.scipy.linalg import cho_factor, cho_solve
 from kgml_jax.inversion.solvers.solution import (
     Residuals,
     Search,
+    SearchSolver,
     Solution,
-    Solver,
     half_square,
     repeated_last,
 )
@@ -19,7 +19,7 @@ from kgml_jax.records import Field
 
 
 @dataclass(frozen=True)
-class LevenbergMarquardt(Solver):
+class LevenbergMarquardt(SearchSolver):
     """Levenberg (1944), Marquardt (1963), with the damping rule of Nielsen (1999).
 
     A step d solves `(A + damping I) d = -g`, where A is J^T J scaled to a diagonal of ones; the

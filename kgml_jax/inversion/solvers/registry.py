@@ -6,7 +6,7 @@ from kgml_jax.inversion.solvers.least_squares import LevenbergMarquardt
 from kgml_jax.inversion.solvers.shuffled import ShuffledComplex
 from kgml_jax.inversion.solvers.solution import Solver
 
-SOLVERS: dict[str, Solver | ShuffledComplex] = {
+SOLVERS: dict[str, Solver] = {
     "levenberg-marquardt": LevenbergMarquardt(),
     "l-bfgs": LimitedMemory(),
     "adam": Adam(),

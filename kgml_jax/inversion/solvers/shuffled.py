@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from kgml_jax.inversion.solvers.solution import Residuals, Solution
+from kgml_jax.inversion.solvers.solution import HostSolver, Residuals, Solution
 from kgml_jax.records import Field
 
 TRACE_POINTS = 100
@@ -16,11 +16,10 @@ TRACE_POINTS = 100
 
 
 @dataclass(frozen=True)
-class ShuffledComplex:
+class ShuffledComplex(HostSolver):
     """SCE-UA (Duan, Sorooshian and Gupta 1994), as spotpy has it (Houska et al. 2015).
 
-    It is no JAX program: sites are solved one after the other, with one compiled cost. Needs the
-    extra `calib`.
+    Needs the extra `calib`.
 
     Attributes:
       evaluations: simulations after which no more are begun; the last complexes are finished.

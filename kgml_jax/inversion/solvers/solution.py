@@ -58,6 +58,18 @@ class Solver(ABC):
     """A way of minimising half the sum of squared residuals; implementations are frozen."""
 
     @abstractmethod
+    def solve(self, residuals: Residuals, start: Field, key: jax.Array) -> Solution:
+        """Searches from `start`, (p,), until done; `key` seeds what is drawn, if anything is."""
+
+
+class HostSolver(Solver):
+    """One that is no JAX program: it solves sites one after the other, with compiled residuals."""
+
+
+class SearchSolver(Solver):
+    """One whose searches are JAX programs, so that those of all sites are a single program."""
+
+    @abstractmethod
     def search(self, residuals: Residuals, start: Field, key: jax.Array) -> Search:
         """Returns the search from `start`, (p,); `key` seeds what is drawn, if anything is."""
 
