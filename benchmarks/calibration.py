@@ -26,7 +26,7 @@ from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.records import quantities
 from kgml_jax.sites import Calendar, Site
 from kgml_jax.training.fit import Descent, Settings
-from kgml_jax.training.windows import Unit
+from kgml_jax.training.windows import FitData
 
 TARGETS = ("GPP", "Ra", "Rh", "Reco", "NEE")
 STEPS = 2
@@ -71,10 +71,10 @@ def random_windows(config: BenchmarkConfig, sites: int) -> Site:
     )
 
 
-def random_units(config: BenchmarkConfig, sites: int) -> Unit:
-    """Returns units whose validation is one window, so that steps dominate a round."""
+def random_data(config: BenchmarkConfig, sites: int) -> FitData:
+    """Returns what fits see; validation is one window, so that steps dominate a round."""
     training = random_windows(config, sites)
-    return Unit(
+    return FitData(
         training=training,
         training_count=np.full(sites, config.windows, np.int32),
         validation=jax.tree.map(lambda leaf: leaf[:, :1], training),
@@ -105,19 +105,19 @@ def seconds_a_round(function: Callable[..., Any], arguments: tuple, repeats: int
     return statistics.median(times)
 
 
-def in_a_loop(one: Callable[..., Any], weights: Any, fits: list, units: list) -> list:
+def in_a_loop(one: Callable[..., Any], weights: Any, fits: list, data: list) -> list:
     """Advances one site after the other, as a user of a single-site program would."""
-    return [one(weights, fit, unit) for fit, unit in zip(fits, units, strict=True)]
+    return [one(weights, fit, own) for fit, own in zip(fits, data, strict=True)]
 
 
 def measure(config: BenchmarkConfig, sites: int) -> list[dict[str, Any]]:
     """Measures all modes at one number of sites."""
     descent = make_descent(config, "fused")
     weights = descent.model.init(jax.random.key(0))
-    units = pad_sites(random_units(config, sites), jax.local_device_count())
-    held = len(units.identity)
-    start = jax.vmap(lambda unit: descent.init(weights, unit, jax.random.key(0)))
-    fits = jax.jit(start)(jax.tree.map(jnp.asarray, units))
+    data = pad_sites(random_data(config, sites), jax.local_device_count())
+    held = len(data.identity)
+    start = jax.vmap(lambda own: descent.init(weights, own, jax.random.key(0)))
+    fits = jax.jit(start)(jax.tree.map(jnp.asarray, data))
     one_device, all_devices = site_mesh(jax.local_devices()[:1]), site_mesh()
     row = lambda tree, index: jax.tree.map(lambda leaf: leaf[index], tree)
     modes = {
@@ -130,11 +130,11 @@ def measure(config: BenchmarkConfig, sites: int) -> list[dict[str, Any]]:
     rows = []
     for name, (chosen, mesh, batch) in modes.items():
         function = jax.jit(map_sites(chosen.round, mesh, batch, shared=1))
-        seconds = seconds_a_round(function, (weights, fits, units), config.repeats)
+        seconds = seconds_a_round(function, (weights, fits, data), config.repeats)
         rows.append({"sites": sites, "mode": name, "ms a site-step": 1e3 * seconds / STEPS / held})
     one = jax.jit(descent.round)
     loop = lambda *arguments: in_a_loop(one, *arguments)
-    single = [row(fits, i) for i in range(held)], [row(units, i) for i in range(held)]
+    single = [row(fits, i) for i in range(held)], [row(data, i) for i in range(held)]
     seconds = seconds_a_round(loop, (weights, *single), config.repeats)
     rows.append(
         {"sites": sites, "mode": "Python loop", "ms a site-step": 1e3 * seconds / STEPS / held}

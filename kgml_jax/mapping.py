@@ -150,11 +150,11 @@ def on_all_devices(mesh: Mesh, tree: Any) -> Any:
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
-def one_unit(tree: Any, row: int) -> Any:
-    """Returns one unit of a tree whose leaves have a leading axis of units."""
+def one_of(tree: Any, row: int) -> Any:
+    """Returns what belongs to one site, or fit, of a tree whose leaves have a leading axis."""
     return jax.tree.map(lambda leaf: leaf[row], tree)
 
 
 def repeated(tree: Any, count: int) -> Any:
-    """Returns the same tree for `count` units, leaves (unit, ...)."""
+    """Returns the same tree for `count` sites, or fits, leaves (count, ...)."""
     return jax.tree.map(lambda leaf: np.repeat(np.asarray(leaf)[None], count, axis=0), tree)

@@ -25,7 +25,7 @@ from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.records import quantities
 from kgml_jax.sites import Calendar, Site
 from kgml_jax.training.fit import Descent, Direct, Settings
-from kgml_jax.training.windows import Unit
+from kgml_jax.training.windows import FitData
 
 TARGETS = ("GPP", "Ra", "Rh", "Reco", "NEE")
 COLLECTIVES = ("all-reduce", "all-gather", "all-to-all", "reduce-scatter", "collective-permute")
@@ -74,9 +74,9 @@ def abstract_windows(*axes: int) -> Site:
     )
 
 
-def abstract_unit(config: CompileConfig, windows: int, *axes: int) -> Unit:
-    """Returns a `Unit` of shapes with leading `axes`."""
-    return Unit(
+def abstract_data(config: CompileConfig, windows: int, *axes: int) -> FitData:
+    """Returns the shapes of what fits see, with leading `axes`."""
+    return FitData(
         training=abstract_windows(*axes, windows, config.days),
         training_count=shape(*axes, dtype=jnp.int32),
         validation=abstract_windows(*axes, windows, config.days),
@@ -118,9 +118,9 @@ def pretraining_round(config: CompileConfig, mesh: Mesh) -> Any:
         Settings(steps=100, batch=4 * mesh.size, learning_rate=1e-3, cosine=True),
         batch_sharding=NamedSharding(mesh, PartitionSpec(SITE_AXIS)),
     )
-    unit = abstract_unit(config, 8 * mesh.size)
-    fit = jax.eval_shape(descent.init, weights, unit, jax.random.key(0))
-    arguments = placed(({}, fit, unit), everywhere)
+    data = abstract_data(config, 8 * mesh.size)
+    fit = jax.eval_shape(descent.init, weights, data, jax.random.key(0))
+    arguments = placed(({}, fit, data), everywhere)
     return jax.jit(descent.round, out_shardings=everywhere).trace(*arguments)
 
 
@@ -129,12 +129,12 @@ def calibration_round(config: CompileConfig, mesh: Mesh) -> Any:
     model, objective = make_model(config)
     weights = jax.eval_shape(model.init, jax.random.key(0))
     descent = Descent(model, objective, PRESETS["ftbsc"], Settings(steps=100, batch=4))
-    units = abstract_unit(config, config.windows, config.sites)
-    start = lambda unit, key: descent.init(jax.tree.map(jnp.zeros_like, weights), unit, key)
-    fits = jax.eval_shape(jax.vmap(start, in_axes=(0, None)), units, jax.random.key(0))
+    data = abstract_data(config, config.windows, config.sites)
+    start = lambda own, key: descent.init(jax.tree.map(jnp.zeros_like, weights), own, key)
+    fits = jax.eval_shape(jax.vmap(start, in_axes=(0, None)), data, jax.random.key(0))
     everywhere = NamedSharding(mesh, PartitionSpec())
     by_site = NamedSharding(mesh, PartitionSpec(SITE_AXIS))
-    arguments = (placed(weights, everywhere), placed(fits, by_site), placed(units, by_site))
+    arguments = (placed(weights, everywhere), placed(fits, by_site), placed(data, by_site))
     mapped = map_sites(descent.round, mesh, config.site_batch, shared=1)
     return jax.jit(mapped).trace(*arguments)
 

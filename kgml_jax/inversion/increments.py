@@ -29,7 +29,7 @@ class Books:
     imbalance: Imbalance
 
 
-def books(
+def keep_books(
     problem: Problem, weights: Weights, sites: Sites, offsets: np.ndarray, *, site_batch: int = 1
 ) -> Books:
     """Simulates every site at its estimate and keeps its books.

@@ -140,7 +140,7 @@ def _predict_site(
     for name in names:
         noise_sd = inflation[name] * _noise_sd(name, values[name], site, roles)
         linear = _Linear(name, values[name], sensitivity[name], noise_sd, factor)
-        predicted[name] = _judged(linear, probability, years, site, roles)
+        predicted[name] = _predict_variable(linear, probability, years, site, roles)
     return predicted
 
 
@@ -158,7 +158,9 @@ def _noise_sd(name: str, value: Field, site: Site, roles: Field) -> Field:
     return jnp.maximum(line, LEAST_NOISE * usual)
 
 
-def _judged(found: _Linear, probability: float, years: int, site: Site, roles: Field) -> Prediction:
+def _predict_variable(
+    found: _Linear, probability: float, years: int, site: Site, roles: Field
+) -> Prediction:
     value, truth = found.value, site.targets[found.name]
     sd = intervals.predictive_sd(found.sensitivity, found.factor, found.noise_sd)
     seen = lambda role: observed(site, roles == role).mask[found.name]

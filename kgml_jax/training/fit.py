@@ -1,6 +1,6 @@
-"""One descent for everything: the fit of one unit, be it all sites, one group or one site.
+"""One descent for everything: one fit, be it to all sites, one group or one site.
 
-`Descent` is written for one unit. Pretraining calls it once on all sites; calibration maps it over
+`Descent` is written for one fit. Pretraining calls it once on all sites; calibration maps it over
 sites, each with its own parameters, optimiser state, learning rate, early stopping and health.
 """
 
@@ -18,7 +18,7 @@ from kgml_jax.models.protocol import Model
 from kgml_jax.objectives.compose import Total
 from kgml_jax.records import Field, record
 from kgml_jax.sites import Site
-from kgml_jax.training.windows import Unit
+from kgml_jax.training.windows import FitData
 
 ERROR_TERM = "error"
 """Name of the objective's term that validation looks at: the prediction error alone."""
@@ -62,16 +62,16 @@ class Settings:
     """How a fit descends.
 
     Attributes:
-      steps: most gradient steps a unit takes.
-      batch: windows (site-years) a step looks at; 0 takes all of the unit's.
+      steps: most gradient steps a fit takes.
+      batch: windows (site-years) a step looks at; 0 takes all of the fit's.
       learning_rate: peak rate.
       warmup_steps: steps over which the rate rises from 0.
       cosine: let the rate fall to 1 % of its peak along a cosine over `steps`.
       weight_decay: AdamW's decay; 0 is Adam.
-      clip_norm: largest global norm of a unit's gradient.
+      clip_norm: largest global norm of a gradient.
       validate_every: steps between validations.
-      patience: validations without improvement after which a unit stops.
-      rate_patience: validations without improvement after which a unit's rate is halved; 0 never.
+      patience: validations without improvement after which a fit stops.
+      rate_patience: validations without improvement after which a fit's rate is halved; 0 never.
       dropout: whether the model's dropout is active in training.
     """
 
@@ -130,7 +130,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class Descent:
-    """Gradient descent of one unit with validation, early stopping and health.
+    """Gradient descent of one fit with validation, early stopping and health.
 
     Attributes:
       model: predicts one site.
@@ -169,34 +169,34 @@ class Descent:
         return replace(self, settings=settings, start_counts=True)
 
     def init(
-        self, weights: Weights, unit: Unit, key: jax.Array, allowance: Allowance | None = None
+        self, weights: Weights, data: FitData, key: jax.Array, allowance: Allowance | None = None
     ) -> Fit:
-        """Returns the fit of one unit before its first step; it has the descent's own allowance.
+        """Returns the fit before its first step.
 
         Args:
           weights: where it starts.
-          unit: what it sees.
-          key: seeds batches and dropout, with the unit's identity.
-          allowance: another than that of the descent.
+          data: what it sees.
+          key: seeds batches and dropout, with the identity of the data.
+          allowance: what it may do; None takes what the descent says.
         """
         phi = self.parameters.init(weights)
-        error = self.validation_error(weights, phi, unit)
-        key = jax.random.fold_in(key, unit.identity)
+        error = self.validation_error(weights, phi, data)
+        key = jax.random.fold_in(key, data.identity)
         optimiser = self._optimiser().init(phi)
         return begin_fit(phi, optimiser, key, error, allowance or self.allowance)
 
-    def round(self, weights: Weights, fit: Fit, unit: Unit) -> Fit:
-        """Takes `validate_every` steps and validates; a unit that has stopped is left as it is."""
-        advance = lambda: self._validate(weights, self._take_steps(weights, fit, unit), unit)
+    def round(self, weights: Weights, fit: Fit, data: FitData) -> Fit:
+        """Takes `validate_every` steps and validates; a fit that has stopped is left as it is."""
+        advance = lambda: self._validate(weights, self._take_steps(weights, fit, data), data)
         return jax.lax.cond(fit.active, advance, lambda: fit)
 
-    def validation_error(self, weights: Weights, phi: Any, unit: Unit) -> Field:
-        """Returns the prediction error on the unit's validation days, without dropout."""
+    def validation_error(self, weights: Weights, phi: Any, data: FitData) -> Field:
+        """Returns the prediction error on the validation days, without dropout."""
         adapted = self.parameters.apply(weights, phi)
         fluxes = jax.vmap(self.model.predict, in_axes=(None, 0, None))(
-            adapted, unit.validation, None
+            adapted, data.validation, None
         )
-        return self.objective(fluxes, unit.validation)[1][ERROR_TERM]
+        return self.objective(fluxes, data.validation)[1][ERROR_TERM]
 
     def loss(self, phi: Any, weights: Weights, windows: Site, key: jax.Array) -> Field:
         """Returns the training loss of a batch of windows."""
@@ -206,15 +206,15 @@ class Descent:
         fluxes = jax.vmap(self.model.predict, in_axes=axes)(adapted, windows, keys)
         return self.objective(fluxes, windows)[0] + self.parameters.penalty(phi)
 
-    def _take_steps(self, weights: Weights, fit: Fit, unit: Unit) -> Fit:
+    def _take_steps(self, weights: Weights, fit: Fit, data: FitData) -> Fit:
         def body(fit: Fit, _: None) -> tuple[Fit, None]:
-            return self._step(weights, fit, unit), None
+            return self._step(weights, fit, data), None
 
         return jax.lax.scan(body, fit, length=self.settings.validate_every)[0]
 
-    def _step(self, weights: Weights, fit: Fit, unit: Unit) -> Fit:
+    def _step(self, weights: Weights, fit: Fit, data: FitData) -> Fit:
         key, batch_key, dropout_key = jax.random.split(fit.key, 3)
-        windows = self._batch(batch_key, unit)
+        windows = self._batch(batch_key, data)
         loss, gradient = jax.value_and_grad(self.loss)(
             fit.parameters, weights, windows, dropout_key
         )
@@ -233,22 +233,22 @@ class Descent:
             healthy=healthy,
         )
 
-    def _validate(self, weights: Weights, fit: Fit, unit: Unit) -> Fit:
+    def _validate(self, weights: Weights, fit: Fit, data: FitData) -> Fit:
         settings = self.settings
-        error = self.validation_error(weights, fit.parameters, unit)
+        error = self.validation_error(weights, fit.parameters, data)
         fit = judge(fit, error, settings.patience)
         if not settings.rate_patience:
             return fit
         tired = (fit.stale > 0) & (fit.stale % settings.rate_patience == 0)
         return fit.replace(rate=jnp.where(tired, 0.5 * fit.rate, fit.rate))  # type: ignore[attr-defined]
 
-    def _batch(self, key: jax.Array, unit: Unit) -> Site:
-        held = unit.training.valid.shape[0]
+    def _batch(self, key: jax.Array, data: FitData) -> Site:
+        held = data.training.valid.shape[0]
         wanted = self.settings.batch
-        windows = unit.training
+        windows = data.training
         if 0 < wanted < held:
-            real = jnp.arange(held) < unit.training_count
-            share = real / unit.training_count
+            real = jnp.arange(held) < data.training_count
+            share = real / data.training_count
             rows = jax.random.choice(key, held, (wanted,), replace=False, p=share)
             # In order: a site whose windows are all drawn sees them as it would without others.
             windows = jax.tree.map(lambda leaf: leaf[jnp.sort(rows)], windows)

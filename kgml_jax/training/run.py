@@ -26,10 +26,10 @@ from kgml_jax.objectives.compose import Total
 from kgml_jax.records import record
 from kgml_jax.training.fit import Allowance, Descent, Direct, Fit, Settings
 from kgml_jax.training.series import Course, Recurrent, Series, SeriesDescent
-from kgml_jax.training.windows import Unit
+from kgml_jax.training.windows import FitData
 
 OnRound = Callable[[dict[str, np.ndarray]], None]
-"""Called after every round with the step, losses, health and activity of each unit."""
+"""Called after every round with the step, losses, health and activity of each fit."""
 
 Watch = Callable[[str, int], AbstractContextManager[OnRound]]
 """Makes the context of a descent from its name and its most steps; it gives what is called after
@@ -69,16 +69,16 @@ class Descends(Protocol):
 
 @record
 class Calibration:
-    """Outcome of fitting many units at once; arrays have a leading unit axis.
+    """Many fits from one start; arrays have a leading axis of fits, such as the site.
 
     Attributes:
-      phi: what each unit owns, at its best validation error.
+      phi: what each fit moved, at its best validation error.
       start_error: validation error of the starting point.
       best_error: validation error of `phi`.
       best_step: step at which it was reached.
       steps: steps taken.
       healthy: False where a loss or gradient was not finite; `phi` is then the last good one.
-      accepted: whether the unit is better on its validation days than where it started.
+      accepted: whether the fit is better on its validation days than where it started.
     """
 
     phi: Any
@@ -98,14 +98,14 @@ def descend(
     allowance: Allowance | None = None,
     on_round: OnRound = lambda report: None,
 ) -> Fit:
-    """Lets a descent go on until it stops, which all of its units have then.
+    """Lets a descent go on until all of its fits have stopped.
 
     Args:
-      descent: of one unit, or of many (`Together`).
+      descent: of one fit, or of many (`Together`).
       weights: where it starts.
       data: what it sees.
       key: seeds what it draws.
-      allowance: another than that of the descent.
+      allowance: what its fits may do; None takes what the descent says.
       on_round: progress callback.
     """
     program = descent.program
@@ -129,21 +129,21 @@ def _advance(descent: Descends, weights: Any, fit: Fit, data: Any) -> Fit:
 
 @dataclass(frozen=True)
 class Together:
-    """One descent for many units, each by itself: none influences another.
+    """Many fits of one descent, each by itself: none influences another.
 
-    All arrays have a leading unit axis that the mesh divides, but the key, and the weights where
-    all units start from the same.
+    All arrays have a leading axis of fits that the mesh divides, but the key, and the weights where
+    all fits start from the same.
 
     Attributes:
-      descent: of one unit.
-      mesh: devices, among which the units are shared out.
-      unit_batch: units one device advances at once; bounds memory, does not change the result.
-      own_start: whether each unit starts from weights of its own.
+      descent: of one fit.
+      mesh: devices, among which the fits are shared out.
+      batch: fits one device advances at once; bounds memory, does not change the result.
+      own_start: whether each fit starts from weights of its own.
     """
 
     descent: Descent
     mesh: Mesh
-    unit_batch: int = 1
+    batch: int = 1
     own_start: bool = False
 
     @property
@@ -154,57 +154,55 @@ class Together:
     @property
     def program(self) -> Self:
         """Returns the descent without its allowance: what has to be compiled for it."""
-        return type(self)(self.descent.program, self.mesh, self.unit_batch, self.own_start)
+        return type(self)(self.descent.program, self.mesh, self.batch, self.own_start)
 
-    def init(self, weights: Any, units: Unit, key: jax.Array, allowance: Allowance) -> Fit:
+    def init(self, weights: Any, data: FitData, key: jax.Array, allowance: Allowance) -> Fit:
         """Returns the fits before their first step."""
         one = lambda key, weights, *own: self.descent.init(weights, own[0], key, own[1])
         shared = 1 if self.own_start else 2
-        return map_sites(one, self.mesh, self.unit_batch, shared)(key, weights, units, allowance)
+        return map_sites(one, self.mesh, self.batch, shared)(key, weights, data, allowance)
 
-    def round(self, weights: Any, fit: Fit, units: Unit) -> Fit:
-        """Takes some steps and validates, where a unit has not stopped."""
+    def round(self, weights: Any, fit: Fit, data: FitData) -> Fit:
+        """Takes some steps and validates, where a fit has not stopped."""
         shared = 0 if self.own_start else 1
-        return map_sites(self.descent.round, self.mesh, self.unit_batch, shared)(
-            weights, fit, units
-        )
+        return map_sites(self.descent.round, self.mesh, self.batch, shared)(weights, fit, data)
 
 
 def descend_together(
     descent: Descent,
     weights: Any,
-    units: Unit,
+    data: FitData,
     key: jax.Array,
     *,
     allowance: Allowance | None = None,
     own_start: bool = False,
-    unit_batch: int = 1,
+    batch: int = 1,
     mesh: Mesh | None = None,
     on_round: OnRound = lambda report: None,
 ) -> Fit:
-    """Lets every unit descend until it stops; leaves (unit, ...).
+    """Lets many fits descend, each until it stops; leaves (fit, ...).
 
     Args:
-      descent: of one unit.
-      weights: where all units start, or each, leaves (unit, ...).
-      units: windows of each unit, leaves (unit, window, time).
-      key: seeds batches and dropout; a unit's stream depends on its identity, not its position.
-      allowance: of all units, or leaves (unit,); None takes that of the descent.
-      own_start: whether `weights` have a leading unit axis.
-      unit_batch: units one device advances at once; bounds memory, does not change the result.
-      mesh: devices to share the units out to, by default all local ones.
+      descent: of one fit.
+      weights: where all fits start, or each, leaves (fit, ...).
+      data: windows of each fit, leaves (fit, window, time).
+      key: seeds batches and dropout; a fit's stream depends on its identity, not its position.
+      allowance: what all fits may do, or each, leaves (fit,); None takes what the descent says.
+      own_start: whether `weights` have a leading axis of fits.
+      batch: fits one device advances at once; bounds memory, does not change the result.
+      mesh: devices to share the fits out to, by default all local ones.
       on_round: progress callback.
     """
-    count, mesh = len(units.identity), mesh or site_mesh()
-    by_unit = lambda leaf: np.broadcast_to(leaf, (count,))
-    own = jax.tree.map(by_unit, allowance or descent.allowance)
+    count, mesh = len(data.identity), mesh or site_mesh()
+    of_each = lambda leaf: np.broadcast_to(leaf, (count,))
+    own = jax.tree.map(of_each, allowance or descent.allowance)
     own = pad_sites(own, mesh.size)
-    # Units that only pad the mesh never start.
+    # Fits that only pad the mesh never start.
     own = own.replace(limit=np.where(np.arange(len(own.limit)) < count, own.limit, 0))
     fit = descend(
-        Together(descent, mesh, unit_batch, own_start),
+        Together(descent, mesh, batch, own_start),
         spread_out(mesh, weights) if own_start else on_all_devices(mesh, weights),
-        spread_out(mesh, units),
+        spread_out(mesh, data),
         on_all_devices(mesh, key),
         spread_out(mesh, own),
         lambda report: on_round({name: value[:count] for name, value in report.items()}),
@@ -216,7 +214,7 @@ def pretrain(
     model: Model,
     objective: Total,
     weights: Weights,
-    unit: Unit,
+    data: FitData,
     settings: Settings,
     key: jax.Array,
     on_round: OnRound = lambda report: None,
@@ -227,7 +225,7 @@ def pretrain(
       model: predicts one site.
       objective: loss of a batch of windows.
       weights: where to start.
-      unit: all sites' windows, leaves (window, time).
+      data: all sites' windows, leaves (window, time).
       settings: the descent.
       key: seeds batches and dropout.
       on_round: progress callback.
@@ -235,10 +233,10 @@ def pretrain(
     Raises:
       DivergedError: the loss was not finite before validation ever improved.
     """
-    held = unit.training.valid.shape[0]
+    held = data.training.valid.shape[0]
     mesh = dividing_mesh(settings.batch if 0 < settings.batch < held else held)
     descent = Descent(model, objective, Direct(), settings, batch_sharding=_by_site(mesh))
-    fit = _descend_alone(descent, mesh, weights, unit, key, on_round)
+    fit = _descend_alone(descent, mesh, weights, data, key, on_round)
     return fit.best, fit
 
 
@@ -284,7 +282,7 @@ def calibrate(
     model: Model,
     objective: Total,
     weights: Weights,
-    units: Unit,
+    data: FitData,
     adaptation: Adaptation,
     settings: Settings,
     key: jax.Array,
@@ -293,26 +291,26 @@ def calibrate(
     site_batch: int = 1,
     on_round: OnRound = lambda report: None,
 ) -> Calibration:
-    """Fits every unit its own `phi` in one compiled program.
+    """Fits every site, or group of sites, its own `phi` in one compiled program.
 
-    Each unit has its own optimiser state, learning rate, early stopping and health; none influences
-    another. With `start_counts` a unit keeps the starting point unless it found something better on
+    Each fit has its own optimiser state, learning rate, early stopping and health; none influences
+    another. With `start_counts` a fit keeps the starting point unless it found something better on
     its validation days (the accept-if-better gate).
 
     Args:
       model: predicts one site.
       objective: loss of a batch of windows.
-      weights: where all units start: pretrained, or fresh for training from scratch.
-      units: windows of each unit, leaves (unit, window, time).
-      adaptation: what a unit owns.
+      weights: where all fits start: pretrained, or fresh for training from scratch.
+      data: windows of each fit, leaves (fit, window, time).
+      adaptation: what a fit moves.
       settings: the descent.
-      key: seeds batches and dropout; a unit's stream depends on its identity, not its position.
-      start_counts: whether the starting point may be the outcome.
-      site_batch: units one device advances at once; bounds memory, does not change the result.
+      key: seeds batches and dropout; a fit's stream depends on its identity, not its position.
+      start_counts: whether the starting point may be what is kept.
+      site_batch: fits one device advances at once; bounds memory, does not change the result.
       on_round: progress callback.
     """
     descent = Descent(model, objective, adaptation, settings, start_counts=start_counts)
-    fit = descend_together(descent, weights, units, key, unit_batch=site_batch, on_round=on_round)
+    fit = descend_together(descent, weights, data, key, batch=site_batch, on_round=on_round)
     better = np.asarray(fit.best_error < fit.start_error)
     return Calibration(
         phi=jax.tree.map(np.asarray, fit.best),
@@ -329,26 +327,26 @@ def validation_errors(
     model: Model,
     objective: Total,
     weights: Weights,
-    units: Unit,
+    data: FitData,
     adaptation: Adaptation,
     phi: Any,
     site_batch: int = 8,
 ) -> np.ndarray:
-    """Returns the prediction error of each unit on its validation days, given what it owns.
+    """Returns the prediction error of each fit on its validation days, given what it moved.
 
     Args:
       model: predicts one site.
       objective: its term "error" is returned.
       weights: where `phi` starts from.
-      units: windows of each unit, leaves (unit, window, time).
+      data: windows of each fit, leaves (fit, window, time).
       adaptation: how `phi` changes the weights.
-      phi: leading unit axis.
-      site_batch: units a device looks at at once.
+      phi: what each fit moved, leaves (fit, ...).
+      site_batch: fits a device looks at at once.
     """
     descent = Descent(model, objective, adaptation, Settings(steps=0))
     return over_sites(
         Descent.validation_error,
-        (phi, units),
+        (phi, data),
         static=(descent,),
         shared=(weights,),
         site_batch=site_batch,

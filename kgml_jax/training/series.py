@@ -165,7 +165,7 @@ class SeriesDescent:
           weights: where it starts.
           series: what it sees.
           key: seeds the order of the series and dropout.
-          allowance: another than that of the descent.
+          allowance: what it may do; None takes what the descent says.
         """
         error = self.validation_error(weights, series)
         optimiser = clipped_adam(self.course.clip_norm).init(weights)
@@ -250,7 +250,7 @@ class SeriesDescent:
             (loss, states), gradient = differentiated(
                 fit.parameters, start, states, windows, days, fit.step, key
             )
-            return (self._moved(fit, loss, gradient), states), loss
+            return (self._move(fit, loss, gradient), states), loss
 
         def passed(carry: tuple, given: tuple) -> tuple[tuple, Field]:
             # A year no series is trained on gives no step, not even one of momentum.
@@ -311,7 +311,7 @@ class SeriesDescent:
         held = lambda path, leaf: leaf if self.course.rate(path) else jax.lax.stop_gradient(leaf)
         return unflatten({path: held(path, leaf) for path, leaf in flatten(weights).items()})
 
-    def _moved(self, fit: Fit, loss: Field, gradient: Weights) -> Fit:
+    def _move(self, fit: Fit, loss: Field, gradient: Weights) -> Fit:
         healthy = fit.healthy & finite((loss, gradient))
         updates, optimiser = clipped_adam(self.course.clip_norm).update(
             gradient, fit.optimiser, fit.parameters

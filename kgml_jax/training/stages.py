@@ -28,7 +28,7 @@ class StageHeader:
     Attributes:
       stage: its name.
       identity: of the run it belongs to.
-      outcome: fields of `Outcome`.
+      outcome: fields of `StageResult`.
     """
 
     kind: ClassVar[str] = "stage"
@@ -58,7 +58,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StageResult:
     """What became of a stage; errors are those of its validation days."""
 
     epochs: int
@@ -80,7 +80,7 @@ def run_plan(
     folder: Path,
     identity: str,
     watched: Watched = lambda stage: nullcontext(lambda report: None),
-) -> Iterator[tuple[Stage, Weights, Outcome]]:
+) -> Iterator[tuple[Stage, Weights, StageResult]]:
     """Runs the stages of a plan in order; those found finished in `folder` are read instead.
 
     Args:
@@ -95,7 +95,7 @@ def run_plan(
       watched: makes the context of a stage's training, which gives its progress callback.
 
     Yields:
-      Each stage with the weights after it and its outcome.
+      Each stage with the weights after it and what became of it.
 
     Raises:
       ValueError: two stages share a name, or a stage names data, a target or weights there are not.
@@ -106,14 +106,14 @@ def run_plan(
     for number, stage in enumerate(plan):
         place = folder / f"{number + 1}-{stage.name}"
         if checkpoint.is_complete(place):
-            weights, outcome = _finished(place, identity, weights)
+            weights, result = _read_finished(place, identity, weights)
         else:
             own_key = jax.random.fold_in(key, number)
-            data = observing(datasets[stage.dataset], stage.targets)
+            data = with_targets(datasets[stage.dataset], stage.targets)
             with watched(stage) as on_epoch:
-                weights, outcome = train(model, stage.course, weights, data, own_key, on_epoch)
-            checkpoint.save(place, weights, StageHeader(stage.name, identity, asdict(outcome)))
-        yield stage, weights, outcome
+                weights, result = train(model, stage.course, weights, data, own_key, on_epoch)
+            checkpoint.save(place, weights, StageHeader(stage.name, identity, asdict(result)))
+        yield stage, weights, result
 
 
 def train(
@@ -123,7 +123,7 @@ def train(
     data: DividedSites,
     key: jax.Array,
     on_epoch: OnRound = lambda report: None,
-) -> tuple[Weights, Outcome]:
+) -> tuple[Weights, StageResult]:
     """Takes one course and returns the weights that are best on validation.
 
     Raises:
@@ -133,7 +133,7 @@ def train(
     started = time.perf_counter()
     series = make_series(data)
     fit = train_along(model, course, weights, series, key, on_epoch)
-    outcome = Outcome(
+    result = StageResult(
         epochs=int(fit.step),
         best_epoch=int(fit.best_step),
         start_error=float(fit.start_error),
@@ -141,10 +141,10 @@ def train(
         healthy=bool(fit.healthy),
         seconds=time.perf_counter() - started,
     )
-    return fit.best, outcome
+    return fit.best, result
 
 
-def observing(data: DividedSites, targets: tuple[str, ...]) -> DividedSites:
+def with_targets(data: DividedSites, targets: tuple[str, ...]) -> DividedSites:
     """Returns the data with all targets masked but those named."""
     site = data.sites.site
     masks = {
@@ -178,11 +178,11 @@ def check(plan: tuple[Stage, ...], weights: Weights, datasets: Mapping[str, Divi
         stage.course.check(weights)
 
 
-def _finished(place: Path, identity: str, like: Weights) -> tuple[Weights, Outcome]:
+def _read_finished(place: Path, identity: str, like: Weights) -> tuple[Weights, StageResult]:
     header = checkpoint.read_header(place, StageHeader)
     if header.identity != identity:
         raise checkpoint.CheckpointError(
             f"{place} belongs to another run (other data, model, plan or seed: "
             f"{header.identity}, expected {identity}); choose another folder"
         )
-    return checkpoint.restore(place, like), Outcome(**{**header.outcome, "resumed": True})
+    return checkpoint.restore(place, like), StageResult(**{**header.outcome, "resumed": True})

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from kgml_jax.adaptation import PRESETS, Adaptation
+from kgml_jax.adaptation import PRESETS, Adaptation, Frozen
 from kgml_jax.training.fit import Settings
 
 
@@ -12,10 +12,10 @@ class Strategy:
 
     Attributes:
       doc: one line for tables and help.
-      adaptation: what a unit owns.
+      adaptation: what a fit moves.
       learning_rate: peak rate; few, well-scaled numbers bear larger steps than whole networks.
       scratch: start from fresh weights instead of the pretrained ones; no gate then.
-      unit: `"site"`, or `"group"` for one fit over all sites of a group.
+      per: `"site"`, or `"group"` for one fit over all sites of a group.
       effort: steps allowed, as a multiple of what other strategies get.
     """
 
@@ -23,12 +23,12 @@ class Strategy:
     adaptation: Adaptation
     learning_rate: float = 1e-3
     scratch: bool = False
-    unit: str = "site"
+    per: str = "site"
     effort: float = 1.0
 
     def settings(self, base: Settings) -> Settings:
         """Returns `base` with this strategy's rate and number of steps."""
-        trains = any(type(rule).__name__ != "Frozen" for _, rule in self.adaptation.rules)
+        trains = any(not isinstance(rule, Frozen) for _, rule in self.adaptation.rules)
         steps = round(base.steps * self.effort) if trains else 0
         return replace(base, steps=steps, learning_rate=self.learning_rate)
 
@@ -53,7 +53,7 @@ STRATEGIES: dict[str, Strategy] = {
         PRESETS["full"],
         3e-3,
         scratch=True,
-        unit="group",
+        per="group",
         effort=2.0,
     ),
 }

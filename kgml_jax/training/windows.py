@@ -15,11 +15,11 @@ YEAR_DAYS = 366
 
 
 @record
-class Unit:
+class FitData:
     """What one fit sees: training and validation windows, leaves (window, time), and how many.
 
-    Windows beyond the count repeat the first with all masks False, so that units of unequal
-    length stack.
+    Windows beyond the count repeat the first with all masks False, so that those of several fits
+    stack. `identity` is that of the first site and seeds what the fit draws.
     """
 
     training: Site
@@ -75,22 +75,22 @@ def cut(data: DividedSites, role: int, where: list[tuple[int, int]], warmup: int
     )
 
 
-def make_units(data: DividedSites, members: list[list[int]], warmup: int) -> Unit:
-    """Stacks the windows of several units; each unit owns the sites at its `members` rows.
+def make_fit_data(data: DividedSites, members: list[list[int]], warmup: int) -> FitData:
+    """Stacks the windows of several fits; each fit sees the sites at its `members` rows.
 
-    One unit with all sites is pretraining, one unit a site is calibration, one unit a group is
-    regional training.
+    One fit with all sites is pretraining, one a site is calibration, one a group is regional
+    training.
 
     Args:
       data: all sites, with the role of each day.
-      members: site rows of each unit.
+      members: site rows of each fit.
       warmup: days before each year; see `cut`.
 
     Returns:
-      A `Unit` with leaves (unit, window, time).
+      Leaves (fit, window, time).
 
     Raises:
-      ValueError: a unit has no day to train on or none to validate on.
+      ValueError: a fit has no day to train on or none to validate on.
     """
     parts = {}
     for name, role in (("training", TRAIN), ("validation", VALIDATION)):
@@ -102,7 +102,16 @@ def make_units(data: DividedSites, members: list[list[int]], warmup: int) -> Uni
         parts[name] = _stack_padded(data, role, where, warmup)
         parts[f"{name}_count"] = np.array([len(windows) for windows in where], np.int32)
     identity = np.array([np.asarray(data.sites.site.identity)[rows[0]] for rows in members])
-    return Unit(**parts, identity=identity)
+    return FitData(**parts, identity=identity)
+
+
+def make_joint_data(data: DividedSites, rows: list[int], warmup: int) -> FitData:
+    """Returns what one fit to the sites at `rows` together sees, leaves (window, time).
+
+    Raises:
+      ValueError: there is no day to train on or none to validate on.
+    """
+    return jax.tree.map(lambda leaf: leaf[0], make_fit_data(data, [rows], warmup))
 
 
 def _stack_padded(

@@ -14,7 +14,7 @@ from kgml_jax.training import run
 from kgml_jax.training.fit import Settings
 from kgml_jax.training.run import Calibration, Watch, unwatched
 from kgml_jax.training.strategies import STRATEGIES, Strategy
-from kgml_jax.training.windows import Unit, make_units
+from kgml_jax.training.windows import FitData, make_fit_data
 
 REFERENCE = "zero-shot"
 """The pretrained model as it is, to which strategies are compared."""
@@ -39,7 +39,7 @@ class CalibrateSettings:
         """Returns how a strategy descends; a group looks at more windows a step than a site."""
         base = Settings(
             steps=self.steps,
-            batch=self.batch if strategy.unit == "site" else 4 * self.batch,
+            batch=self.batch if strategy.per == "site" else 4 * self.batch,
             validate_every=self.validate_every,
             patience=self.patience,
             rate_patience=max(self.patience // 2, 1),
@@ -72,17 +72,17 @@ def _fits(name: str, weights: Weights) -> bool:
 
 
 def members(strategy: Strategy, sites: Sites) -> list[list[int]]:
-    """Returns the site rows of each unit a strategy fits."""
-    if strategy.unit == "site":
+    """Returns the site rows of each fit of a strategy."""
+    if strategy.per == "site":
         return [[row] for row in range(len(sites))]
     rows = [[row for row, g in enumerate(sites.groups) if g == name] for name in sites.group_names]
     return [group for group in rows if group]
 
 
-def windows_of_sites(base: Pretrained, data: DividedSites) -> Unit:
-    """Returns the windows of each site as a unit of its own."""
+def windows_of_sites(base: Pretrained, data: DividedSites) -> FitData:
+    """Returns the windows of each site, for a fit of its own."""
     rows = [[row] for row in range(len(data))]
-    return make_units(data, rows, base.warmup_days)
+    return make_fit_data(data, rows, base.warmup_days)
 
 
 def zero_shot_errors(base: Pretrained, data: DividedSites) -> np.ndarray:
@@ -127,15 +127,15 @@ def calibrate(
     fresh_key, fit_key = jax.random.split(jax.random.key(seed))
     weights = base.model.init(fresh_key) if way.scratch else base.weights
     rows = members(way, data.sites)
-    units = make_units(data, rows, base.warmup_days)
+    windows = make_fit_data(data, rows, base.warmup_days)
     descent = settings.descent(way)
     started = time.perf_counter()
     with watch(strategy, descent.steps) as on_round:
-        outcome = run.calibrate(
+        found = run.calibrate(
             base.model,
             base.objective,
             weights,
-            units,
+            windows,
             way.adaptation,
             descent,
             fit_key,
@@ -147,11 +147,11 @@ def calibrate(
     return Calibrated(
         base=base,
         strategy=strategy,
-        units=tuple(tuple(data.sites.names[row] for row in unit) for unit in rows),
-        phi=outcome.phi,
-        moved=np.asarray(outcome.best_step > 0),
+        units=tuple(tuple(data.sites.names[row] for row in fit) for fit in rows),
+        phi=found.phi,
+        moved=np.asarray(found.best_step > 0),
         start=weights if way.scratch else None,
-        fits=_site_fits(base, data, way, rows, weights, outcome, seconds),
+        fits=_site_fits(base, data, way, rows, weights, found, seconds),
     )
 
 
@@ -161,13 +161,13 @@ def _site_fits(
     way: Strategy,
     rows: list[list[int]],
     weights: Weights,
-    outcome: Calibration,
+    found: Calibration,
     seconds: float,
 ) -> SiteFits:
-    unit_of = [next(u for u, unit in enumerate(rows) if row in unit) for row in range(len(data))]
-    spread = jax.tree.map(lambda leaf: leaf[np.array(unit_of)], outcome)
+    fit_of = [next(u for u, own in enumerate(rows) if row in own) for row in range(len(data))]
+    spread = jax.tree.map(lambda leaf: leaf[np.array(fit_of)], found)
     validation, accepted = spread.best_error, spread.accepted
-    if way.unit == "group":
+    if way.per == "group":
         own = windows_of_sites(base, data)
         validation = run.validation_errors(
             base.model, base.objective, weights, own, way.adaptation, spread.phi

@@ -13,7 +13,7 @@ from kgml_jax.adaptation import Weights, shifted_parameters
 from kgml_jax.display import Shown
 from kgml_jax.inversion.diagnosis import Diagnosis, diagnose
 from kgml_jax.inversion.groups import group_priors
-from kgml_jax.inversion.increments import Books, books
+from kgml_jax.inversion.increments import Books, keep_books
 from kgml_jax.inversion.prediction import Prediction, predict_with_intervals
 from kgml_jax.inversion.problem import Problem, Stream, default_prior_sd
 from kgml_jax.inversion.sites import Estimates
@@ -178,7 +178,7 @@ def estimate_from(
         },
         simulations=spent + found.evaluations,
         seconds=seconds,
-        books=books(problem, weights, sites, moved, site_batch=site_batch)
+        books=keep_books(problem, weights, sites, moved, site_batch=site_batch)
         if settings.updates
         else None,
     )

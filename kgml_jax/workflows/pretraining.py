@@ -21,7 +21,7 @@ from kgml_jax.split import DividedSites
 from kgml_jax.training import run
 from kgml_jax.training.fit import Settings
 from kgml_jax.training.run import Watch, unwatched
-from kgml_jax.training.windows import make_units
+from kgml_jax.training.windows import make_joint_data
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def pretrain(
     scaling = scaling or make_scaling("default", data, kinds.reads_gpp(model))
     warmup = kinds.memory_days(model) if settings.warmup_days is None else settings.warmup_days
     rows = [int(row) for row in np.flatnonzero((data.roles == TRAIN).any(axis=1))]
-    units = make_units(data, [rows], warmup)
+    windows = make_joint_data(data, rows, warmup)
     init_key, fit_key = jax.random.split(jax.random.key(seed))
     started = time.perf_counter()
     with watch("pretraining", settings.steps) as on_round:
@@ -182,7 +182,7 @@ def pretrain(
                 settings.weighting,
             ),
             model.init(init_key),
-            jax.tree.map(lambda leaf: leaf[0], units),
+            windows,
             _descent_settings(settings, model),
             fit_key,
             on_round,

@@ -11,7 +11,7 @@ from studies.ftbsc import settings as ftbsc_settings
 from studies.ftbsc.cells import Laboratory
 from studies.ftbsc.settings import FtbscConfig
 from studies.ftbsc.store import Store
-from studies.ftbsc.training import Held, Knobs, Outcome
+from studies.ftbsc.training import FitResults, Held, Knobs
 
 from kgml_jax import mapping
 from kgml_jax.adaptation import Adaptation, Dense, flatten
@@ -57,9 +57,9 @@ def test_the_neutral_distance_changes_nothing():
     assert all((found[path] == leaf).all() for path, leaf in flatten(START).items())
 
 
-def test_units_repeat_and_part_again():
+def test_fits_repeat_and_part_again():
     stacked = mapping.repeated(START, 3)
-    one = flatten(mapping.one_unit(stacked, 2))
+    one = flatten(mapping.one_of(stacked, 2))
     assert all((one[path] == leaf).all() for path, leaf in flatten(START).items())
 
 
@@ -111,16 +111,16 @@ class Fake:
         if len(self.calls) == self.stop_after:
             raise KeyboardInterrupt
         self.calls.append((setting, seed))
-        count = len(world.unit_names)
+        count = len(world.fit_names)
         each = np.full(count, self.validation(setting))
         weights = {"calibration": {"input_scale": np.full((count, 2), float(seed))}}
-        return Outcome(weights, each, each, each, each, np.ones(count, bool))
+        return FitResults(weights, each, each, each, each, np.ones(count, bool))
 
     def predictions(self, laboratory, setting, world, weights):
         seed = int(weights["calibration"]["input_scale"][0, 0])
         site = world.windows
         found = {}
-        for row, name in enumerate(world.unit_names):
+        for row, name in enumerate(world.fit_names):
             random = np.random.default_rng((seed, row))
             own = np.array([world.state_of[place] == name for place in world.owner])[:, None]
             level = self.levels.get(setting.arm, 2.0)
@@ -290,7 +290,7 @@ def test_what_an_ablation_holds_is_held_in_every_state(stages):
 def test_a_cell_scores_every_model_in_every_state(stages):
     world, first, _ = stages
     assert first.scores["mse"].sel(variable="NEE").notnull().all()
-    assert first.scores["train"].values.tolist() == list(world.unit_names)
+    assert first.scores["train"].values.tolist() == list(world.fit_names)
     assert np.isfinite(first.scores["response"]).all()
     assert world.site_years == {"IA": 9, "IL": 3, "IN": 6}
 

@@ -71,7 +71,7 @@ def chambers(bare_chambers):
 
 
 @pytest.fixture(scope="module")
-def units(chambers):
+def fit_data(chambers):
     return training.leave_one_out(chambers)
 
 
@@ -128,19 +128,19 @@ def test_chambers_are_measured_in_season_and_have_initial_values(chambers):
     assert np.all(mask["nitrate"].sum(axis=1) == (14 + 1) * YEARS)
 
 
-def test_a_chamber_left_out_is_in_no_window(units, chambers):
-    left_out = np.asarray(units.identity)[:, None]
+def test_a_chamber_left_out_is_in_no_window(fit_data, chambers):
+    left_out = np.asarray(fit_data.identity)[:, None]
     np.testing.assert_array_equal(left_out[:, 0], chambers.site.identity)
-    for windows, others in ((units.training, 2), (units.validation, 1)):
+    for windows, others in ((fit_data.training, 2), (fit_data.validation, 1)):
         held = np.asarray(windows.identity)
         assert not np.any(held == left_out)
         assert all(len(set(row)) == others for row in held)
         assert all(np.all(mask.any(axis=2)) for mask in windows.mask.values())
     for row in range(len(chambers)):
-        assert not {*units.training.identity[row]} & {*units.validation.identity[row]}
+        assert not {*fit_data.training.identity[row]} & {*fit_data.validation.identity[row]}
 
 
-def test_what_is_measured_at_a_chamber_does_not_reach_its_own_fit(units, chambers):
+def test_what_is_measured_at_a_chamber_does_not_reach_its_own_fit(fit_data, chambers):
     targets = {name: np.array(values) for name, values in chambers.site.targets.items()}
     for values in targets.values():
         values[1] += 100.0
@@ -148,7 +148,7 @@ def test_what_is_measured_at_a_chamber_does_not_reach_its_own_fit(units, chamber
     changed = training.leave_one_out(other)
     same = lambda row: all(
         np.array_equal(new[row], old[row])
-        for new, old in zip(jax.tree.leaves(changed), jax.tree.leaves(units), strict=True)
+        for new, old in zip(jax.tree.leaves(changed), jax.tree.leaves(fit_data), strict=True)
     )
     assert [same(row) for row in range(4)] == [False, True, False, False]
 
@@ -158,9 +158,9 @@ def test_the_first_phase_leaves_the_module_of_the_emission_untouched(model, data
     weights = model.init(jax.random.key(0))
     settings = Settings(steps=3, batch=2, learning_rate=1e-2, validate_every=3)
     first, _ = training.two_phases(settings, 4.0)
-    unit = training.pretraining_unit(data)
+    data = training.pretraining_data(data)
     after, history = training.pretrain_phases(
-        model, weights, unit, (first,), jax.random.key(1), HIDDEN_PROGRESS
+        model, weights, data, (first,), jax.random.key(1), HIDDEN_PROGRESS
     )
     assert history["intermediate variables"]["best_step"] == 3
     for part in ("gru_n2o", "to_n2o"):
@@ -173,7 +173,7 @@ def test_the_first_phase_leaves_the_module_of_the_emission_untouched(model, data
 @pytest.mark.slow
 def test_the_second_phase_looks_at_the_emission(model, data):
     weights = model.init(jax.random.key(0))
-    windows = training.pretraining_unit(data).training
+    windows = training.pretraining_data(data).training
     window = jax.tree.map(lambda leaf: leaf[0], windows)
 
     def emission_share(weight):
@@ -202,14 +202,14 @@ def test_a_phase_starts_from_the_best_of_the_one_before(model, monkeypatch):
 
 
 @pytest.mark.slow
-def test_every_chamber_is_fitted_its_own_copy(model, units):
+def test_every_chamber_is_fitted_its_own_copy(model, fit_data):
     arm = training.Arm(model, model.init(jax.random.key(0)), STRATEGIES["full"])
     settings = Settings(steps=4, validate_every=2)
-    fit = training.tune(arm, units, settings, 4.0, jax.random.key(0))
+    fit = training.tune(arm, fit_data, settings, 4.0, jax.random.key(0))
     owned = fit.phi["to_n2o/kernel"]["shift"]
     assert np.all(fit.healthy)
     assert np.all(fit.best_error <= fit.start_error)
-    assert len(np.unique(owned[:, 0])) == len(units.identity)
+    assert len(np.unique(owned[:, 0])) == len(fit_data.identity)
 
 
 def test_years_are_joined_to_the_record(model, chambers):

@@ -9,7 +9,7 @@ import pytest
 
 from kgml_jax.data.assemble import assemble
 from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
-from kgml_jax.inversion.increments import books, books_of_site
+from kgml_jax.inversion.increments import books_of_site, keep_books
 from kgml_jax.inversion.problem import Problem, Stream, default_prior_sd
 from kgml_jax.inversion.sites import estimate
 from kgml_jax.inversion.solvers.least_squares import LevenbergMarquardt
@@ -80,7 +80,7 @@ def test_parameters_initial_pools_and_an_increment_are_found_together(twin):
 @pytest.mark.slow
 def test_the_increment_is_in_the_books_and_they_close(twin):
     sites, weights = twin
-    single = books(PROBLEM, weights, sites, TRUTH)
+    single = keep_books(PROBLEM, weights, sites, TRUTH)
     assert single.added.carbon.shape == (1, 1)
     jax.clear_caches()
     with jax.enable_x64(True):

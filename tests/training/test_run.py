@@ -10,22 +10,25 @@ from kgml_jax.adaptation import PRESETS
 from kgml_jax.split import DividedSites
 from kgml_jax.training.fit import Descent, Settings
 from kgml_jax.training.run import DivergedError, calibrate, descend_together, pretrain
-from kgml_jax.training.windows import make_units
+from kgml_jax.training.windows import make_fit_data, make_joint_data
 
 MODEL = toys.ToyModel()
 SETTINGS = Settings(steps=40, learning_rate=0.05, validate_every=10, patience=4, dropout=False)
 
 
-def units_of(sites, members=None):
-    members = members or [[row] for row in range(len(sites))]
-    return make_units(toys.divided(sites), members, 30)
+def windows_of(sites):
+    return make_fit_data(toys.divided(sites), [[row] for row in range(len(sites))], 30)
 
 
-def fit(sites, key, units=None, settings=SETTINGS, adaptation="full", **options):
+def joint_windows(sites):
+    return make_joint_data(toys.divided(sites), list(range(len(sites))), 30)
+
+
+def fit(sites, key, data=None, settings=SETTINGS, adaptation="full", **options):
     weights = MODEL.init(jax.random.key(5))
-    units = units_of(sites) if units is None else units
+    data = windows_of(sites) if data is None else data
     adaptation = PRESETS[adaptation]
-    return calibrate(MODEL, toys.OBJECTIVE, weights, units, adaptation, settings, key, **options)
+    return calibrate(MODEL, toys.OBJECTIVE, weights, data, adaptation, settings, key, **options)
 
 
 def leaves(outcome):
@@ -42,22 +45,22 @@ def sites():
 
 
 def test_pretraining_lowers_the_error_and_returns_the_best_weights(sites, key):
-    unit = jax.tree.map(lambda leaf: leaf[0], units_of(sites, [list(range(len(sites)))]))
+    data = joint_windows(sites)
     settings = Settings(steps=60, batch=4, learning_rate=0.05, patience=10, dropout=False)
-    best, state = pretrain(MODEL, toys.OBJECTIVE, MODEL.init(key), unit, settings, key)
+    best, state = pretrain(MODEL, toys.OBJECTIVE, MODEL.init(key), data, settings, key)
     assert float(state.best_error) < 0.5 * float(state.start_error)
     assert jax.tree.structure(best) == jax.tree.structure(MODEL.init(key))
 
 
 def test_pretraining_that_diverges_says_so(sites, key):
-    unit = jax.tree.map(lambda leaf: leaf[0], units_of(sites, [list(range(len(sites)))]))
-    unit = unit.replace(
-        training=unit.training.replace(
-            targets={n: np.full_like(v, np.nan) for n, v in unit.training.targets.items()}
+    data = joint_windows(sites)
+    data = data.replace(
+        training=data.training.replace(
+            targets={n: np.full_like(v, np.nan) for n, v in data.training.targets.items()}
         )
     )
     with pytest.raises(DivergedError, match="not finite"):
-        pretrain(MODEL, toys.OBJECTIVE, MODEL.init(key), unit, SETTINGS, key)
+        pretrain(MODEL, toys.OBJECTIVE, MODEL.init(key), data, SETTINGS, key)
 
 
 def test_calibration_starts_where_pretraining_ended(sites, key):
@@ -80,7 +83,7 @@ def test_mapped_calibration_equals_a_loop_over_single_sites(x64, key):
     sites = toys.sites()
     together = fit(sites, key)
     for index in range(len(sites)):
-        alone = fit(sites, key, units=units_of(sites.take([index])))
+        alone = fit(sites, key, data=windows_of(sites.take([index])))
         for mapped, single in zip(row(together, index), row(alone, 0), strict=True):
             np.testing.assert_allclose(mapped, single, atol=1e-8)  # float64 rounding
 
@@ -97,7 +100,7 @@ def test_site_batch_does_not_change_the_result(x64, key, site_batch):
 @pytest.mark.parametrize("site_batch", [1, 4])
 @pytest.mark.parametrize("place", ["targets", "forcing"])
 def test_a_site_that_is_not_finite_leaves_all_others_bit_identical(sites, key, site_batch, place):
-    healthy = units_of(sites)
+    healthy = windows_of(sites)
     poison = lambda leaf: np.concatenate([leaf[:1], np.full_like(leaf[1:2], np.nan), leaf[2:]])
     training = healthy.training
     if place == "targets":
@@ -107,8 +110,8 @@ def test_a_site_that_is_not_finite_leaves_all_others_bit_identical(sites, key, s
         bad = training.replace(
             forcing=drivers.replace(air_temperature_mean=poison(drivers.air_temperature_mean))
         )
-    sick = fit(sites, key, units=healthy.replace(training=bad), site_batch=site_batch)
-    well = fit(sites, key, units=healthy, site_batch=site_batch)
+    sick = fit(sites, key, data=healthy.replace(training=bad), site_batch=site_batch)
+    well = fit(sites, key, data=healthy, site_batch=site_batch)
     assert sick.healthy.tolist() == [True, False, True, True]
     assert sick.steps[1] == 0
     assert all(np.isfinite(leaf[1]).all() for leaf in jax.tree.leaves(sick.phi))
@@ -131,7 +134,7 @@ def test_a_finite_loss_with_a_gradient_that_is_not_freezes_the_site_too(sites, k
     model = FiniteLossBadGradient()
     weights = model.init(jax.random.key(5))
     outcome = calibrate(
-        model, toys.OBJECTIVE, weights, units_of(sites), PRESETS["full"], SETTINGS, key
+        model, toys.OBJECTIVE, weights, windows_of(sites), PRESETS["full"], SETTINGS, key
     )
     assert np.isfinite(outcome.start_error).all()
     assert not outcome.healthy.any()
@@ -139,7 +142,7 @@ def test_a_finite_loss_with_a_gradient_that_is_not_freezes_the_site_too(sites, k
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(outcome.phi))
 
 
-def test_a_unit_takes_no_step_beyond_its_limit(sites, key):
+def test_a_fit_takes_no_step_beyond_its_limit(sites, key):
     settings = Settings(steps=15, learning_rate=0.01, validate_every=10, dropout=False)
     assert (fit(sites, key, settings=settings).steps == 15).all()
 
@@ -150,12 +153,12 @@ def test_the_company_of_longer_sites_changes_nothing(x64, key):
     roles[0, np.asarray(sites.site.calendar.year_index)[0] == 0] = 0
     members = [[0], [1], [2], [3]]
     settings = Settings(steps=20, batch=2, learning_rate=0.05, dropout=False)
-    data = DividedSites.of_roles(sites, roles)
-    together = make_units(data, members, 30)
-    alone = make_units(data.take([0]), [[0]], 30)
+    divided = DividedSites.of_roles(sites, roles)
+    together = make_fit_data(divided, members, 30)
+    alone = make_fit_data(divided.take([0]), [[0]], 30)
     assert together.training_count.tolist() == [2, 3, 3, 3]
-    mapped = fit(sites, key, units=together, settings=settings)
-    single = fit(sites, key, units=alone, settings=settings)
+    mapped = fit(sites, key, data=together, settings=settings)
+    single = fit(sites, key, data=alone, settings=settings)
     for a, b in zip(row(mapped, 0), row(single, 0), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-8)  # float64 rounding
 
@@ -164,7 +167,7 @@ def test_permuting_sites_permutes_results(sites, key):
     order = [2, 0, 3, 1]
     settings = Settings(steps=20, batch=1, learning_rate=0.05, dropout=False)
     straight = fit(sites, key, settings=settings)
-    shuffled = fit(sites, key, units=units_of(sites.take(order)), settings=settings)
+    shuffled = fit(sites, key, data=windows_of(sites.take(order)), settings=settings)
     for position, original in enumerate(order):
         for a, b in zip(row(shuffled, position), row(straight, original), strict=True):
             np.testing.assert_array_equal(a, b)
@@ -214,7 +217,7 @@ def calibrated(sites, key, **how):
     objective, settings = replace(toys.OBJECTIVE), replace(SETTINGS, **how.pop("settings", {}))
     model, adaptation = CountedModel(), replace(PRESETS["full"])
     weights = model.init(jax.random.key(5))
-    return calibrate(model, objective, weights, units_of(sites), adaptation, settings, key, **how)
+    return calibrate(model, objective, weights, windows_of(sites), adaptation, settings, key, **how)
 
 
 def test_an_equal_calibration_is_not_compiled_again(sites, key):
@@ -235,14 +238,14 @@ def test_strategies_that_differ_in_what_a_fit_may_do_share_a_program(sites, key)
 
 @pytest.mark.parametrize("cosine", [False, True])
 def test_an_equal_pretraining_is_not_compiled_again(sites, key, cosine):
-    unit = jax.tree.map(lambda leaf: leaf[0], units_of(sites, [list(range(len(sites)))]))
+    data = joint_windows(sites)
 
     def pretrained(**how):
         settings = Settings(
             **{"steps": 20, "batch": 4, "learning_rate": 0.05, "cosine": cosine, **how}
         )
         model = CountedModel()
-        return pretrain(model, replace(toys.OBJECTIVE), model.init(key), unit, settings, key)
+        return pretrain(model, replace(toys.OBJECTIVE), model.init(key), data, settings, key)
 
     first = pretrained()
     assert traces(pretrained) == 0
@@ -252,24 +255,24 @@ def test_an_equal_pretraining_is_not_compiled_again(sites, key, cosine):
     jax.tree.map(np.testing.assert_array_equal, first[0], pretrained()[0])
 
 
-def test_each_unit_takes_the_steps_it_is_allowed(sites, key):
+def test_each_fit_takes_the_steps_it_is_allowed(sites, key):
     settings = Settings(steps=40, learning_rate=0.01, validate_every=10, dropout=False)
     descent = Descent(MODEL, toys.OBJECTIVE, PRESETS["full"], settings)
     limits = np.array([0, 7, 10, 25])
     allowance = descent.allowance.replace(limit=limits)
     weights = MODEL.init(jax.random.key(5))
-    found = descend_together(descent, weights, units_of(sites), key, allowance=allowance)
+    found = descend_together(descent, weights, windows_of(sites), key, allowance=allowance)
     np.testing.assert_array_equal(found.step, limits)
     moved = [np.any(shift, axis=1) for shift in jax.tree.leaves(found.parameters["to_flux/bias"])]
     np.testing.assert_array_equal(moved[0], limits > 0)
 
 
-def test_units_that_start_apart_descend_as_each_would_alone(x64, key):
+def test_fits_that_start_apart_descend_as_each_would_alone(x64, key):
     sites = toys.sites(count=3)
     descent = Descent(MODEL, toys.OBJECTIVE, PRESETS["full"], SETTINGS)
     starts = jax.vmap(MODEL.init)(jax.random.split(key, 3))
-    apart = descend_together(descent, starts, units_of(sites), key, own_start=True)
+    apart = descend_together(descent, starts, windows_of(sites), key, own_start=True)
     for row in range(3):
         weights = jax.tree.map(lambda leaf, row=row: leaf[row], starts)
-        alone = descend_together(descent, weights, units_of(sites.take([row])), key)
+        alone = descend_together(descent, weights, windows_of(sites.take([row])), key)
         np.testing.assert_allclose(apart.best_error[row], alone.best_error[0], atol=1e-8)  # float64

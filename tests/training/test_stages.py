@@ -12,7 +12,7 @@ from kgml_jax.models.features import fit_scaling
 from kgml_jax.models.recurrent import RecurrentModel
 from kgml_jax.training.checkpoint import HEADER, CheckpointError
 from kgml_jax.training.series import Course
-from kgml_jax.training.stages import Stage, observing, run_plan
+from kgml_jax.training.stages import Stage, run_plan, with_targets
 
 COURSE = Course(
     objective=toys.OBJECTIVE,
@@ -101,7 +101,7 @@ def test_stages_of_another_run_are_refused(uninterrupted, take):
 
 
 def test_other_targets_are_masked(fields):
-    masks = observing(fields, ("NEE",)).sites.site.mask
+    masks = with_targets(fields, ("NEE",)).sites.site.mask
     assert not masks["Reco"].any()
     np.testing.assert_array_equal(masks["NEE"], fields.sites.site.mask["NEE"])
 

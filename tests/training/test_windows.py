@@ -4,7 +4,7 @@ import toys
 
 from kgml_jax.sites import TEST, TRAIN, VALIDATION
 from kgml_jax.split import DividedSites
-from kgml_jax.training.windows import YEAR_DAYS, cut, make_units, site_years
+from kgml_jax.training.windows import YEAR_DAYS, cut, make_fit_data, site_years
 
 WARMUP = 40
 
@@ -49,17 +49,17 @@ def test_warm_up_days_are_the_days_before_and_are_never_scored():
     np.testing.assert_array_equal(season, np.arange(366 - WARMUP, 366))
 
 
-def test_units_of_unequal_length_pad_with_windows_nobody_sees():
-    units = make_units(toys.divided(toys.sites(count=3)), [[0], [1, 2]], WARMUP)
-    assert units.training_count.tolist() == [2, 4]
-    assert not units.training.mask["NEE"][0, 2:].any()
-    assert not units.training.valid[0, 2:].any()
-    assert units.training.mask["NEE"][1].any(axis=1).all()
+def test_fits_of_unequal_length_pad_with_windows_nobody_sees():
+    fits = make_fit_data(toys.divided(toys.sites(count=3)), [[0], [1, 2]], WARMUP)
+    assert fits.training_count.tolist() == [2, 4]
+    assert not fits.training.mask["NEE"][0, 2:].any()
+    assert not fits.training.valid[0, 2:].any()
+    assert fits.training.mask["NEE"][1].any(axis=1).all()
 
 
 def test_a_single_site_has_the_same_windows_alone_and_among_others():
     data = toys.divided()
-    together = make_units(data, [[i] for i in range(4)], WARMUP)
-    alone = make_units(data.take([2]), [[0]], WARMUP)
+    together = make_fit_data(data, [[i] for i in range(4)], WARMUP)
+    alone = make_fit_data(data.take([2]), [[0]], WARMUP)
     same = lambda a, b: np.testing.assert_array_equal(a[2], b[0])
     jax.tree.map(same, together, alone)

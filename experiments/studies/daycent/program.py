@@ -20,7 +20,6 @@ from kgml_jax.data.choices import DataChoice
 from kgml_jax.data.formats import daycent
 from kgml_jax.data.schema import Note, expected_units
 from kgml_jax.evaluation import references, tables
-from kgml_jax.mapping import one_unit
 from kgml_jax.models.features import DYNAMIC_INPUTS, Scaling, fit_scaling
 from kgml_jax.models.recurrent import RecurrentModel
 from kgml_jax.objectives.compose import Term, Total
@@ -31,7 +30,7 @@ from kgml_jax.split import DividedSites, Split
 from kgml_jax.training.fit import Settings
 from kgml_jax.training.predict import predict_sites
 from kgml_jax.training.run import pretrain
-from kgml_jax.training.windows import make_units
+from kgml_jax.training.windows import make_joint_data
 from kgml_jax.workflows.sites import assert_unseen
 from studies.daycent.report import TARGET, as_dataset, draw, score_table
 from studies.daycent.schedule import FIRST_YEAR, SITE_ATTRIBUTES, plan
@@ -157,7 +156,7 @@ def train(
       rate: peak learning rate.
       report: label of the progress bar, and the folder that logs it.
     """
-    unit = one_unit(make_units(data, [[0]], config.warmup_days), 0)
+    windows = make_joint_data(data, [0], config.warmup_days)
     objective = Total(terms=(Term("error", MaskedError(scales=((TARGET, sd),))),))
     settings = Settings(
         steps=config.steps,
@@ -171,7 +170,7 @@ def train(
     )
     key = jax.random.key(config.seed + 1)
     with console.logged(report[1], key="arm")(report[0], config.steps) as progress:
-        return pretrain(model, objective, start, unit, settings, key, progress)[0]
+        return pretrain(model, objective, start, windows, settings, key, progress)[0]
 
 
 def arms(

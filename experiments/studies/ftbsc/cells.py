@@ -11,7 +11,7 @@ from kgml_jax.adaptation import Weights
 from kgml_jax.evaluation import responses
 from kgml_jax.evaluation.claims import POOLED
 from kgml_jax.evaluation.scores import Predictions
-from kgml_jax.mapping import one_unit, repeated
+from kgml_jax.mapping import one_of, repeated
 from kgml_jax.models.features import Scaling
 from kgml_jax.models.recurrent import PAPER, RecurrentModel
 from kgml_jax.objectives.compose import Term, Total
@@ -21,7 +21,7 @@ from kgml_jax.objectives.responses import Probe
 from kgml_jax.training.fit import Descent, Settings
 from studies.ftbsc import scores as ftbsc_scores
 from studies.ftbsc.settings import FtbscConfig, Setting
-from studies.ftbsc.training import Held, Outcome, descend, predictor
+from studies.ftbsc.training import FitResults, Held, descend, predictor
 from studies.ftbsc.worlds import World, reads_gpp
 
 DESCENT = {
@@ -41,8 +41,8 @@ class Cell:
     """What a cell found.
 
     Attributes:
-      weights: of all units, leaves (unit, ...).
-      scores: with dims out of (train, site, state, variable, ...): of every unit's model, named
+      weights: of all fits, leaves (fit, ...).
+      scores: with dims out of (train, site, state, variable, ...): of every fit's model, named
         by `train`, in the test years of every site and state; its physics, its responses and what
         its descent came to.
     """
@@ -80,7 +80,7 @@ class Laboratory:
         return RecurrentModel(scaling=self.scaling, **published, dropout=self.config.dropout)
 
     def descent(self, setting: Setting) -> Descent:
-        """Returns the descent of all units of a setting; all but its knobs."""
+        """Returns the descent of all fits of a setting; all but its knobs."""
         config = self.config
         sds = tuple((scale.name, scale.sd) for scale in self.scaling.targets)
         signed = ("Ra", "Rh") if reads_gpp(config) else ("GPP", "Ra", "Rh")
@@ -106,9 +106,9 @@ class Laboratory:
         seed: int,
         before: Weights | None,
         rounds: int | None = None,
-    ) -> Outcome:
-        """Lets all units of a cell descend; see `run`."""
-        count, descent = len(world.unit_names), self.descent(setting)
+    ) -> FitResults:
+        """Lets all fits of a cell descend; see `run`."""
+        count, descent = len(world.fit_names), self.descent(setting)
         steps = descent.settings.steps if rounds is None else rounds * self.config.validate_every
         limits = np.full(count, steps)
         first, second = jax.random.split(jax.random.key(seed))
@@ -117,11 +117,11 @@ class Laboratory:
         elif setting.arm == "continued":
             start = before
         else:
-            start = repeated(one_unit(before, world.unit_names.index(POOLED)), count)
+            start = repeated(one_of(before, world.fit_names.index(POOLED)), count)
             limits[-1] = 0
         # All cells of a seed draw the same batches, so that they differ by their setting alone.
         key = jax.random.fold_in(second, int(before is not None))
-        return descend(descent, start, world.units, setting.knobs, key, limits)
+        return descend(descent, start, world.fit_data, setting.knobs, key, limits)
 
     def run(self, setting: Setting, world: World, seed: int, before: Weights | None) -> Cell:
         """Runs one cell.
@@ -130,40 +130,40 @@ class Laboratory:
           setting: what is run.
           world: the sites of the seed.
           seed: of weights and batches.
-          before: weights of the first stage, leaves (unit, ...); None for the first stage itself.
+          before: weights of the first stage, leaves (fit, ...); None for the first stage itself.
         """
-        outcome = self.fit(setting, world, seed, before)
-        predictions = self._predictions(setting, world, outcome.weights)
+        fits = self.fit(setting, world, seed, before)
+        predictions = self._predictions(setting, world, fits.weights)
         found = ftbsc_scores.scored(world, self.scaling, predictions)
-        curves = self._curves(setting, world, outcome.weights)
+        curves = self._curves(setting, world, fits.weights)
         found["response"] = (("state", "probe", "flux", "point"), curves)
         found["response"].attrs = {
             "units": "g C m-2 d-1",
             "long_name": "response to a changed input",
         }
         for name, long_name in DESCENT.items():
-            values = np.asarray(getattr(outcome, name), dtype=float)
+            values = np.asarray(getattr(fits, name), dtype=float)
             found[name] = ("train", values, {"units": "1", "long_name": long_name})
         labels = {
             "probe": [probe.name for probe in self.probes],
             "flux": list(responses.PROBED_FLUXES),
             "bound": ("probe", [responses.bound(probe) for probe in self.probes]),
         }
-        return Cell(outcome.weights, found.assign_coords(labels))
+        return Cell(fits.weights, found.assign_coords(labels))
 
     def _predictions(self, setting: Setting, world: World, weights: Weights) -> Predictions:
         predict = predictor(self.model(setting))
-        units = enumerate(world.unit_names)
-        predicted = {name: predict(one_unit(weights, row), world.windows) for row, name in units}
+        fits = enumerate(world.fit_names)
+        predicted = {name: predict(one_of(weights, row), world.windows) for row, name in fits}
         return jax.tree.map(np.asarray, predicted)
 
     def _curves(self, setting: Setting, world: World, weights: Weights) -> np.ndarray:
         # Of the model a state uses: until calibration, that is the one of all states.
         predict = predictor(self.model(setting))
-        pooled = world.unit_names.index(POOLED)
+        pooled = world.fit_names.index(POOLED)
         curves = []
         for row, state in enumerate(world.states):
-            own = one_unit(weights, row if setting.arm == "calibrated" else pooled)
+            own = one_of(weights, row if setting.arm == "calibrated" else pooled)
             every = world.windows_of(state)
             chosen = every[np.linspace(0, len(every) - 1, PROBED_WINDOWS).astype(int)]
             windows = jax.tree.map(lambda leaf, rows=chosen: leaf[rows], world.windows)

@@ -23,7 +23,7 @@ class Pace:
     Attributes:
       world: generating or reading the sites of a seed.
       program: compiling a descent with its first round.
-      round: one round of the reference descent, all units.
+      round: one round of the reference descent, all fits.
     """
 
     world: float

@@ -24,12 +24,12 @@ DESCRIBED = {
 
 
 def scored(world: World, scaling: Scaling, predictions: Predictions) -> xr.Dataset:
-    """Scores every unit's model on the observed test days.
+    """Scores every fit's model on the observed test days.
 
     Args:
       world: the sites.
       scaling: its targets are what is scored.
-      predictions: by the unit that a model was trained on, of the test windows.
+      predictions: by the state, or all, that a model was trained on, of the test windows.
 
     Returns:
       Dims out of (train, site, state, variable): `mse`, `r2` and `n_observed` of every site;

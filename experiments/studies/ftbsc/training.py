@@ -17,7 +17,7 @@ from kgml_jax.records import Field
 from kgml_jax.sites import Site
 from kgml_jax.training.fit import Descent
 from kgml_jax.training.run import descend_together
-from kgml_jax.training.windows import Unit
+from kgml_jax.training.windows import FitData
 
 HEAD = "calibration/*"
 """Weights that are the calibration head phi_s; all others are the backbone theta_s."""
@@ -83,8 +83,8 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a descent found, leading axis: unit."""
+class FitResults:
+    """What the fits of a cell came to, leading axis: fit."""
 
     weights: Weights
     start_error: np.ndarray
@@ -97,32 +97,32 @@ class Outcome:
 def descend(
     descent: Descent,
     weights: Weights,
-    units: Unit,
+    data: FitData,
     knobs: Knobs,
     key: jax.Array,
     limits: int | np.ndarray | None = None,
-) -> Outcome:
-    """Lets every unit descend from its own weights until it stops.
+) -> FitResults:
+    """Lets every fit descend from its own weights until it stops.
 
     Args:
       descent: with `Held` parameters.
-      weights: where each unit starts, leaves (unit, ...).
-      units: windows of each unit, leaves (unit, window, time).
-      knobs: ridges and freedoms, the same for all units.
+      weights: where each fit starts, leaves (fit, ...).
+      data: windows of each fit, leaves (fit, window, time).
+      knobs: ridges and freedoms, the same for all fits.
       key: seeds batches and dropout.
-      limits: most steps, of all units or (unit,); those of 0 keep their weights. None takes those
-        of the descent.
+      limits: most steps, of all fits or (fit,); those of 0 keep their weights. None takes what the
+        descent says.
     """
-    count = len(units.identity)
+    count = len(data.identity)
     given = {name: np.full(count, value, np.float32) for name, value in vars(knobs).items()}
     starts = {"start": weights, "knobs": given}
     allowance = descent.allowance
     if limits is not None:
         allowance = allowance.replace(limit=limits)  # type: ignore[attr-defined]
     fit = descend_together(
-        descent, starts, units, key, allowance=allowance, own_start=True, mesh=dividing_mesh(count)
+        descent, starts, data, key, allowance=allowance, own_start=True, mesh=dividing_mesh(count)
     )
-    return Outcome(
+    return FitResults(
         weights=over_sites(Held.apply, (starts, fit.best), static=(descent.parameters,)),
         start_error=np.asarray(fit.start_error),
         best_error=np.asarray(fit.best_error),

@@ -14,7 +14,7 @@ from kgml_jax.models.features import INPUT_SETS, Scaling, fit_scaling
 from kgml_jax.models.simulation import simulate_sites
 from kgml_jax.sites import TEST, TRAIN, Site, Sites
 from kgml_jax.split import DividedSites
-from kgml_jax.training.windows import Unit, cut, make_units, site_years
+from kgml_jax.training.windows import FitData, cut, make_fit_data, site_years
 from kgml_jax.workflows.sites import load
 from studies.ftbsc.settings import EQUAL, FtbscConfig
 
@@ -29,7 +29,7 @@ class World:
       states: what the paper calls sites; groups of the data.
       sites: names of the sites.
       state_of: state of every site.
-      units: training and validation windows of every state and of all together, in this order.
+      fit_data: training and validation windows of every state and of all together, in this order.
       site_years: training site-years by state.
       windows: test years of all sites, one after the other, with their warm-up days.
       owner: row of each window's site.
@@ -39,15 +39,15 @@ class World:
     states: tuple[str, ...]
     sites: tuple[str, ...]
     state_of: tuple[str, ...]
-    units: Unit
+    fit_data: FitData
     site_years: dict[str, int]
     windows: Site
     owner: np.ndarray
     days: np.ndarray
 
     @property
-    def unit_names(self) -> tuple[str, ...]:
-        """Names of the units: the states, then all together."""
+    def fit_names(self) -> tuple[str, ...]:
+        """What each fit learns from: a state, then all together."""
         return (*self.states, POOLED)
 
     def scored(self, by_state: bool = False) -> Sites:
@@ -134,14 +134,14 @@ def make_world(config: FtbscConfig, counts: str, seed: int) -> World:
     data = divide(config, sites)
     members = [[row for row, of in enumerate(sites.groups) if of == state] for state in states]
     everyone = list(range(len(sites)))
-    units = make_units(data, [*members, everyone], config.warmup_days)
+    fit_data = make_fit_data(data, [*members, everyone], config.warmup_days)
     where = [window for windows in site_years(data, TEST) for window in windows]
     trained = Counter(sites.groups[row] for own in site_years(data, TRAIN) for row, _ in own)
     return World(
         states=states,
         sites=sites.names,
         state_of=sites.groups,
-        units=units,
+        fit_data=fit_data,
         site_years={state: trained[state] for state in states},
         windows=cut(data, TEST, where, config.warmup_days),
         owner=np.array([row for row, _ in where]),

@@ -19,7 +19,7 @@ from kgml_jax.runs import directory, files
 from kgml_jax.runs.files import write_dataset
 from studies.generalise import report
 from studies.generalise.scores import scored
-from studies.generalise.training import BUDGETS, PARTS, Laboratory, common_scaling
+from studies.generalise.training import EFFORTS, PARTS, Laboratory, common_scaling
 from studies.generalise.worlds import make_world
 
 
@@ -97,15 +97,15 @@ def resolved(config: GeneraliseConfig) -> GeneraliseConfig:
 
 def make_laboratory(config: GeneraliseConfig, scaling: Scaling) -> Laboratory:
     """Returns what computes the parts of all seeds."""
-    scaled = lambda budget: replace(
-        budget, steps=max(1, round(config.steps * budget.steps)), rate=config.rate * budget.rate
+    scaled = lambda effort: replace(
+        effort, steps=max(1, round(config.steps * effort.steps)), rate=config.rate * effort.rate
     )
     return Laboratory(
         scaling=scaling,
         batch=config.batch,
         validate_every=config.validate_every,
         patience=config.patience,
-        budgets={name: scaled(budget) for name, budget in BUDGETS.items()},
+        efforts={name: scaled(effort) for name, effort in EFFORTS.items()},
         iterations=config.iterations,
     )
 
@@ -117,8 +117,8 @@ def forecast(config: GeneraliseConfig, missing: list[tuple[int, str]]) -> float:
         compiling, each = PACE[part]
         count = sum(1 for _, one in missing if one == part)
         work = config.sites * config.years * config.iterations
-        if part in BUDGETS:
-            work = config.batch * round(config.steps * BUDGETS[part].steps)
+        if part in EFFORTS:
+            work = config.batch * round(config.steps * EFFORTS[part].steps)
         total += compiling + count * each * work
     return total
 
@@ -132,8 +132,8 @@ def run_parts(config: GeneraliseConfig, missing: list[tuple[int, str]]) -> None:
     sd = {scale.name: scale.sd for scale in laboratory.scaling.targets}
     for done, (seed, part) in enumerate(missing, start=1):
         began = time.perf_counter()
-        outcome = laboratory.run(part, worlds(seed), seed)
-        found = scored(worlds(seed), outcome, sd)
+        result = laboratory.run(part, worlds(seed), seed)
+        found = scored(worlds(seed), result, sd)
         seconds = time.perf_counter() - began
         found["seconds"] = ("model", [seconds] * found.sizes["model"])
         write_dataset(path_of(config, seed, part), found)

@@ -10,7 +10,7 @@ from kgml_jax.evaluation import claims, scores, statistics
 from kgml_jax.evaluation.claims import FAILS, HOLDS, OPEN, Requirement
 from kgml_jax.evaluation.resampling import drawn, state_means
 from kgml_jax.sites import VARIABLES, Sites
-from studies.generalise.training import Outcome
+from studies.generalise.training import PartResult
 from studies.generalise.worlds import QUESTIONS, SPLITS, World
 
 OBSERVED, TRUTH = "observed", "truth"
@@ -29,12 +29,12 @@ RIVALS = ("process", "recurrent")
 """What a hybrid has to beat both of."""
 
 
-def scored(world: World, outcome: Outcome, sd: dict[str, float]) -> xr.Dataset:
-    """Scores the models of an outcome on the days that answer each question.
+def scored(world: World, result: PartResult, sd: dict[str, float]) -> xr.Dataset:
+    """Scores the models of a part on the days that answer each question.
 
     Args:
       world: the sites of a seed.
-      outcome: what the models predict.
+      result: what the models predict.
       sd: standard deviation of the training observations by variable.
 
     Returns:
@@ -44,7 +44,7 @@ def scored(world: World, outcome: Outcome, sd: dict[str, float]) -> xr.Dataset:
     """
     rows = []
     for question, split in QUESTIONS.items():
-        fluxes = {name: by_split[split] for name, by_split in outcome.fluxes.items()}
+        fluxes = {name: by_split[split] for name, by_split in result.fluxes.items()}
         bases = [
             _scored(fluxes, sites, world.scored[question], sd)
             for sites in (world.sites, world.truth)
@@ -53,8 +53,8 @@ def scored(world: World, outcome: Outcome, sd: dict[str, float]) -> xr.Dataset:
     found = xr.concat(rows, "question", coords="minimal", compat="override")
     found = found.assign_coords(question=list(QUESTIONS), basis=[OBSERVED, TRUTH])
     descent = {
-        name: (("model", "split"), np.broadcast_to(values, (len(outcome.fluxes), len(SPLITS))))
-        for name, values in outcome.descent.items()
+        name: (("model", "split"), np.broadcast_to(values, (len(result.fluxes), len(SPLITS))))
+        for name, values in result.descent.items()
     }
     return found.assign(descent).assign_coords(split=list(SPLITS))
 

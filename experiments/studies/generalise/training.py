@@ -9,7 +9,7 @@ from kgml_jax.adaptation import shifted_parameters
 from kgml_jax.inversion.problem import Problem, Stream, default_prior_sd
 from kgml_jax.inversion.sites import estimate
 from kgml_jax.inversion.solvers.least_squares import LevenbergMarquardt
-from kgml_jax.mapping import dividing_mesh, one_unit
+from kgml_jax.mapping import dividing_mesh, one_of
 from kgml_jax.models import kinds
 from kgml_jax.models.features import INPUT_SETS, Scaling, fit_scaling
 from kgml_jax.models.process import ProcessModel
@@ -24,7 +24,7 @@ from kgml_jax.training.predict import predict_sites
 from kgml_jax.training.run import descend_together
 from kgml_jax.workflows import pretraining
 from kgml_jax.workflows.pretraining import ModelChoice, PretrainSettings
-from studies.generalise.worlds import PARAMETERS, SPLITS, World, known_rows, units_of
+from studies.generalise.worlds import PARAMETERS, SPLITS, World, fit_data_of, known_rows
 
 PRIOR, TRANSFER, TRUE = "priors", "nearest site", "true parameters"
 """The process model as it is, with parameters estimated at the nearest known site, and with those
@@ -52,7 +52,7 @@ SITE_BATCH = 4
 
 
 @dataclass(frozen=True)
-class Budget:
+class Effort:
     """How far a model descends.
 
     Attributes:
@@ -64,11 +64,11 @@ class Budget:
     rate: float
 
 
-BUDGETS: dict[str, Budget] = {
-    "process": Budget(120, 1e-2),
-    "dpl": Budget(120, 1e-2),
-    "closure": Budget(120, 1e-2),
-    "recurrent": Budget(1000, 3e-3),
+EFFORTS: dict[str, Effort] = {
+    "process": Effort(120, 1e-2),
+    "dpl": Effort(120, 1e-2),
+    "closure": Effort(120, 1e-2),
+    "recurrent": Effort(1000, 3e-3),
 }
 """Those of the process model fit validation days of a world that is not reported (seed 100); its
 hybrids share them. The recurrent network has the rate of `pretrain.py`, and more steps, as it
@@ -76,7 +76,7 @@ starts from nothing. None was chosen on test days."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PartResult:
     """What a model says of the sites, by split, and what its descent came to, (split,)."""
 
     fluxes: dict[str, dict[str, Fluxes]]
@@ -96,7 +96,7 @@ class Laboratory:
       batch: site-years a step looks at.
       validate_every: steps between validations.
       patience: validations without improvement after which a descent stops.
-      budgets: by model.
+      efforts: by model.
       iterations: most passes of the estimation of a site's parameters.
     """
 
@@ -104,25 +104,25 @@ class Laboratory:
     batch: int
     validate_every: int
     patience: int
-    budgets: dict[str, Budget]
+    efforts: dict[str, Effort]
     iterations: int
 
-    def run(self, part: str, world: World, seed: int) -> Outcome:
+    def run(self, part: str, world: World, seed: int) -> PartResult:
         """Computes one of `PARTS` for the sites of a seed."""
         if part == REFERENCES:
-            return self.references(world, seed)
-        return self.trained(part, world, seed)  # type: ignore[arg-type]
+            return self.predict_references(world, seed)
+        return self.train(part, world, seed)  # type: ignore[arg-type]
 
-    def trained(self, name: kinds.Name, world: World, seed: int) -> Outcome:
+    def train(self, name: kinds.Name, world: World, seed: int) -> PartResult:
         """Trains a model in both splits, side by side, and predicts all sites with each."""
         model = pretraining.build(ModelChoice(model=name).resolved(), self.scaling)
         usual = PretrainSettings()
-        budget = self.budgets[name]
+        effort = self.efforts[name]
         settings = Settings(
-            steps=budget.steps,
+            steps=effort.steps,
             batch=self.batch,
-            learning_rate=budget.rate,
-            warmup_steps=min(50, budget.steps // 10),
+            learning_rate=effort.rate,
+            warmup_steps=min(50, effort.steps // 10),
             cosine=True,
             weight_decay=usual.weight_decay,
             validate_every=self.validate_every,
@@ -133,21 +133,21 @@ class Laboratory:
         objective = standard(scales, usual.balance_weight, usual.weighting)
         descent = Descent(model, objective, Direct(), settings)
         init_key, fit_key = jax.random.split(jax.random.key(seed))
-        units = units_of(world, kinds.KINDS[name].warmup_days)
+        data = fit_data_of(world, kinds.KINDS[name].warmup_days)
         mesh = dividing_mesh(len(SPLITS))
-        fit = descend_together(descent, model.init(init_key), units, fit_key, mesh=mesh)
+        fit = descend_together(descent, model.init(init_key), data, fit_key, mesh=mesh)
         weights = jax.tree.map(np.asarray, fit.best)
         fluxes = {
-            split: predict_sites(model, one_unit(weights, row), world.sites)
+            split: predict_sites(model, one_of(weights, row), world.sites)
             for row, split in enumerate(SPLITS)
         }
-        return Outcome({name: fluxes}, described(fit))
+        return PartResult({name: fluxes}, describe(fit))
 
-    def references(self, world: World, seed: int) -> Outcome:
+    def predict_references(self, world: World, seed: int) -> PartResult:
         """Predicts with the priors, the parameters of the nearest known site, and the true ones."""
         estimates = np.zeros((len(world.sites), len(PARAMETERS)), np.float32)
         columns = [PARAMETERS.index(name) for name in DEFAULT_SUBSET]
-        estimates[:, columns] = self._estimated(world, seed)
+        estimates[:, columns] = self._estimate(world, seed)
         true = np.stack([world.parameters[name] for name in PARAMETERS], axis=1)
         known = {split: known_rows(world, split) for split in SPLITS}
         donors = {split: nearest(world.sites, rows) for split, rows in known.items()}
@@ -159,9 +159,9 @@ class Laboratory:
         fluxes[TRANSFER] = {
             split: with_offsets(world.sites, estimates[rows]) for split, rows in donors.items()
         }
-        return Outcome(fluxes, {})
+        return PartResult(fluxes, {})
 
-    def _estimated(self, world: World, seed: int) -> np.ndarray:
+    def _estimate(self, world: World, seed: int) -> np.ndarray:
         # No site knows of another: each is estimated once, as in the split that trains on it. TRAIN
         # and VALIDATION are less than TEST, the role of its days where it is held out.
         roles = np.minimum.reduce([world.data[split].roles for split in SPLITS])
@@ -176,7 +176,7 @@ class Laboratory:
         return found.offsets
 
 
-def described(fit: Fit) -> dict[str, np.ndarray]:
+def describe(fit: Fit) -> dict[str, np.ndarray]:
     """Returns what the descents came to, (split,)."""
     names = ("start_error", "best_error", "best_step", "step", "healthy")
     return {name: np.asarray(getattr(fit, name), float) for name in names}

@@ -16,7 +16,7 @@ from kgml_jax.process.parameters import Params
 from kgml_jax.records import quantities
 from kgml_jax.sites import TEST, TRAIN, VARIABLES, Sites
 from kgml_jax.split import DividedSites, Split
-from kgml_jax.training.windows import Unit, make_units
+from kgml_jax.training.windows import FitData, make_fit_data
 
 STATES = ("IL", "IA", "IN")
 
@@ -106,10 +106,10 @@ def known_rows(world: World, split: str) -> list[int]:
     return [int(row) for row in np.flatnonzero((world.data[split].roles == TRAIN).any(axis=1))]
 
 
-def units_of(world: World, warmup: int) -> Unit:
+def fit_data_of(world: World, warmup: int) -> FitData:
     """Returns the windows of both splits, leaves (split, window, time)."""
-    return _stacked(
-        [make_units(world.data[split], [known_rows(world, split)], warmup) for split in SPLITS]
+    return _stack(
+        [make_fit_data(world.data[split], [known_rows(world, split)], warmup) for split in SPLITS]
     )
 
 
@@ -139,6 +139,6 @@ def _with(sites: Sites, **parts: dict[str, np.ndarray]) -> Sites:
     return replace(sites, site=sites.site.replace(**parts))  # type: ignore[attr-defined]
 
 
-def _stacked(parts: list[Unit]) -> Unit:
+def _stack(parts: list[FitData]) -> FitData:
     # Both splits train and validate on as many windows, so that their leaves are of one shape.
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)

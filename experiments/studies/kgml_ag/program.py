@@ -116,6 +116,6 @@ def main(config: KgmlAgConfig) -> None:
     watched = lambda stage: log(stage.name, stage.course.epochs)
     own = identity(config, datasets, plan)
     done = run_plan(model, plan, fresh, datasets, fit_key, folder / "steps", own, watched)
-    for stage, weights, outcome in done:
-        report.add(stage, weights, outcome)
+    for stage, weights, result in done:
+        report.add(stage, weights, result)
     report.finish()

@@ -19,7 +19,7 @@ from kgml_jax.runs import files
 from kgml_jax.sites import PREDICTABLE
 from kgml_jax.split import DividedSites
 from kgml_jax.training.predict import predict_sites
-from kgml_jax.training.stages import Outcome, Stage
+from kgml_jax.training.stages import Stage, StageResult
 
 SCORES = ("r2", "rmse", "bias", "n_observed")
 Predicted = dict[str, np.ndarray]
@@ -47,7 +47,7 @@ class Report:
             f"ones of the calibration head; {counts}; {len(self.plan)} steps."
         )
 
-    def add(self, stage: Stage, weights: Weights, outcome: Outcome) -> None:
+    def add(self, stage: Stage, weights: Weights, result: StageResult) -> None:
         """Scores the test days of all data after a step."""
         self.last = {
             name: predict_sites(self.model, weights, data.sites)
@@ -55,11 +55,11 @@ class Report:
         }
         scored = [scores(data, self.last[name], name) for name, data in self.datasets.items()]
         self.parts.append(xr.concat(scored, "dataset", join="outer").expand_dims(step=[stage.name]))
-        self.outcomes[stage.name] = asdict(outcome)
-        how = "read from an earlier run" if outcome.resumed else "trained"
+        self.outcomes[stage.name] = asdict(result)
+        how = "read from an earlier run" if result.resumed else "trained"
         console.say(
-            f"{stage.name}: {how}, {outcome.epochs} epochs, best {outcome.best_epoch}; validation "
-            f"error {outcome.start_error:.3f} -> {outcome.best_error:.3f}"
+            f"{stage.name}: {how}, {result.epochs} epochs, best {result.best_epoch}; validation "
+            f"error {result.start_error:.3f} -> {result.best_error:.3f}"
         )
 
     def finish(self) -> None:

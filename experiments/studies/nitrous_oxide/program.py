@@ -35,7 +35,7 @@ from studies.nitrous_oxide.training import (
     leave_one_out,
     predict_years,
     pretrain_phases,
-    pretraining_unit,
+    pretraining_data,
     tune,
     two_phases,
 )
@@ -229,7 +229,7 @@ def pretrained(
     weights, history = pretrain_phases(
         model,
         model.init(init_key),
-        pretraining_unit(data),
+        pretraining_data(data),
         two_phases(settings, config.emission_weight),
         fit_key,
         console.logged(folder, key="phase"),
@@ -265,7 +265,7 @@ def leave_chambers_out(
     """
     # All fits of an arm are one program, compiled once.
     apart = [leave_one_out(station.chambers) for station in stations]
-    units = jax.tree.map(lambda *leaves: np.concatenate(leaves), *apart)
+    windows = jax.tree.map(lambda *leaves: np.concatenate(leaves), *apart)
     settings = Settings(
         steps=config.tune_steps, validate_every=config.validate_every, patience=config.patience
     )
@@ -274,7 +274,7 @@ def leave_chambers_out(
     for name, arm in arms(start, config.seed).items():
         steps = arm.strategy.settings(settings).steps
         with console.logged(folder, key="arm")(name, steps) as progress:
-            fit = tune(arm, units, settings, config.emission_weight, key, progress)
+            fit = tune(arm, windows, settings, config.emission_weight, key, progress)
         for number, station in enumerate(stations):
             own = slice(number * config.chambers, (number + 1) * config.chambers)
             phi = jax.tree.map(lambda leaf, own=own: leaf[own], fit.phi)

@@ -20,7 +20,7 @@ from kgml_jax.training.fit import Settings
 from kgml_jax.training.predict import predict_sites
 from kgml_jax.training.run import Calibration, OnRound, calibrate, pretrain
 from kgml_jax.training.strategies import Strategy
-from kgml_jax.training.windows import Unit, cut, make_units, site_years
+from kgml_jax.training.windows import FitData, cut, make_fit_data, make_joint_data, site_years
 
 NO_WARMUP = 0
 """A window starts on 1 January: on that day the intermediate variables have initial values."""
@@ -60,20 +60,19 @@ def objective(scaling: Scaling, emission_weight: float) -> Total:
     return Total(terms=(Term("error", error),))
 
 
-def pretraining_unit(data: DividedSites) -> Unit:
-    """Returns the years of all plots that train or validate as one unit, leaves (window, time).
+def pretraining_data(data: DividedSites) -> FitData:
+    """Returns the years of all plots that train or validate, leaves (window, time).
 
     Raises:
       ValueError: no day trains, or none validates.
     """
-    units = make_units(data, [[*range(len(data))]], NO_WARMUP)
-    return jax.tree.map(lambda leaf: leaf[0], units)
+    return make_joint_data(data, [*range(len(data))], NO_WARMUP)
 
 
 def pretrain_phases(
     model: NitrousOxideModel,
     weights: Weights,
-    unit: Unit,
+    data: FitData,
     phases: tuple[Phase, ...],
     key: jax.Array,
     show: Show,
@@ -83,7 +82,7 @@ def pretrain_phases(
     Args:
       model: the network.
       weights: fresh.
-      unit: windows of all plots.
+      data: windows of all plots.
       phases: in their order.
       key: seeds batches and dropout.
       show: progress of a phase.
@@ -97,7 +96,7 @@ def pretrain_phases(
         phase_key = jax.random.fold_in(key, number)
         with show(phase.name, phase.settings.steps) as progress:
             weights, fit = pretrain(
-                model, total, weights, unit, phase.settings, phase_key, progress
+                model, total, weights, data, phase.settings, phase_key, progress
             )
         history[phase.name] = {
             "steps": int(fit.step),
@@ -107,8 +106,8 @@ def pretrain_phases(
     return weights, history
 
 
-def leave_one_out(chambers: Sites) -> Unit:
-    """Returns one unit a chamber, which holds no window of it; leaves (unit, window, time).
+def leave_one_out(chambers: Sites) -> FitData:
+    """Returns the windows of one fit a chamber, none of them its own; leaves (fit, window, time).
 
     The chamber after the one left out validates, in a circle, and all others train: what is
     accepted is better at a chamber that was not trained on.
@@ -125,16 +124,16 @@ def leave_one_out(chambers: Sites) -> Unit:
         raise DataError("too few chambers", found=count, expected=expected)
     if len(set(chambers.groups)) < count:
         raise DataError("two chambers of one field", found=listed(sorted(chambers.groups)))
-    units = []
+    fits = []
     for left_out in range(count):
         role = np.full(count, TRAIN)
         role[left_out] = 0
         role[(left_out + 1) % count] = VALIDATION
         roles = np.broadcast_to(role[:, None], np.shape(chambers.site.valid))
         others = [row for row in range(count) if row != left_out]
-        units.append(make_units(DividedSites.of_roles(chambers, roles), [others], NO_WARMUP))
-    joined = jax.tree.map(lambda *leaves: np.concatenate(leaves), *units)
-    # The random stream of a unit is that of the chamber it leaves out.
+        fits.append(make_fit_data(DividedSites.of_roles(chambers, roles), [others], NO_WARMUP))
+    joined = jax.tree.map(lambda *leaves: np.concatenate(leaves), *fits)
+    # The random stream of a fit is that of the chamber it leaves out.
     return joined.replace(identity=np.asarray(chambers.site.identity))
 
 
@@ -155,17 +154,17 @@ class Arm:
 
 def tune(
     arm: Arm,
-    units: Unit,
+    data: FitData,
     settings: Settings,
     emission_weight: float,
     key: jax.Array,
     progress: OnRound = lambda report: None,
 ) -> Calibration:
-    """Fits each unit its own copy of the weights to the windows it holds.
+    """Fits a copy of the weights of its own for each chamber.
 
     Args:
       arm: what is fitted.
-      units: as from `leave_one_out`.
+      data: as from `leave_one_out`.
       settings: the descent; the strategy sets its rate and number of steps.
       emission_weight: of N2O beside the other targets.
       key: seeds batches and dropout.
@@ -175,7 +174,7 @@ def tune(
         arm.model,
         objective(arm.model.scaling, emission_weight),
         arm.weights,
-        units,
+        data,
         arm.strategy.adaptation,
         arm.strategy.settings(settings),
         key,
@@ -209,10 +208,10 @@ def predict_years(
     years = replace(plots.take([int(row) for row in rows]), site=cut(data, TRAIN, where, NO_WARMUP))
     own = jax.tree.map(lambda leaf: np.asarray(leaf)[rows], phi)
     predicted = predict_sites(model, weights, years, adaptation, own)
-    return {name: _joined(plots, years, rows, values) for name, values in predicted.items()}
+    return {name: _join(plots, years, rows, values) for name, values in predicted.items()}
 
 
-def _joined(plots: Sites, years: Sites, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+def _join(plots: Sites, years: Sites, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
     # The windows of a plot, one behind the other; a window is longer than most years.
     year = np.asarray(years.site.calendar.year)
     own = np.asarray(years.site.valid) & (year == year[:, :1])
