@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, Self
 
@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from kgml_jax.adaptation import Adaptation, Weights
+from kgml_jax.adaptation import Weights
 from kgml_jax.mapping import (
     SITE_AXIS,
     dividing_mesh,
@@ -27,6 +27,9 @@ from kgml_jax.records import record
 from kgml_jax.training.fit import Allowance, Descent, Direct, Fit, Settings
 from kgml_jax.training.series import Course, Recurrent, Series, SeriesDescent
 from kgml_jax.training.windows import FitData
+
+UNLIMITED = 2**31 - 1
+"""Validations without improvement that end no descent."""
 
 OnRound = Callable[[dict[str, np.ndarray]], None]
 """Called after every round with the step, losses, health and activity of each fit."""
@@ -279,37 +282,28 @@ def _descend_alone(
 
 
 def calibrate(
-    model: Model,
-    objective: Total,
+    descent: Descent,
     weights: Weights,
     data: FitData,
-    adaptation: Adaptation,
-    settings: Settings,
     key: jax.Array,
     *,
-    start_counts: bool = True,
     site_batch: int = 1,
     on_round: OnRound = lambda report: None,
 ) -> Calibration:
     """Fits every site, or group of sites, its own `phi` in one compiled program.
 
     Each fit has its own optimiser state, learning rate, early stopping and health; none influences
-    another. With `start_counts` a fit keeps the starting point unless it found something better on
-    its validation days (the accept-if-better gate).
+    another. A descent whose start counts keeps the starting point unless it found something better
+    on the validation days (the accept-if-better gate).
 
     Args:
-      model: predicts one site.
-      objective: loss of a batch of windows.
+      descent: of one fit; its parameters are an `Adaptation`.
       weights: where all fits start: pretrained, or fresh for training from scratch.
       data: windows of each fit, leaves (fit, window, time).
-      adaptation: what a fit moves.
-      settings: the descent.
       key: seeds batches and dropout; a fit's stream depends on its identity, not its position.
-      start_counts: whether the starting point may be what is kept.
       site_batch: fits one device advances at once; bounds memory, does not change the result.
       on_round: progress callback.
     """
-    descent = Descent(model, objective, adaptation, settings, start_counts=start_counts)
     fit = descend_together(descent, weights, data, key, batch=site_batch, on_round=on_round)
     better = np.asarray(fit.best_error < fit.start_error)
     return Calibration(
@@ -323,31 +317,64 @@ def calibrate(
     )
 
 
-def validation_errors(
-    model: Model,
-    objective: Total,
+def refit(
+    descent: Descent,
     weights: Weights,
     data: FitData,
-    adaptation: Adaptation,
-    phi: Any,
-    site_batch: int = 8,
+    key: jax.Array,
+    found: Calibration,
+    *,
+    site_batch: int = 1,
+    on_round: OnRound = lambda report: None,
+) -> Calibration:
+    """Fits again from the same start to other days, each as many steps as were best before.
+
+    The last step is kept: no validation stops a fit or halves its rate. A fit that had not moved
+    stays where it started, to the bit; one that is not finite now keeps what it had.
+
+    Args:
+      descent: as of the calibration.
+      weights: where all fits started.
+      data: windows of each fit, those it was validated on among those it learns from.
+      key: as of the calibration.
+      found: the calibration.
+      site_batch: fits one device advances at once; bounds memory, does not change the result.
+      on_round: progress callback; its validation errors are of days that are learnt from.
+
+    Returns:
+      The calibration with what the second fits moved, the steps these took and their health;
+      errors and acceptance stay those of the first.
+    """
+    unhurried = replace(descent.settings, patience=UNLIMITED, rate_patience=0)
+    descent = replace(descent, settings=unhurried)
+    allowance = descent.allowance.replace(limit=found.best_step)  # type: ignore[attr-defined]
+    how: Any = {"allowance": allowance, "batch": site_batch, "on_round": on_round}
+    fit = descend_together(descent, weights, data, key, **how)
+    healthy = np.asarray(fit.healthy)
+    choose = lambda new, old: np.where(healthy.reshape(-1, *[1] * (old.ndim - 1)), new, old)
+    return found.replace(  # type: ignore[attr-defined]
+        phi=jax.tree.map(choose, fit.parameters, found.phi),
+        steps=np.asarray(fit.step),
+        healthy=found.healthy & healthy,
+    )
+
+
+def validation_errors(
+    descent: Descent, weights: Weights, data: FitData, phi: Any, site_batch: int = 8
 ) -> np.ndarray:
     """Returns the prediction error of each fit on its validation days, given what it moved.
 
     Args:
-      model: predicts one site.
-      objective: its term "error" is returned.
+      descent: of one fit; its objective's term "error" is returned.
       weights: where `phi` starts from.
       data: windows of each fit, leaves (fit, window, time).
-      adaptation: how `phi` changes the weights.
       phi: what each fit moved, leaves (fit, ...).
       site_batch: fits a device looks at at once.
     """
-    descent = Descent(model, objective, adaptation, Settings(steps=0))
     return over_sites(
         Descent.validation_error,
         (phi, data),
-        static=(descent,),
+        static=(replace(descent.program, settings=Settings(steps=0)),),
         shared=(weights,),
         site_batch=site_batch,
     )

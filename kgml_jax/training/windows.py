@@ -29,14 +29,18 @@ class FitData:
     identity: Field
 
 
-def site_years(data: DividedSites, role: int) -> list[list[tuple[int, int]]]:
+Roles = int | tuple[int, ...]
+"""A role of days, or several."""
+
+
+def site_years(data: DividedSites, role: Roles) -> list[list[tuple[int, int]]]:
     """Returns, for each site, (site row, calendar year) of every year with a day of `role`."""
     years = np.asarray(data.sites.site.calendar.year)
-    days = (data.roles == role) & np.asarray(data.sites.site.valid)
+    days = np.isin(data.roles, role) & np.asarray(data.sites.site.valid)
     return [[(row, int(y)) for y in np.unique(years[row, days[row]])] for row in range(len(data))]
 
 
-def cut(data: DividedSites, role: int, where: list[tuple[int, int]], warmup: int) -> Site:
+def cut(data: DividedSites, role: Roles, where: list[tuple[int, int]], warmup: int) -> Site:
     """Cuts windows of `warmup` + 366 days.
 
     Args:
@@ -60,7 +64,7 @@ def cut(data: DividedSites, role: int, where: list[tuple[int, int]], warmup: int
     own_year = years[rows[:, None], days] == np.array([year for _, year in where])[:, None]
     own_year[:, :warmup] = False
     take = lambda leaf: np.asarray(leaf)[rows[:, None], days]
-    scored = own_year & inside & (take(data.roles) == role)
+    scored = own_year & inside & np.isin(take(data.roles), role)
     valid = take(site.valid) & inside
     return Site(
         forcing=jax.tree.map(take, site.forcing),
@@ -75,7 +79,9 @@ def cut(data: DividedSites, role: int, where: list[tuple[int, int]], warmup: int
     )
 
 
-def make_fit_data(data: DividedSites, members: list[list[int]], warmup: int) -> FitData:
+def make_fit_data(
+    data: DividedSites, members: list[list[int]], warmup: int, learn_from: Roles = TRAIN
+) -> FitData:
     """Stacks the windows of several fits; each fit sees the sites at its `members` rows.
 
     One fit with all sites is pretraining, one a site is calibration, one a group is regional
@@ -85,6 +91,7 @@ def make_fit_data(data: DividedSites, members: list[list[int]], warmup: int) -> 
       data: all sites, with the role of each day.
       members: site rows of each fit.
       warmup: days before each year; see `cut`.
+      learn_from: role of the days that give gradients.
 
     Returns:
       Leaves (fit, window, time).
@@ -93,7 +100,7 @@ def make_fit_data(data: DividedSites, members: list[list[int]], warmup: int) -> 
       ValueError: a fit has no day to train on or none to validate on.
     """
     parts = {}
-    for name, role in (("training", TRAIN), ("validation", VALIDATION)):
+    for name, role in (("training", learn_from), ("validation", VALIDATION)):
         per_site = site_years(data, role)
         where = [[window for row in rows for window in per_site[row]] for rows in members]
         for rows, windows in zip(members, where, strict=True):
@@ -115,7 +122,7 @@ def make_joint_data(data: DividedSites, rows: list[int], warmup: int) -> FitData
 
 
 def _stack_padded(
-    data: DividedSites, role: int, where: list[list[tuple[int, int]]], warmup: int
+    data: DividedSites, role: Roles, where: list[list[tuple[int, int]]], warmup: int
 ) -> Site:
     longest = max(len(windows) for windows in where)
     padded = [windows + windows[:1] * (longest - len(windows)) for windows in where]

@@ -2,16 +2,17 @@
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
 
-from kgml_jax.adaptation import PRESETS, Weights
+from kgml_jax.adaptation import Weights
 from kgml_jax.runs.saved import Calibrated, Pretrained, SiteFits
-from kgml_jax.sites import Sites
+from kgml_jax.sites import TRAIN, VALIDATION, Sites
 from kgml_jax.split import DividedSites
 from kgml_jax.training import run
-from kgml_jax.training.fit import Settings
+from kgml_jax.training.fit import Descent, Settings
 from kgml_jax.training.run import Calibration, Watch, unwatched
 from kgml_jax.training.strategies import STRATEGIES, Strategy
 from kgml_jax.training.windows import FitData, make_fit_data
@@ -34,8 +35,11 @@ class CalibrateSettings:
     """Steps between validations."""
     site_batch: int = 1
     """Sites a device advances at once; bounds memory, does not change results."""
+    refit: bool = False
+    """End with a fit on training and validation days together, of as many steps as were best on
+    validation. Validation errors stay those before it."""
 
-    def descent(self, strategy: Strategy) -> Settings:
+    def of(self, strategy: Strategy) -> Settings:
         """Returns how a strategy descends; a group looks at more windows a step than a site."""
         base = Settings(
             steps=self.steps,
@@ -85,16 +89,21 @@ def windows_of_sites(base: Pretrained, data: DividedSites) -> FitData:
     return make_fit_data(data, rows, base.warmup_days)
 
 
-def zero_shot_errors(base: Pretrained, data: DividedSites) -> np.ndarray:
-    """Returns the error of the pretrained model on each site's validation days, (site,)."""
-    return run.validation_errors(
+def descent_of(base: Pretrained, strategy: Strategy, settings: CalibrateSettings) -> Descent:
+    """Returns the descent of one fit of a strategy."""
+    return Descent(
         base.model,
         base.objective,
-        base.weights,
-        windows_of_sites(base, data),
-        PRESETS[REFERENCE],
-        {},
+        strategy.adaptation,
+        settings.of(strategy),
+        start_counts=not strategy.scratch,
     )
+
+
+def zero_shot_errors(base: Pretrained, data: DividedSites) -> np.ndarray:
+    """Returns the error of the pretrained model on each site's validation days, (site,)."""
+    still = descent_of(base, STRATEGIES[REFERENCE], CalibrateSettings())
+    return run.validation_errors(still, base.weights, windows_of_sites(base, data), {})
 
 
 def calibrate(
@@ -108,7 +117,8 @@ def calibrate(
     """Calibrates every site, or group, in one compiled program.
 
     A site that finds nothing better than the pretrained model on its validation days keeps it;
-    strategies from scratch have no such gate.
+    strategies from scratch have no such gate. With `refit` a site that found something descends
+    again, from the same start to training and validation days, as many steps as that took.
 
     Args:
       base: the pretrained model.
@@ -126,29 +136,23 @@ def calibrate(
     settings, way = settings or CalibrateSettings(), STRATEGIES[strategy]
     fresh_key, fit_key = jax.random.split(jax.random.key(seed))
     weights = base.model.init(fresh_key) if way.scratch else base.weights
-    rows = members(way, data.sites)
+    rows, descent = members(way, data.sites), descent_of(base, way, settings)
+    shared: Any = {"site_batch": settings.site_batch}
     windows = make_fit_data(data, rows, base.warmup_days)
-    descent = settings.descent(way)
     started = time.perf_counter()
-    with watch(strategy, descent.steps) as on_round:
-        found = run.calibrate(
-            base.model,
-            base.objective,
-            weights,
-            windows,
-            way.adaptation,
-            descent,
-            fit_key,
-            start_counts=not way.scratch,
-            site_batch=settings.site_batch,
-            on_round=on_round,
-        )
+    with watch(strategy, descent.settings.steps) as on_round:
+        found = run.calibrate(descent, weights, windows, fit_key, on_round=on_round, **shared)
+    phi = found.phi
+    if settings.refit:
+        windows = make_fit_data(data, rows, base.warmup_days, learn_from=(TRAIN, VALIDATION))
+        again = run.refit(descent, weights, windows, fit_key, found, **shared)
+        phi, found = again.phi, found.replace(healthy=again.healthy)  # type: ignore[attr-defined]
     seconds = time.perf_counter() - started
     return Calibrated(
         base=base,
         strategy=strategy,
         units=tuple(tuple(data.sites.names[row] for row in fit) for fit in rows),
-        phi=found.phi,
+        phi=phi,
         moved=np.asarray(found.best_step > 0),
         start=weights if way.scratch else None,
         fits=_site_fits(base, data, way, rows, weights, found, seconds),
@@ -168,10 +172,9 @@ def _site_fits(
     spread = jax.tree.map(lambda leaf: leaf[np.array(fit_of)], found)
     validation, accepted = spread.best_error, spread.accepted
     if way.per == "group":
+        descent = descent_of(base, way, CalibrateSettings())
         own = windows_of_sites(base, data)
-        validation = run.validation_errors(
-            base.model, base.objective, weights, own, way.adaptation, spread.phi
-        )
+        validation = run.validation_errors(descent, weights, own, spread.phi)
     if way.scratch:
         accepted = validation < zero_shot_errors(base, data)
     return SiteFits(

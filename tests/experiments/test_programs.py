@@ -12,8 +12,12 @@ import xarray as xr
 from kgml_jax.cli import calibrate, evaluate, pretrain
 from kgml_jax.cli.calibrate import CalibrateConfig
 from kgml_jax.cli.evaluate import EvaluateConfig
+from kgml_jax.data.choices import SplitChoice
 from kgml_jax.runs import saved
 from kgml_jax.training.checkpoint import HEADER
+from kgml_jax.workflows import calibration
+from kgml_jax.workflows.calibration import CalibrateSettings
+from kgml_jax.workflows.sites import divide_after
 
 ROOT = Path(__file__).parents[2]
 SUMMARY_KEYS = {
@@ -73,6 +77,20 @@ def test_a_rejected_site_keeps_the_pretrained_predictions_to_the_bit(calibrated_
         # Two programs compute the same error: they differ by float32 rounding.
         worse = own["validation_error"] > zero["validation_error"] * (1 + 1e-6)
         assert not worse.any()
+
+
+def test_a_refit_moves_the_sites_that_moved_and_no_others(calibrated_run, pretrained_run):
+    gated = saved.load_calibrated(calibrated_run, "ftbsc")
+    base = saved.load_pretrained(pretrained_run)
+    settings = CalibrateSettings(steps=6, validate_every=3, refit=True)
+    data = divide_after(base, None, None, SplitChoice())
+    again = calibration.calibrate(base, data, "ftbsc", settings=settings)
+    np.testing.assert_array_equal(again.moved, gated.moved)
+    np.testing.assert_array_equal(again.fits.validation_error, gated.fits.validation_error)
+    for path, owned in again.phi.items():
+        shift, before = owned["shift"], gated.phi[path]["shift"]
+        np.testing.assert_array_equal(shift[~gated.moved], before[~gated.moved])
+        assert (shift[gated.moved] != before[gated.moved]).any() == gated.moved.any(), path
 
 
 def test_evaluation_repeats_what_calibration_found(calibrated_run, tmp_path):

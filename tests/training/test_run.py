@@ -7,9 +7,10 @@ import pytest
 import toys
 
 from kgml_jax.adaptation import PRESETS
+from kgml_jax.sites import TRAIN, VALIDATION
 from kgml_jax.split import DividedSites
 from kgml_jax.training.fit import Descent, Settings
-from kgml_jax.training.run import DivergedError, calibrate, descend_together, pretrain
+from kgml_jax.training.run import DivergedError, calibrate, descend_together, pretrain, refit
 from kgml_jax.training.windows import make_fit_data, make_joint_data
 
 MODEL = toys.ToyModel()
@@ -24,11 +25,16 @@ def joint_windows(sites):
     return make_joint_data(toys.divided(sites), list(range(len(sites))), 30)
 
 
-def fit(sites, key, data=None, settings=SETTINGS, adaptation="full", **options):
-    weights = MODEL.init(jax.random.key(5))
+def descent_of(settings=SETTINGS, adaptation="full", model=MODEL, start_counts=True):
+    # New objects at every call, equal to those of the last.
+    objective, adaptation = replace(toys.OBJECTIVE), replace(PRESETS[adaptation])
+    return Descent(model, objective, adaptation, replace(settings), start_counts=start_counts)
+
+
+def fit(sites, key, data=None, settings=SETTINGS, start_counts=True, **options):
     data = windows_of(sites) if data is None else data
-    adaptation = PRESETS[adaptation]
-    return calibrate(MODEL, toys.OBJECTIVE, weights, data, adaptation, settings, key, **options)
+    descent = descent_of(settings, start_counts=start_counts)
+    return calibrate(descent, MODEL.init(jax.random.key(5)), data, key, **options)
 
 
 def leaves(outcome):
@@ -133,9 +139,7 @@ class FiniteLossBadGradient(toys.ToyModel):
 def test_a_finite_loss_with_a_gradient_that_is_not_freezes_the_site_too(sites, key):
     model = FiniteLossBadGradient()
     weights = model.init(jax.random.key(5))
-    outcome = calibrate(
-        model, toys.OBJECTIVE, weights, windows_of(sites), PRESETS["full"], SETTINGS, key
-    )
+    outcome = calibrate(descent_of(model=model), weights, windows_of(sites), key)
     assert np.isfinite(outcome.start_error).all()
     assert not outcome.healthy.any()
     assert (outcome.steps == 0).all()
@@ -212,12 +216,10 @@ def traces(descend, **how):
     return len(TRACED) - before
 
 
-def calibrated(sites, key, **how):
-    # New objects at every call, equal to those of the last.
-    objective, settings = replace(toys.OBJECTIVE), replace(SETTINGS, **how.pop("settings", {}))
-    model, adaptation = CountedModel(), replace(PRESETS["full"])
-    weights = model.init(jax.random.key(5))
-    return calibrate(model, objective, weights, windows_of(sites), adaptation, settings, key, **how)
+def calibrated(sites, key, settings=SETTINGS, start_counts=True):
+    model = CountedModel()
+    descent = descent_of(settings, model=model, start_counts=start_counts)
+    return calibrate(descent, model.init(jax.random.key(5)), windows_of(sites), key)
 
 
 def test_an_equal_calibration_is_not_compiled_again(sites, key):
@@ -227,13 +229,10 @@ def test_an_equal_calibration_is_not_compiled_again(sites, key):
 
 def test_strategies_that_differ_in_what_a_fit_may_do_share_a_program(sites, key):
     calibrated(sites, key)
-    for other in (
-        {"settings": {"learning_rate": 0.01}},
-        {"settings": {"steps": 20}},
-        {"start_counts": False},
-    ):
-        assert traces(calibrated, sites=sites, key=key, **other) == 0
-    assert traces(calibrated, sites=sites, key=key, settings={"clip_norm": 0.5}) > 0
+    other = lambda **changes: {"settings": replace(SETTINGS, **changes)}
+    for same in (other(learning_rate=0.01), other(steps=20), {"start_counts": False}):
+        assert traces(calibrated, sites=sites, key=key, **same) == 0
+    assert traces(calibrated, sites=sites, key=key, **other(clip_norm=0.5)) > 0
 
 
 @pytest.mark.parametrize("cosine", [False, True])
@@ -257,7 +256,7 @@ def test_an_equal_pretraining_is_not_compiled_again(sites, key, cosine):
 
 def test_each_fit_takes_the_steps_it_is_allowed(sites, key):
     settings = Settings(steps=40, learning_rate=0.01, validate_every=10, dropout=False)
-    descent = Descent(MODEL, toys.OBJECTIVE, PRESETS["full"], settings)
+    descent = descent_of(settings)
     limits = np.array([0, 7, 10, 25])
     allowance = descent.allowance.replace(limit=limits)
     weights = MODEL.init(jax.random.key(5))
@@ -269,10 +268,72 @@ def test_each_fit_takes_the_steps_it_is_allowed(sites, key):
 
 def test_fits_that_start_apart_descend_as_each_would_alone(x64, key):
     sites = toys.sites(count=3)
-    descent = Descent(MODEL, toys.OBJECTIVE, PRESETS["full"], SETTINGS)
+    descent = descent_of()
     starts = jax.vmap(MODEL.init)(jax.random.split(key, 3))
     apart = descend_together(descent, starts, windows_of(sites), key, own_start=True)
     for row in range(3):
         weights = jax.tree.map(lambda leaf, row=row: leaf[row], starts)
         alone = descend_together(descent, weights, windows_of(sites.take([row])), key)
         np.testing.assert_allclose(apart.best_error[row], alone.best_error[0], atol=1e-8)  # float64
+
+
+STEADY = Settings(steps=40, batch=2, learning_rate=0.05, validate_every=10, patience=9)
+"""With random batches and dropout keys."""
+
+
+def refitted(sites, key, data=None, found=None, settings=STEADY):
+    weights = MODEL.init(jax.random.key(5))
+    found = fit(sites, key, settings=settings) if found is None else found
+    data = windows_of(sites) if data is None else data
+    return found, refit(descent_of(settings), weights, data, key, found)
+
+
+def everything_learnt(sites):
+    rows = [[row] for row in range(len(sites))]
+    return make_fit_data(toys.divided(sites), rows, 30, learn_from=(TRAIN, VALIDATION))
+
+
+def test_a_refit_to_the_same_days_ends_where_validation_was_best(sites, key):
+    found, again = refitted(sites, key)
+    assert len(set(found.best_step.tolist())) > 1
+    np.testing.assert_array_equal(again.steps, found.best_step)
+    jax.tree.map(np.testing.assert_array_equal, again.phi, found.phi)
+
+
+def test_a_refit_takes_exactly_the_best_steps_and_leaves_what_never_moved(sites, key):
+    found = fit(sites, key, settings=STEADY)
+    neutral = jax.tree.map(lambda leaf: leaf[:1] * 0, found.phi)
+    join = lambda kept, moved: np.concatenate([kept, moved[1:]])
+    best_step = np.array([0, 7, 20, 33])
+    found = found.replace(best_step=best_step, phi=jax.tree.map(join, neutral, found.phi))
+    found, again = refitted(sites, key, everything_learnt(sites), found)
+    np.testing.assert_array_equal(again.steps, best_step)
+    jax.tree.map(lambda leaf: np.testing.assert_array_equal(leaf[0], 0.0), again.phi)
+    moved = np.asarray(again.phi["to_flux/kernel"]["shift"])
+    assert (moved[1:] != np.asarray(found.phi["to_flux/kernel"]["shift"])[1:]).all()
+    np.testing.assert_array_equal(again.best_error, found.best_error)
+
+
+def test_a_refit_of_all_sites_equals_one_of_each_alone(x64, key):
+    sites = toys.sites()
+    _, together = refitted(sites, key, everything_learnt(sites))
+    for row in range(len(sites)):
+        alone = sites.take([row])
+        _, single = refitted(alone, key, everything_learnt(alone))
+        assert single.steps[0] == together.steps[row]
+        for mapped, one in zip(
+            jax.tree.leaves(together.phi), jax.tree.leaves(single.phi), strict=True
+        ):
+            np.testing.assert_allclose(mapped[row], one[0], atol=1e-8)  # float64 rounding
+
+
+def test_a_refit_that_is_not_finite_keeps_the_calibration(sites, key):
+    data = everything_learnt(sites)
+    poison = lambda leaf: np.concatenate([leaf[:1], np.full_like(leaf[1:2], np.nan), leaf[2:]])
+    targets = {name: poison(values) for name, values in data.training.targets.items()}
+    sick = data.replace(training=data.training.replace(targets=targets))
+    found, again = refitted(sites, key, sick)
+    assert again.healthy.tolist() == [True, False, True, True]
+    jax.tree.map(
+        lambda new, old: np.testing.assert_array_equal(new[1], old[1]), again.phi, found.phi
+    )

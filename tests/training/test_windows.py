@@ -31,6 +31,27 @@ def test_windows_score_every_observed_day_of_their_role_exactly_once():
         assert scored == expected
 
 
+def test_days_of_two_roles_are_learnt_from_together_once():
+    data = toys.divided()
+    both = make_fit_data(data, [[0], [1]], WARMUP, learn_from=(TRAIN, VALIDATION))
+    assert both.training_count.tolist() == [3, 3]
+    learnt = data.sites.site.mask["NEE"] & data.learning_days
+    np.testing.assert_array_equal(
+        both.training.mask["NEE"].sum(axis=(1, 2)), learnt[:2].sum(axis=1)
+    )
+    apart = make_fit_data(data, [[0], [1]], WARMUP)
+    jax.tree.map(np.testing.assert_array_equal, both.validation, apart.validation)
+
+
+def test_a_year_of_two_roles_is_one_window():
+    sites = toys.sites(count=1)
+    roles = np.where(np.arange(sites.site.valid.shape[1]) % 2, TRAIN, VALIDATION)[None]
+    data = DividedSites.of_roles(sites, roles)
+    both = make_fit_data(data, [[0]], WARMUP, learn_from=(TRAIN, VALIDATION))
+    assert both.training_count.tolist() == [4]
+    assert both.training.mask["NEE"].sum() == sites.site.mask["NEE"].sum()
+
+
 def test_a_leap_day_is_scored():
     sites = toys.sites(years=4)
     leap = cut(DividedSites.undivided(sites), TRAIN, [(0, 2004)], WARMUP)

@@ -16,7 +16,7 @@ from kgml_jax.objectives.compose import Term, Total
 from kgml_jax.objectives.errors import MaskedError
 from kgml_jax.sites import TRAIN, VALIDATION, Sites
 from kgml_jax.split import DividedSites
-from kgml_jax.training.fit import Settings
+from kgml_jax.training.fit import Descent, Settings
 from kgml_jax.training.predict import predict_sites
 from kgml_jax.training.run import Calibration, OnRound, calibrate, pretrain
 from kgml_jax.training.strategies import Strategy
@@ -170,17 +170,15 @@ def tune(
       key: seeds batches and dropout.
       progress: called after every round.
     """
-    return calibrate(
+    strategy = arm.strategy
+    descent = Descent(
         arm.model,
         objective(arm.model.scaling, emission_weight),
-        arm.weights,
-        data,
-        arm.strategy.adaptation,
-        arm.strategy.settings(settings),
-        key,
-        start_counts=not arm.strategy.scratch,
-        on_round=progress,
+        strategy.adaptation,
+        strategy.settings(settings),
+        start_counts=not strategy.scratch,
     )
+    return calibrate(descent, arm.weights, data, key, on_round=progress)
 
 
 def predict_years(
