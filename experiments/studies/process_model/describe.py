@@ -120,14 +120,8 @@ def crop_table() -> str:
 def global_constants() -> str:
     """Constants of the process model by module."""
     rows = [
-        (
-            f"`{known.module}`",
-            f"`{known.name}`",
-            constants.written(known.value),
-            known.units,
-            known.doc,
-        )
-        for constant in constants.of_package(process)
+        (f"`{row.module}`", f"`{row.name}`", constants.written(row.value), row.units, row.doc)
+        for row in constants.of_package(process)
     ]
     return markdown(("module", "constant", "value", "unit", "meaning or source"), rows)
 
