@@ -158,14 +158,17 @@ def test_tables_show_every_parameter_and_what_an_output_tells():
     assert sheets[5].rows[0] == ("GPP", "1", "2", "rate 50%")
 
 
-def test_the_program_writes_tables_numbers_and_a_map(run_program, tmp_path, monkeypatch):
-    monkeypatch.setattr(gradient_health, "examine", lambda years, threshold: healthy())
-    program = gradient_health, gradient_health.HealthConfig
-    status, out, _ = run_program(*program, "--years", 2, "--out", tmp_path)
-    assert status == 0
-    assert "4 slopes over 2 years; 0 faults" in out
+def test_the_program_writes_tables_numbers_and_a_map(tmp_path, capsys):
+    config = gradient_health.HealthConfig(years=2, out=tmp_path)
+    assert gradient_health.report(healthy(), config, seconds=1.0) == 0
+    assert "4 slopes over 2 years; 0 faults" in capsys.readouterr().out
     written = xr.load_dataset(tmp_path / "gradient_health.nc")
     assert written.attrs["threshold"] == 0.05
     assert "| rate | 50 | 50 |" in (tmp_path / "gradient_health.md").read_text()
     assert (tmp_path / "gradient_health.png").stat().st_size > 10_000
-    assert run_program(*program, "--years", 1)[0] == 2
+
+
+def test_less_than_a_rotation_is_refused(run_program):
+    status, _, error = run_program(gradient_health, gradient_health.HealthConfig, "--years", 1)
+    assert status == 2
+    assert "expected at least 2 years" in error

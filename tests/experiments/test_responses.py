@@ -145,12 +145,16 @@ def test_every_scenario_is_asked_about():
     assert [name for name in SCENARIOS if name not in asked] == []
 
 
-def test_the_program_prints_levels_and_verdicts(run_program, tmp_path, monkeypatch):
-    monkeypatch.setattr(responses, "perform", lambda years, weathers: experiment())
-    program, out = (responses, responses.ResponsesConfig), tmp_path / "responses.md"
-    status, printed, _ = run_program(*program, "--out", out)
-    assert status == 1
+def test_the_program_prints_levels_and_verdicts(tmp_path, capsys):
+    out = tmp_path / "responses.md"
+    assert responses.report(experiment(), responses.ResponsesConfig(out=out), seconds=1.0) == 1
+    printed = capsys.readouterr().out
     assert "FAILS" in printed
     assert f"of {len(responses.CHECKS)} responses are as required" in printed
     assert out.read_text().count("| N x0 | corn |") == 2
-    assert run_program(*program, "--years", 1)[0] == 2
+
+
+def test_less_than_a_rotation_is_refused(run_program):
+    status, _, error = run_program(responses, responses.ResponsesConfig, "--years", 1)
+    assert status == 2
+    assert "expected at least 2 years" in error

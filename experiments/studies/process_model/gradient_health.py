@@ -59,7 +59,11 @@ def main(config: HealthConfig) -> int:
         raise ValueError("expected at least 2 years: a rotation")
     started = time.perf_counter()
     health = examine(config.years, config.threshold)
-    seconds = time.perf_counter() - started
+    return report(health, config, time.perf_counter() - started)
+
+
+def report(health: xr.Dataset, config: HealthConfig, seconds: float) -> int:
+    """Prints and writes the tables, names the faults and returns the exit status."""
     sheets = list(tabulated(health, config.threshold))
     console = Console()
     console = console if console.is_terminal else Console(width=170)

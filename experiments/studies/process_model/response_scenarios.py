@@ -67,10 +67,18 @@ class Experiment:
     first: dict[str, dict[str, dict[str, float]]] = dataclasses.field(default_factory=dict)
     """`means` of the first rotation: what a change does before the soil has followed it."""
 
-    def mean(self, scenario: str, crop: str, output: str, first: bool = False) -> float:
+    def mean(self, scenario: str, crop: str, output: str) -> float:
         """Returns the mean over the years of a crop, or of the rotation if it is `ROTATION`."""
-        crops, means = CROPS if crop == ROTATION else (crop,), self.first if first else self.means
-        return float(np.mean([means[scenario][name][output] for name in crops]))
+        return _mean_of_crop(self.means[scenario], crop, output)
+
+    def mean_at_once(self, scenario: str, crop: str, output: str) -> float:
+        """Returns the mean over the first rotation, like `mean`."""
+        return _mean_of_crop(self.first[scenario], crop, output)
+
+
+def _mean_of_crop(means: Mapping[str, Mapping[str, float]], crop: str, output: str) -> float:
+    crops = CROPS if crop == ROTATION else (crop,)
+    return float(np.mean([means[name][output] for name in crops]))
 
 
 def warmer(degrees: float, same_humidity: bool) -> Change:
