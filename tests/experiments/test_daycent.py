@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from studies.daycent import program
+from studies.daycent import program, training
 from studies.daycent.schedule import FIRST_YEAR, plan
+from studies.daycent.settings import DaycentConfig
 from studies.measured_fields.management import management
 
 from kgml_jax.data.assemble import assemble
@@ -53,19 +54,17 @@ def folder(tmp_path):
 
 @pytest.fixture
 def field(folder, tmp_path):
-    config = program.DaycentConfig(run=tmp_path / "run", data=folder, **SMALL)
+    config = DaycentConfig(run=tmp_path / "run", data=folder, **SMALL)
     return config, assemble([program.load(config)[0]], ("Rh",))
 
 
 @pytest.fixture
 def finished(run_program, folder, tmp_path):
     """A run of the last years alone: its folder, what it printed, and its configuration."""
-    config = program.DaycentConfig(
-        run=tmp_path / "run", data=folder, splits=("last-years",), **SMALL
-    )
+    config = DaycentConfig(run=tmp_path / "run", data=folder, splits=("last-years",), **SMALL)
     options = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
     options += ["--splits", "last-years", "--data", folder, "--run", config.run]
-    status, out, _ = run_program(program, program.DaycentConfig, *options)
+    status, out, _ = run_program(program, DaycentConfig, *options)
     assert status == 0
     return config, out
 
@@ -85,7 +84,7 @@ def test_the_program_writes_what_it_prints_and_a_start_for_others(finished):
     before = saved.load(config.run / "last-years" / "from-scratch")
     assert [scale.name for scale in before.model.scaling.targets] == ["Rh"]
     # The file beside it is in the project's own schema.
-    assert read(before.data.data).sites[0].sizes["time"] == 2557
+    assert read(before.origin.data).sites[0].sizes["time"] == 2557
 
 
 @pytest.mark.slow
@@ -95,15 +94,15 @@ def test_a_finished_run_is_a_start_for_the_next(finished):
     second = dataclasses.replace(first, run=first.run.parent / "second", from_checkpoint=source)
     program.main(second)
     written = xr.load_dataset(second.run / "daycent_rh.nc").isel(split=0)
-    assert {program.UNTUNED, program.SCRATCH, program.TUNED} <= set(written["prediction"].values)
+    assert {training.UNTUNED, training.SCRATCH, training.TUNED} <= set(written["prediction"].values)
     again = xr.load_dataset(first.run / "daycent_rh.nc")["Rh"].isel(split=0)
     blocked = dataclasses.replace(second, splits=("blocked-years",), run=first.run.parent / "third")
     with pytest.raises(DataError, match="the pretrained model saw test days"):
         program.main(blocked)
     # Before it is tuned, a checkpoint predicts what its own run predicted.
     np.testing.assert_allclose(
-        written["Rh"].sel(prediction=program.UNTUNED),
-        again.sel(prediction=program.SCRATCH),
+        written["Rh"].sel(prediction=training.UNTUNED),
+        again.sel(prediction=training.SCRATCH),
         rtol=1e-4,
     )
 
@@ -112,9 +111,9 @@ def test_references_never_see_the_days_they_are_scored_on(field):
     config, sites = field
     roles = program.make_splits(config, sites)["last-years"].roles(sites)
     seen = (roles == TRAIN) | (roles == VALIDATION)
-    before = program.seasonal_references(sites, seen)
+    before = training.seasonal_references(sites, seen)
     sites.site.targets["Rh"][roles == TEST] = 1e6
-    after = program.seasonal_references(sites, seen)
+    after = training.seasonal_references(sites, seen)
     for name in before:
         np.testing.assert_array_equal(before[name]["Rh"], after[name]["Rh"])
 
@@ -122,13 +121,13 @@ def test_references_never_see_the_days_they_are_scored_on(field):
 def test_the_trend_continues_what_rises_by_the_same_every_year(field):
     config, sites = field
     roles = program.make_splits(config, sites)["last-years"].roles(sites)
-    found = program.seasonal_references(sites, (roles == TRAIN) | (roles == VALIDATION))
+    found = training.seasonal_references(sites, (roles == TRAIN) | (roles == VALIDATION))
     observed = sites.site.targets["Rh"]
     test = roles == TEST
     bias = {name: float((found[name]["Rh"] - observed)[test].mean()) for name in found}
     # The mean rises by 0.06 g C m-2 d-1 a year, and the test years are 3 to 4 from the middle.
-    assert bias[program.CLIMATOLOGY] < -0.15
-    assert abs(bias[program.TREND]) < 0.02
+    assert bias[training.CLIMATOLOGY] < -0.15
+    assert abs(bias[training.TREND]) < 0.02
 
 
 def test_no_test_year_is_used_otherwise(field):
@@ -143,7 +142,7 @@ def test_no_test_year_is_used_otherwise(field):
 
 def test_a_missing_folder_is_one_message(run_program, tmp_path):
     status, _, err = run_program(
-        program, program.DaycentConfig, "--data", tmp_path / "none", "--run", tmp_path / "run"
+        program, DaycentConfig, "--data", tmp_path / "none", "--run", tmp_path / "run"
     )
     assert status == 2
     assert err.startswith("error: no single table of daily DayCent output")
