@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from kgml_jax.backend import refuse_wrong_jaxlib
+from kgml_jax.backend import use_cpu_cores as use_cpu_cores
 
 if TYPE_CHECKING:
     from kgml_jax.api import calibrate as calibrate
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from kgml_jax.api import estimate as estimate
     from kgml_jax.api import load as load
     from kgml_jax.api import make_model as make_model
+    from kgml_jax.api import observations as observations
     from kgml_jax.api import predict as predict
     from kgml_jax.api import pretrain as pretrain
     from kgml_jax.api import read_sites as read_sites
@@ -26,16 +28,14 @@ if TYPE_CHECKING:
 
 refuse_wrong_jaxlib()
 
-_HOMES = {
-    "DataError": "kgml_jax.errors",
-    **dict.fromkeys(
-        (
-            *("read_sites", "synthetic_sites", "divide", "make_model", "pretrain", "calibrate"),
-            *("estimate", "predict", "simulate", "score", "save", "load"),
-        ),
-        "kgml_jax.api",
-    ),
-}
+_FUNCTIONS = (
+    *("read_sites", "synthetic_sites", "observations", "divide", "make_model", "pretrain"),
+    *("calibrate", "estimate", "predict", "simulate", "score", "save", "load"),
+)
+_HOMES = {"DataError": "kgml_jax.errors", **dict.fromkeys(_FUNCTIONS, "kgml_jax.api")}
+
+PUBLIC = (*_HOMES, "use_cpu_cores")
+"""What users need by name; all else is imported from its module."""
 
 
 def __getattr__(name: str) -> Any:
@@ -45,4 +45,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *PUBLIC})

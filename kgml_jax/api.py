@@ -1,5 +1,8 @@
 """The public functions, thin: from files to calibrated sites, parameters and predictions.
 
+A session from nothing; the examples of the functions go on with its names. On a machine without an
+accelerator `kgml_jax.use_cpu_cores()` before it spreads the sites over the cores.
+
 >>> import kgml_jax
 >>> sites = kgml_jax.synthetic_sites(sites=3, years=4)
 >>> data = kgml_jax.divide(sites)
@@ -7,11 +10,7 @@
 >>> base = kgml_jax.pretrain(model, data, steps=2, validate_every=1)
 >>> fitted = kgml_jax.calibrate(base, data, "bias", steps=2, validate_every=1)
 >>> fluxes = kgml_jax.predict(fitted, sites)
->>> fluxes["NEE"].dims, fluxes["NEE"].attrs["units"]
-(('site', 'time'), 'g m-2 d-1')
->>> scores = kgml_jax.score({"calibrated": fluxes}, data)
->>> list(scores["r2"].dims)
-['strategy', 'site', 'variable']
+>>> scores = kgml_jax.score({"pretrained": kgml_jax.predict(base, sites), "bias": fluxes}, data)
 """
 
 import dataclasses
@@ -29,13 +28,14 @@ from kgml_jax.data.choices import DataChoice, SplitChoice
 from kgml_jax.display import in_notebook
 from kgml_jax.models import kinds
 from kgml_jax.models.protocol import Model
-from kgml_jax.progress import Progress
+from kgml_jax.progress import NotebookProgress, Progress
 from kgml_jax.runs import saved
 from kgml_jax.runs.saved import Calibrated, Pretrained
 from kgml_jax.sites import Sites
 from kgml_jax.split import DividedSites
 from kgml_jax.training.run import OnRound
 from kgml_jax.workflows import calibration, estimation, prediction, pretraining, scoring, simulation
+from kgml_jax.workflows import observations as site_observations
 from kgml_jax.workflows import sites as site_sources
 from kgml_jax.workflows.estimation import Estimated
 
@@ -55,6 +55,12 @@ def read_sites(path: str | Path, metadata: str | Path | None = None, **options: 
 
     Raises:
       DataError: naming file, site and variable, what was found and what was expected.
+      ValueError: an option is not known.
+
+    Example:
+      >>> kgml_jax.read_sites("nowhere")
+      Traceback (most recent call last):
+      kgml_jax.errors.DataError: no such file or folder (found nowhere; expected a path to data)
     """
     table = None if metadata is None else Path(metadata)
     choice = _settings(DataChoice, {"data": Path(path), "metadata": table, **options})
@@ -71,6 +77,13 @@ def synthetic_sites(
       years: length of each record.
       seed: of climate, management, true parameters, noise and gaps.
       prescribe_gpp: give the simulated GPP to the model as an input.
+
+    Returns:
+      The sites; `truth` holds their true parameters and fluxes.
+
+    Example:
+      >>> len(sites), sites.names
+      (3, ('IL-01', 'IA-01', 'IN-01'))
     """
     return site_sources.load(
         DataChoice(
@@ -80,6 +93,24 @@ def synthetic_sites(
             prescribe_gpp=prescribe_gpp,
         )
     )
+
+
+def observations(sites: Sites | DividedSites) -> xr.Dataset:
+    """Returns what the sites observed, as it is scored.
+
+    Args:
+      sites: that were read or made.
+
+    Returns:
+      Each target and its `<target>_uncertainty` (one standard error) with CF attributes, dims
+      (site, time); NaN on days that are not observed or were masked when the data were read.
+
+    Example:
+      >>> observed = kgml_jax.observations(sites)
+      >>> observed["NEE"].attrs["units"], bool(observed["NEE"].isnull().any())
+      ('g m-2 d-1', True)
+    """
+    return site_observations.observations(_sites(sites))
 
 
 def divide(
@@ -105,6 +136,10 @@ def divide(
     Raises:
       DataError: a name to leave out does not exist.
       ValueError: an option has no meaning beside another, or no site is left to train on.
+
+    Example:
+      >>> data.split.intervals["IL-01"][-1]
+      ('2003-01-01', '2004-12-31', 'test')
     """
     choice = SplitChoice(how, test, validation, tuple(leave_out), new_sites)
     return site_sources.divide(sites, choice)
@@ -121,7 +156,14 @@ def make_model(name: kinds.Name, data: DividedSites, **options: Any) -> Model:
 
     Raises:
       ValueError: the name or an option is not known, or nothing is observed on a training day.
+
+    Example:
+      >>> kgml_jax.make_model("transformer", data)
+      Traceback (most recent call last):
+      ValueError: no model 'transformer'; there are recurrent, emulator, process, gpp-forced, \
+dpl, dpl-dynamic, closure, residual, residual-conserving
     """
+    _require_divided(data)
     return pretraining.make_model(
         _settings(pretraining.ModelChoice, {"model": name, **options}), data
     )
@@ -140,7 +182,12 @@ def pretrain(model: Model, data: DividedSites, seed: int = 0, **settings: Any) -
       DataError: a site lacks what the model is driven by: a crop calendar, or GPP.
       DivergedError: the loss was not finite before validation ever improved.
       ValueError: a setting is not known, or there is no day to train or to validate on.
+
+    Example:
+      >>> base.training.sites, base.training.steps
+      (3, 2)
     """
+    _require_divided(data)
     chosen = _settings(pretraining.PretrainSettings, settings)
     return pretraining.pretrain(model, data, seed, chosen, _watch)
 
@@ -160,7 +207,12 @@ def calibrate(
     Raises:
       DataError: a test day is one that the pretraining looked at, or a site lacks a crop calendar.
       ValueError: the strategy or a setting is not known, or a site has no day to learn from.
+
+    Example:
+      >>> fitted.fits.names == sites.names, fitted.fits.accepted.dtype
+      (True, dtype('bool'))
     """
+    _require_divided(data)
     site_sources.require_drivers(base, data.sites)
     site_sources.assert_unseen(base.split, data)
     chosen = _settings(calibration.CalibrateSettings, settings)
@@ -192,7 +244,13 @@ def estimate(
     Raises:
       DataError: a site has no crop calendar.
       ValueError: a name is not known, or no site observes a stream.
+
+    Example:
+      >>> kgml_jax.estimate(None, data, streams=("LAI",))
+      Traceback (most recent call last):
+      ValueError: no variable 'LAI'; there are GPP, Ra, ...
     """
+    _require_divided(data)
     asked: dict[str, Any] = {"streams": tuple(streams), **settings}
     if parameters is not None:
         asked["parameters"] = tuple(parameters)
@@ -201,7 +259,7 @@ def estimate(
     return estimation.estimate(data, base, seed, chosen)
 
 
-def predict(fitted: Pretrained | Calibrated, sites: Sites) -> xr.Dataset:
+def predict(fitted: Pretrained | Calibrated, sites: Sites | DividedSites) -> xr.Dataset:
     """Predicts the daily fluxes of every site.
 
     Args:
@@ -214,14 +272,21 @@ def predict(fitted: Pretrained | Calibrated, sites: Sites) -> xr.Dataset:
 
     Raises:
       DataError: a site lacks what the model is driven by.
+
+    Example:
+      >>> fluxes["NEE"].dims, fluxes["NEE"].attrs["units"]
+      (('site', 'time'), 'g m-2 d-1')
+      >>> fluxes["NEE"].resample(time="YE").sum().sizes["time"]
+      4
     """
+    sites = _sites(sites)
     base = fitted.base if isinstance(fitted, Calibrated) else fitted
     site_sources.require_drivers(base, sites)
     return prediction.as_dataset(prediction.predict(fitted, sites), sites)
 
 
 def simulate(
-    sites: Sites,
+    sites: Sites | DividedSites,
     parameters: Mapping[str, np.ndarray | float] | None = None,
     outputs: Sequence[str] = ("fluxes",),
 ) -> xr.Dataset:
@@ -238,9 +303,14 @@ def simulate(
 
     Raises:
       ValueError: an output or parameter has no such name.
+
+    Example:
+      >>> fields = kgml_jax.simulate(sites, {"carbon_use_efficiency": 0.4}, ["carbon"])
+      >>> fields["heterotrophic_respiration"].attrs["units"]
+      'g m-2 d-1'
     """
     given = {name: np.asarray(values) for name, values in (parameters or {}).items()}
-    return simulation.simulate(sites, given, outputs)
+    return simulation.simulate(_sites(sites), given, outputs)
 
 
 def score(
@@ -260,7 +330,12 @@ def score(
 
     Raises:
       ValueError: the fluxes are of other sites, or no day is to be scored.
+
+    Example:
+      >>> scores["r2"].dims, scores["strategy"].values.tolist()
+      (('strategy', 'site', 'variable'), ['pretrained', 'bias'])
     """
+    _require_divided(data)
     several = {"predicted": fluxes} if isinstance(fluxes, xr.Dataset) else fluxes
     return scoring.score_datasets(several, data, days)
 
@@ -268,8 +343,19 @@ def score(
 def save(fitted: Pretrained | Calibrated, folder: str | Path) -> None:
     """Writes all that is needed to predict with a fitted model again.
 
+    Args:
+      fitted: what `pretrain` or `calibrate` returned.
+      folder: is made; of calibrated sites several strategies can lie in one.
+
     Raises:
       CheckpointError: there is one in the folder already.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     kgml_jax.save(base, folder)
+      ...     sorted(path.name for path in pathlib.Path(folder).iterdir())
+      ['checkpoint', 'data.json']
     """
     saved.save(fitted, Path(folder))
 
@@ -284,6 +370,14 @@ def load(folder: str | Path, strategy: str | None = None) -> Pretrained | Calibr
     Raises:
       CheckpointError: no fitted model there, or one of another schema.
       ValueError: the strategy is needed, or not there.
+
+    Example:
+      >>> import tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     kgml_jax.save(fitted, folder)
+      ...     again = kgml_jax.load(folder)
+      >>> again.strategy
+      'bias'
     """
     return saved.load(Path(folder), strategy)
 
@@ -295,8 +389,20 @@ def _settings(cls: type[Settings], given: Mapping[str, Any]) -> Settings:
     return cls(**given)
 
 
+def _sites(given: Sites | DividedSites) -> Sites:
+    return given.sites if isinstance(given, DividedSites) else given
+
+
+def _require_divided(data: DividedSites) -> None:
+    if not isinstance(data, DividedSites):
+        raise TypeError(
+            f"{type(data).__name__} instead of sites with their split: first "
+            "data = kgml_jax.divide(sites)"
+        )
+
+
 def _watch(name: str, steps: int) -> AbstractContextManager[OnRound]:
     # A bar where somebody looks: not in a pipe or a log.
-    if sys.stderr.isatty() or in_notebook():
-        return Progress(name, steps)
-    return nullcontext(lambda report: None)
+    if in_notebook():
+        return NotebookProgress(name, steps)
+    return Progress(name, steps) if sys.stderr.isatty() else nullcontext(lambda report: None)

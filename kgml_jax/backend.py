@@ -1,5 +1,6 @@
 """What must hold of JAX before anything is computed."""
 
+import os
 from importlib.metadata import version
 
 import jax
@@ -21,9 +22,21 @@ def refuse_wrong_jaxlib(release: str = version("jaxlib")) -> None:
         )
 
 
-def use_cpu_cores(count: int) -> None:
-    """Lets JAX see `count` CPU devices, so that sites are spread over cores.
+def use_cpu_cores(count: int | None = None) -> None:
+    """Spreads sites over the cores of a machine without an accelerator: each is a device to JAX.
 
-    Call before the first computation; a machine with an accelerator is not affected.
+    Call before the first computation. The commands do so by themselves.
+
+    Args:
+      count: how many; None takes all that this process may use.
+
+    Raises:
+      RuntimeError: something has been computed already with another number.
     """
-    jax.config.update("jax_num_cpu_devices", count)
+    jax.config.update("jax_num_cpu_devices", usable_cores() if count is None else count)
+
+
+def usable_cores() -> int:
+    """Returns how many cores this process may use, which in a container are not all there are."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -1,13 +1,12 @@
 """What every program shares: a config becomes a command line, an error one line and status 2."""
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeVar
 
 import tyro
 
-from kgml_jax.backend import use_cpu_cores
+from kgml_jax.backend import usable_cores, use_cpu_cores
 from kgml_jax.training.run import DivergedError
 
 Config = TypeVar("Config")
@@ -43,12 +42,6 @@ def run(
         print(f"error: {message(error)}", file=sys.stderr)
         status = 2
     sys.exit(status or 0)
-
-
-def usable_cores() -> int:
-    """Returns how many cores this process may use, which in a container are not all there are."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def message(error: Exception) -> str:

@@ -134,6 +134,7 @@ def estimate(
         another, or the base has no process parameters.
     """
     settings = settings or EstimateSettings()
+    informing(settings.streams, data.sites)
     model, weights = starting_model(settings, base, seed)
     if moved := tuple(updates.parse(text) for text in settings.updates):
         require_dates(moved, data.sites)

@@ -69,17 +69,24 @@ def _placed(base: np.ndarray, rows: list[int], values: np.ndarray, moved: np.nda
     return placed
 
 
-def as_dataset(fluxes: Fluxes, sites: Sites) -> xr.Dataset:
+def as_dataset(
+    fluxes: Fluxes,
+    sites: Sites,
+    title: str = "Daily fluxes of fields, predicted",
+    history: str = "kgml_jax.predict",
+) -> xr.Dataset:
     """Returns daily fluxes with CF attributes, dims (site, time); NaN outside of a record.
 
     Args:
       fluxes: each (site, time), time counted from each site's first day.
       sites: that were predicted.
+      title: of the data set.
+      history: what made them.
     """
     source = measured(sites)
-    result = frame(sites.names, source.dates, "kgml_jax.predict")
+    result = frame(sites.names, source.dates, history)
     result = result.drop_vars(["layer", "layer_bounds"])
-    result.attrs["title"] = "Daily fluxes of fields, predicted"
+    result.attrs["title"] = title
     result.attrs["source"] = result.attrs["source"].replace(", process model", "")
     for name, values in fluxes.items():
         quantity = PREDICTABLE[name]
