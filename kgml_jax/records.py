@@ -88,7 +88,7 @@ def param(
       transform: `"logit"` (linear between the bounds) or `"log"` (logarithmic between them).
     """
     quantity = Quantity(units, doc, bounds, default, transform)
-    return dataclasses.field(default_factory=lambda: _strong(default), metadata={"q": quantity})
+    return dataclasses.field(default_factory=lambda: constant(default), metadata={"q": quantity})
 
 
 def var(
@@ -98,12 +98,17 @@ def var(
     metadata = {"q": Quantity(units, doc, bounds, default)}
     if default is None:
         return dataclasses.field(metadata=metadata)
-    return dataclasses.field(default_factory=lambda: _strong(default), metadata=metadata)
+    return dataclasses.field(default_factory=lambda: constant(default), metadata=metadata)
 
 
-def _strong(value: float) -> jax.Array:
-    # A strongly typed array: a weakly typed default would retrace when an array replaces it.
-    return jnp.asarray(value, dtype=jnp.result_type(float))
+def constant(values: Any) -> jax.Array:
+    """Returns numbers as an array in the precision of the computation that they are part of.
+
+    JAX keeps a NumPy array that a traced function refers to as it was converted first: the same
+    function in the other precision would meet it in the wrong one (jax 0.10.1, 0.12.0.1). The
+    array is strongly typed: a weakly typed default would retrace when an array replaces it.
+    """
+    return jnp.asarray(values, dtype=jnp.result_type(float))
 
 
 T = TypeVar("T")

@@ -7,19 +7,6 @@ import pytest
 jax.config.update("jax_num_cpu_devices", 2)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def fresh_traces():
-    """Forgets what other modules traced.
-
-    JAX keeps a NumPy constant of a function as it was converted first: after a test in float32, the
-    same function in float64 would meet a float32 constant (jax 0.10.1, 0.12.0.1). Afterwards too:
-    fixtures of the session are set up before those of the module that first asks for them.
-    """
-    jax.clear_caches()
-    yield
-    jax.clear_caches()
-
-
 @pytest.fixture
 def x64():
     with jax.enable_x64(True):

@@ -12,7 +12,7 @@ import numpy as np
 
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.process.humidity import saturation_pressure
-from kgml_jax.records import Field, quantities
+from kgml_jax.records import Field, constant, quantities
 from kgml_jax.sites import TRAIN, Site
 from kgml_jax.split import DividedSites
 
@@ -62,7 +62,7 @@ _DERIVED: dict[str, Callable[[Site], Field]] = {
         saturation_pressure(site.forcing.air_temperature_mean)
         - site.forcing.vapour_pressure_deficit
     ),
-    "crop_type": lambda site: jnp.asarray(CROP_TYPES)[site.forcing.crop],
+    "crop_type": lambda site: constant(CROP_TYPES)[site.forcing.crop],
     "year": lambda site: site.calendar.year.astype(jnp.result_type(float)),
     "silt": _silt,
 }

@@ -25,7 +25,7 @@ from kgml_jax.process.radiation import (
 )
 from kgml_jax.process.smooth import Real, above, donor, sat01, smin, spos
 from kgml_jax.process.soil_water import Hydraulics, relative
-from kgml_jax.records import Field, record, var
+from kgml_jax.records import Field, constant, record, var
 
 # Heat capacity of the air over the psychrometric constant, times temperature (FAO-56 eq. 8, box 6).
 AIR_HEAT_CAPACITY = 0.622 * LATENT_HEAT / (1.01 * 0.287)  # MJ m-3 K kPa-1
@@ -127,9 +127,10 @@ def demand(
         gamma,
     )
     transpiration = in_leaves(dryness=air / (canopy.conductance + 1e-9))
+    weights = constant(WEIGHTS)
     return Demand(
-        transpiration=shaded * jnp.sum(WEIGHTS * transpiration),
-        wet_leaves=shaded * jnp.sum(WEIGHTS * in_leaves()),
+        transpiration=shaded * jnp.sum(weights * transpiration),
+        wet_leaves=shaded * jnp.sum(weights * in_leaves()),
         soil_evaporation=below * snowless * jnp.exp(-0.002 * residue),
         sublimation=below * (1.0 - snowless) * LATENT_HEAT / SUBLIMATION_HEAT,
     )
@@ -155,8 +156,8 @@ def sublimate(pack: Field, demand: Field) -> tuple[Field, Field]:
 def root_shares(root_depth: Field) -> Field:
     """Share of the roots in each soil layer for a root front at `root_depth` (m); sums to 1."""
     front = root_depth + 0.05
-    reach = jax.nn.sigmoid((front - layers.TOP) / 0.03)
-    weight = jnp.exp(-3.0 * layers.CENTRE / front) * layers.THICKNESS * reach
+    reach = jax.nn.sigmoid((front - constant(layers.TOP)) / 0.03)
+    weight = jnp.exp(constant(-3.0 * layers.CENTRE) / front) * constant(layers.THICKNESS) * reach
     return weight / jnp.sum(weight)
 
 
@@ -173,7 +174,7 @@ def transpire(
     supplied = jnp.sum(supply)
     met = smin(supplied / COMPENSATION, 1.0, 0.99)
     wanted = demand * met * supply / (supplied + 1e-9)
-    taken = smin(above(soil, hydraulic.wilting_point * layers.MILLIMETRES), wanted, 0.99)
+    taken = smin(above(soil, hydraulic.wilting_point * constant(layers.MILLIMETRES)), wanted, 0.99)
     total = jnp.sum(taken)
     ratio = (total + NEGLIGIBLE_DEMAND) / (demand + NEGLIGIBLE_DEMAND)
     return soil - taken, Uptake(transpiration=total, supply_ratio=ratio)
@@ -190,11 +191,11 @@ def evaporate(
     Returns:
       The soil water left (5,), and the evaporation in mm.
     """
-    upper = layers.MILLIMETRES[:2]
+    upper = constant(layers.MILLIMETRES[:2])
     residual = 0.5 * hydraulic.wilting_point * upper
     usable = hydraulic.field_capacity * upper - residual
     wetness = sat01((soil[:2] - residual) / usable) + 1e-4
-    supply = SOIL_SUPPLY * wetness**params.soil_evaporation_exponent
+    supply = constant(SOIL_SUPPLY) * wetness**params.soil_evaporation_exponent
     first = smin(demand, supply[0])
     wanted = jnp.stack([first, smin(demand - first, supply[1])])
     taken = donor(above(soil[:2], residual), wanted)

@@ -16,7 +16,7 @@ from kgml_jax.process.mineral_nitrogen import MineralNitrogen
 from kgml_jax.process.organic_matter import OrganicMatter
 from kgml_jax.process.phenology import Phenology
 from kgml_jax.process.plant import Plant
-from kgml_jax.records import Field, record, var
+from kgml_jax.records import Field, constant, record, var
 
 INCORPORATED = 0.85  # 1; share of surface residue that a full tillage turns under
 MEMORY = float(np.exp(-1.0 / 20.0))  # 1; of tillage, from one day to the next
@@ -69,8 +69,9 @@ def _mix(pools: Field, pulse: Field) -> Field:
     # Residue goes under by thickness; the ploughed layers move towards one concentration. (..., 6)
     residue, ploughed, deep = jnp.split(pools, [1, 1 + layers.PLOUGHED], axis=-1)
     buried = INCORPORATED * pulse * residue
-    even = jnp.sum(ploughed, axis=-1, keepdims=True) * PLOUGH_SHARES
-    mixed = ploughed + pulse * (even - ploughed) + buried * PLOUGH_SHARES
+    shares = constant(PLOUGH_SHARES)
+    even = jnp.sum(ploughed, axis=-1, keepdims=True) * shares
+    mixed = ploughed + pulse * (even - ploughed) + buried * shares
     return jnp.concatenate([residue - buried, mixed, deep], axis=-1)
 
 

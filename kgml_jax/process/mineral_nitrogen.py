@@ -16,7 +16,7 @@ from kgml_jax.process.parameters import Params
 from kgml_jax.process.smooth import above, donor, frac, smin
 from kgml_jax.process.soil_water import Hydraulics, content, relative
 from kgml_jax.process.temperature import growth_factor, nitrification_factor
-from kgml_jax.records import Field, record, var
+from kgml_jax.records import Field, constant, record, var
 
 NITRATE_PREFERENCE = 1.3  # 1; uptake rate of nitrate over that of ammonium
 IMMOBILISABLE = (0.5, 0.3)  # d-1, of ammonium and of nitrate
@@ -207,7 +207,7 @@ def leach(
     Returns:
       The nitrate left in the layers (5,), and what left the lowest one, g N m-2.
     """
-    mobile = above(soil_water, hydraulic.wilting_point * layers.MILLIMETRES)
+    mobile = above(soil_water, hydraulic.wilting_point * constant(layers.MILLIMETRES))
     return _cascade(nitrate, frac(outflow / (mobile + 1e-3)))
 
 
@@ -246,7 +246,7 @@ def step(
     volatilised = ammonium[0] * frac(rate)
     nitrate = mineral.nitrate + (nitrified - escaped)
     # g m-2 over Mg m-3 times m is parts per million.
-    soil = attributes.bulk_density * layers.THICKNESS
+    soil = attributes.bulk_density * constant(layers.THICKNESS)
     filled = content(soil_water) / hydraulic.saturation
     diffusivity = gas_diffusivity(attributes.bulk_density, hydraulic.field_capacity)
     potential, ratio = denitrification(nitrate / soil, respiration / soil, filled, diffusivity)

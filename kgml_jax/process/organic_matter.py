@@ -17,7 +17,7 @@ from kgml_jax.process.layers import CARBON, NITROGEN
 from kgml_jax.process.parameters import Params
 from kgml_jax.process.smooth import frac, sat01, smin, spos
 from kgml_jax.process.temperature import growth_factor, maintenance_factor, thawed
-from kgml_jax.records import Field, record, var
+from kgml_jax.records import Field, constant, record, var
 
 OXYGEN_HALF_SATURATION = 0.25 * 0.121  # m3 m-3; a quarter of the forest soil of DAMM
 UPTAKE_RATE = 1.5  # d-1, of dissolved matter
@@ -78,7 +78,9 @@ def total(matter: OrganicMatter) -> Field:
 def initial(params: Params, attributes: Attributes) -> OrganicMatter:
     """Returns the matter at the start from the site's measured organic carbon."""
     measured = params.initial_carbon_multiplier * attributes.soil_organic_carbon
-    density = 1000.0 * attributes.bulk_density * layers.THICKNESS * DEPTH_FACTORS
+    density = (
+        1000.0 * attributes.bulk_density * constant(layers.THICKNESS) * constant(DEPTH_FACTORS)
+    )
     soil = measured * density
     particulate = params.initial_particulate_fraction
 
@@ -120,7 +122,7 @@ def climate(temperature: Field, relative: Field, air: Field) -> Climate:
     return Climate(
         warmth=growth_factor(temperature) * liquid,
         maintenance=maintenance_factor(temperature) * liquid,
-        moisture=CONTACT * moisture_response(relative),
+        moisture=constant(CONTACT) * moisture_response(relative),
         oxygen=oxygen_response(air),
     )
 
@@ -175,7 +177,7 @@ def _hydrolysed(params: Params, solid: Field, activity: Field, tillage: Field) -
             params.mineral_associated_decay_rate,
         ]
     )
-    disturbed = 1.0 + params.tillage_effect * tillage * DISTURBANCE
+    disturbed = 1.0 + params.tillage_effect * tillage * constant(DISTURBANCE)
     return solid * frac(rates[:, None] * disturbed * activity)[:, None]
 
 
@@ -276,7 +278,7 @@ def step(
     # The root of the environment, bent to a straight line through 0 where it is near 0.
     softened = environment / jnp.sqrt(environment + 1e-4)
     uptake_rate = 0.5 * UPTAKE_RATE * softened * activity + 1e-9
-    sorption_rate = 0.25 * params.sorption_rate * clay * IS_SOIL
+    sorption_rate = 0.25 * params.sorption_rate * clay * constant(IS_SOIL)
     solid = jnp.stack(
         [matter.metabolic, matter.structural, matter.particulate, matter.mineral_associated]
     )

@@ -16,7 +16,7 @@ from kgml_jax.process.parameters import Params
 from kgml_jax.process.radiation import DAY, WEIGHTS, Atmosphere
 from kgml_jax.process.smooth import smin, spos
 from kgml_jax.process.temperature import FREEZING, GAS_CONSTANT
-from kgml_jax.records import Field, record, var
+from kgml_jax.records import Field, constant, record, var
 
 OXYGEN = 210.0  # mmol mol-1; of the air
 PHOTONS = 0.5 * 4.57  # umol J-1; PAR in global radiation
@@ -247,7 +247,7 @@ def step(
         assimilation(kinetics, v25 * capacity, light) for light, capacity in leaves
     )
     return Canopy(
-        potential_photosynthesis=CARBON * seconds * jnp.sum(WEIGHTS * assimilated),
+        potential_photosynthesis=CARBON * seconds * jnp.sum(constant(WEIGHTS) * assimilated),
         conductance=_conductance(forcing, opening, assimilated, leaf_area),
     )
 

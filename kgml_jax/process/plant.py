@@ -17,7 +17,7 @@ from kgml_jax.process.phenology import Phenology, abandonment
 from kgml_jax.process.photosynthesis import USUAL_CO2
 from kgml_jax.process.smooth import above, donor, frac, sat01, smin, sstep
 from kgml_jax.process.temperature import growth_factor, maintenance_factor
-from kgml_jax.records import Field, record, var
+from kgml_jax.records import Field, constant, record, var
 
 ROOT_TURNOVER = 0.008  # d-1; at 25 degC
 EXUDATION = 0.03  # d-1; of the non-structural carbon
@@ -153,7 +153,7 @@ def tissue_cost(crop: Crop, share: Field) -> Field:
     """Carbon used per carbon of new tissue with the `share` of each organ (4,)."""
     vegetative, grain = crop.vegetative_yield, crop.grain_yield
     yields = jnp.stack([vegetative, vegetative, vegetative, grain])
-    return jnp.sum(share * (1.0 + EXPORT_COST * EXPORTED) / yields)
+    return jnp.sum(share * constant(1.0 + EXPORT_COST * EXPORTED) / yields)
 
 
 def senescence_rate(
@@ -173,7 +173,7 @@ def senescence_rate(
 
 def _mobilised(params: Params, lowest: Field, nitrogen: Field, filling: Field) -> Field:
     # Nitrogen above their lowest that leaves, stem and roots give to the need of `filling` grain.
-    surplus = REFILLED * above(nitrogen, lowest + 1e-9)
+    surplus = constant(REFILLED) * above(nitrogen, lowest + 1e-9)
     total = jnp.sum(surplus)
     moved = smin(filling, params.nitrogen_mobilisation_rate * total)
     return surplus * (moved / (total + 1e-9))
@@ -196,7 +196,7 @@ def _acquired(
 def _built(target: Field, potential: Field, refill: Field, labile: Field) -> tuple[Field, Field]:
     # Growth of the organs, and nitrogen that goes into them: first that of the poorest tissue, then
     # what would make it rich and what older tissue lacks.
-    lowest, available = LOWEST_NITROGEN * target, AVAILABLE * labile
+    lowest, available = constant(LOWEST_NITROGEN) * target, AVAILABLE * labile
     growth = potential * smin(available / (jnp.sum(potential * lowest) + 1e-9), 1.0)
     first = growth * lowest
     wanted = growth * (target - lowest) + refill
@@ -221,11 +221,11 @@ def _grown(
     cost = tissue_cost(crop, share)
     growing = share * (awake * frac(params.growth_rate * warmth) / cost)
     potential = growing * free[CARBON]
-    lowest = LOWEST_NITROGEN * target * carbon
+    lowest = constant(LOWEST_NITROGEN) * target * carbon
     moved = _mobilised(params, lowest, nitrogen, potential[3] * target[3])
     nitrogen = nitrogen - moved
     lacking = above(target * carbon, nitrogen + 1e-9)
-    refill = REFILL * awake * (1.0 - share[3]) * REFILLED * lacking
+    refill = REFILL * awake * (1.0 - share[3]) * constant(REFILLED) * lacking
     wanted = AMBITION * jnp.sum(potential * target + refill)
     # Less is looked for while nitrogen is in stock.
     demand = wanted * wanted / (wanted + free[NITROGEN] + 1e-9)

@@ -10,7 +10,7 @@ import numpy as np
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.process.humidity import saturation_pressure, saturation_slope
 from kgml_jax.process.smooth import Real, spos
-from kgml_jax.records import Field, record, var
+from kgml_jax.records import Field, constant, record, var
 
 STEFAN_BOLTZMANN = 4.903e-9  # MJ K-4 m-2 d-1; FAO-56
 SOLAR_CONSTANT = 0.0820  # MJ m-2 min-1; FAO-56
@@ -158,7 +158,7 @@ def daylight(sun: Sun, forcing: Forcing, vapour_pressure: Field) -> Daylight:
     Radiation follows the sun's elevation in Goudriaan's form, temperature a cosine between the
     day's extremes, and `vapour_pressure` (kPa) stays the same all day.
     """
-    angle = sun.sunset * NODES
+    angle = sun.sunset * constant(NODES)
     sine = jnp.maximum(sun.offset + sun.amplitude * jnp.cos(angle), 0.01)
     shape = sine * (1.0 + 0.4 * sine)
     half_range = 0.5 * (forcing.air_temperature_max - forcing.air_temperature_min)
@@ -166,7 +166,7 @@ def daylight(sun: Sun, forcing: Forcing, vapour_pressure: Field) -> Daylight:
     deficit = spos(saturation_pressure(temperature) - vapour_pressure, 20.0)
     return Daylight(
         elevation_sine=sine,
-        intensity=shape / jnp.sum(WEIGHTS * shape),
+        intensity=shape / jnp.sum(constant(WEIGHTS) * shape),
         temperature=temperature,
         vapour_pressure_deficit=0.05 + deficit,
         length=sun.sunset / jnp.pi,

@@ -15,7 +15,7 @@ from kgml_jax.process.organic_matter import Decomposition
 from kgml_jax.process.plant import PlantFluxes
 from kgml_jax.process.state import Fluxes, State
 from kgml_jax.process.state_update import Increment, increment
-from kgml_jax.records import Field, record, var
+from kgml_jax.records import Field, constant, record, var
 
 MEGA = 1e-6  # 1; MJ per J
 
@@ -148,6 +148,7 @@ def _stocks(state: State) -> dict[str, Field]:
     content = soil_water.content(state.water.soil)
     topsoil = slice(1, 1 + layers.TOPSOIL)
     upper = layers.THICKNESS[: layers.TOPSOIL]
+    held = content[: layers.TOPSOIL] * constant(upper)  # m; in the topsoil
     return {
         "development_stage": state.phenology.development_stage,
         "plant_carbon": plant[CARBON],
@@ -162,7 +163,7 @@ def _stocks(state: State) -> dict[str, Field]:
         "ammonium": mineral[0],
         "nitrate": mineral[1],
         "soil_water": jnp.sum(state.water.soil),
-        "soil_water_content": jnp.sum(content[: layers.TOPSOIL] * upper) / upper.sum(),
+        "soil_water_content": jnp.sum(held) / upper.sum(),
         "snow": state.water.snow,
         "soil_temperature": state.soil_temperature[1],
         "layer_water_content": content,
@@ -196,7 +197,8 @@ def imbalance(
     today = {**vars(forcing), **vars(fluxes)}
     net = {element: budget.net_income(today) for element, budget in BUDGETS.items()}
     wet = soil_water.content((before if moved is None else moved).water.soil)
-    storage = soil_temperature.heat_capacity(attributes.bulk_density, wet) * layers.THICKNESS
+    capacity = soil_temperature.heat_capacity(attributes.bulk_density, wet)
+    storage = capacity * constant(layers.THICKNESS)
     warmed = jnp.sum(storage * (after.soil_temperature - before.soil_temperature))
     return Imbalance(
         carbon=gained.carbon - net["carbon"] - added.carbon,

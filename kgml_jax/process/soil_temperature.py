@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kgml_jax.process import layers
-from kgml_jax.records import Field
+from kgml_jax.records import Field, constant
 
 DEEP = 2.4  # m; where the soil keeps the mean annual temperature
 SECONDS = 86400.0  # s; one day
@@ -60,8 +60,8 @@ def diffuse(
     """
     inner = 0.5 * (conductivity[1:] + conductivity[:-1])
     outer = jnp.concatenate([conductivity[:1] * insulation, inner, conductivity[-1:]])
-    conductance = outer / SPACING * SECONDS
-    storage = capacity * layers.THICKNESS
+    conductance = outer / constant(SPACING) * SECONDS
+    storage = capacity * constant(layers.THICKNESS)
     above, below = conductance[:-1], conductance[1:]
     last = layers.SOIL - 1
     boundary = jnp.pad(above[:1] * surface, (0, last)) + jnp.pad(below[-1:] * deep, (last, 0))

@@ -8,7 +8,7 @@ from kgml_jax.process.drivers import Attributes
 from kgml_jax.process.parameters import Params
 from kgml_jax.process.pedotransfer import Hydraulics as Hydraulics
 from kgml_jax.process.smooth import above, donor, frac, sat01, smin, spos
-from kgml_jax.records import Field, record, var
+from kgml_jax.records import Field, constant, record, var
 
 
 @record
@@ -37,7 +37,7 @@ def hydraulics(params: Params, attributes: Attributes) -> Hydraulics:
 
 def content(soil: Field) -> Field:
     """Volumetric water content of the layers, m3 m-3, shape (5,)."""
-    return soil / layers.MILLIMETRES
+    return soil / constant(layers.MILLIMETRES)
 
 
 def relative(soil: Field, hydraulic: Hydraulics) -> Field:
@@ -73,8 +73,9 @@ def _cascade(
 ) -> tuple[list[Field], Field]:
     # Each layer passes on what it holds above field capacity, delayed by its travel time. Returns
     # the water held by each layer, and that leaving each downward (5,).
-    capacity = hydraulic.field_capacity * layers.MILLIMETRES
-    free = (hydraulic.saturation - hydraulic.field_capacity) * layers.MILLIMETRES
+    depth = constant(layers.MILLIMETRES)
+    capacity = hydraulic.field_capacity * depth
+    free = (hydraulic.saturation - hydraulic.field_capacity) * depth
     leaving = frac(1.0 / (free / (24.0 * hydraulic.conductivity) + 0.05))
     flow, held, flows = infiltration, [], []
     for layer in range(layers.SOIL):
@@ -89,7 +90,7 @@ def _cascade(
 
 def _overflow(held: list[Field], hydraulic: Hydraulics) -> tuple[Field, Field]:
     # Water above saturation rises layer by layer; what leaves the top layer runs off.
-    saturation = hydraulic.saturation * layers.MILLIMETRES
+    saturation = hydraulic.saturation * constant(layers.MILLIMETRES)
     rising, kept = jnp.zeros_like(held[0]), []
     for layer in reversed(range(layers.SOIL)):
         water = held[layer] + rising
@@ -108,7 +109,8 @@ def step(
       which the last is the drainage; in mm.
     """
     upper = layers.THICKNESS[: layers.TOPSOIL]
-    wetness = jnp.sum(sat01(relative(soil, hydraulic)[: layers.TOPSOIL]) * upper) / upper.sum()
+    available = sat01(relative(soil, hydraulic)[: layers.TOPSOIL])
+    wetness = jnp.sum(available * constant(upper)) / upper.sum()
     surface = runoff(params.curve_number * (0.85 + 0.2 * wetness), arriving)
     held, outflow = _cascade(params, soil, arriving - surface, hydraulic)
     soil, overflow = _overflow(held, hydraulic)

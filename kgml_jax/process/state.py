@@ -10,7 +10,7 @@ from kgml_jax.process.parameters import Params
 from kgml_jax.process.phenology import Phenology
 from kgml_jax.process.plant import Plant
 from kgml_jax.process.soil_water import Water
-from kgml_jax.records import Field, record, var
+from kgml_jax.records import Field, constant, record, var
 
 WINTER_COOLING = 8.0  # degC; soil on 1 January below the annual mean
 
@@ -98,7 +98,7 @@ def initial_state(params: Params, attributes: Attributes) -> State:
     hydraulic = soil_water.hydraulics(params, attributes)
     zero = jnp.zeros_like(params.vcmax_multiplier)
     nothing = jnp.stack([zero, zero])
-    capacity = hydraulic.field_capacity * layers.MILLIMETRES
+    capacity = hydraulic.field_capacity * constant(layers.MILLIMETRES)
     cool = attributes.mean_annual_temperature - WINTER_COOLING
     return State(
         plant=Plant(

@@ -117,6 +117,15 @@ def test_no_pool_and_no_gross_flux_falls_below_zero(exact):
         assert name in signed or values.min() >= 0.0, name
 
 
+def test_either_precision_can_follow_the_other_in_one_process():
+    # A NumPy constant would stay as it was first traced, and the second of them not lower.
+    for double in (True, False, True):
+        with jax.enable_x64(double):
+            day = jax.tree.map(lambda leaf: leaf[0], corn_soy_forcing(1))
+            start = ecosystem.initial_state(Params(), Attributes())
+            jax.jit(ecosystem.step).lower(Params(), Attributes(), start, day)
+
+
 @pytest.mark.slow
 def test_budgets_close_to_rounding_in_float32():
     _, (fluxes, residual, smallest, water) = simulated(double=False)

@@ -1,4 +1,3 @@
-import contextlib
 import dataclasses
 from functools import partial
 
@@ -49,15 +48,6 @@ def daily(record, names, values):
     return record(**{name: jnp.asarray(column) for name, column in columns.items()})
 
 
-@contextlib.contextmanager
-def double_precision():
-    """Constants of the process model are traced anew: see `fresh_traces`."""
-    jax.clear_caches()
-    with jax.enable_x64(True):
-        yield
-    jax.clear_caches()
-
-
 def neutral():
     factors = daily(Factors, quantities(Factors), np.ones((3, DAYS)))
     return factors, daily(Update, NAMES, np.zeros((len(NAMES), DAYS)))
@@ -66,7 +56,7 @@ def neutral():
 @pytest.fixture(scope="module")
 def doubled():
     """A year with random factors on fluxes and random updates, in double precision."""
-    with double_precision():
+    with jax.enable_x64(True):
         rng = np.random.default_rng(0)
         factors = daily(Factors, quantities(Factors), np.exp(rng.normal(0, 0.5, (3, DAYS))))
         updates = daily(Update, NAMES, rng.normal(0, 0.05, (len(NAMES), DAYS)))
@@ -163,7 +153,7 @@ def test_a_factor_raises_its_flux(factor, flux):
 
 @pytest.mark.slow
 def test_the_sum_of_carbon_moves_with_an_update_as_finite_differences_have_it():
-    with double_precision():
+    with jax.enable_x64(True):
         params, attributes, forcing = world()
         factors, updates = neutral()
 
