@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from kgml_jax.cli import calibrate, evaluate, pretrain
+from kgml_jax.cli import calibrate, command, evaluate, pretrain
 from kgml_jax.cli.calibrate import CalibrateConfig
+from kgml_jax.cli.commands import COMMANDS
 from kgml_jax.cli.evaluate import EvaluateConfig
 from kgml_jax.data.choices import SplitChoice
 from kgml_jax.runs import saved
@@ -266,27 +267,33 @@ def test_the_standardisation_is_never_refitted(pretrained_run, calibrated_run):
         assert "scaling" not in (folder / HEADER).read_text()
 
 
-def test_a_wrong_path_is_one_message_and_status_2():
-    for name, option in (("pretrain.py", "--data"), ("calibrate.py", "--from")):
-        result = program(name, option, "nowhere")
-        assert result.returncode == 2
-        assert result.stderr.startswith("error: ")
-        assert "nowhere" in result.stderr
-        assert "Traceback" not in result.stderr
+def test_a_wrong_path_is_one_message_and_status_2(run_program):
+    result = program("pretrain.py", "--data", "nowhere")
+    arguments = ("--from", "nowhere", "--run", "anywhere")
+    calibration = run_program(calibrate, CalibrateConfig, *arguments)
+    for status, err in ((result.returncode, result.stderr), calibration[::2]):
+        assert status == 2
+        assert err.startswith("error: ")
+        assert "nowhere" in err
+        assert "Traceback" not in err
 
 
-def test_a_checkpoint_of_another_schema_is_one_message_and_status_2(pretrained_run, tmp_path):
+def test_a_checkpoint_of_another_schema_is_one_message_and_status_2(
+    pretrained_run, tmp_path, run_program
+):
     copy = shutil.copytree(pretrained_run, tmp_path / "old")
     header = copy / "checkpoint" / HEADER
     header.write_text(json.dumps(json.loads(header.read_text()) | {"schema": 0}))
-    result = program("calibrate.py", "--from", copy, "--run", tmp_path / "new")
-    assert result.returncode == 2
-    assert "written by another schema than 1" in result.stderr
+    arguments = ("--from", copy, "--run", tmp_path / "new")
+    status, _, err = run_program(calibrate, CalibrateConfig, *arguments)
+    assert status == 2
+    assert "written by another schema than 1" in err
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("name", ["pretrain.py", "calibrate.py", "evaluate.py", "check_data.py"])
-def test_help_says_what_every_option_means(name):
-    result = program(name, "--help")
-    assert result.returncode == 0
-    assert "default:" in result.stdout
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_says_what_every_option_means(name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        command.run(*COMMANDS[name].load(), arguments=["--help"])
+    assert stop.value.code == 0
+    assert "default:" in capsys.readouterr().out
