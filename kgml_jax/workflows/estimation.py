@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import jax
@@ -75,27 +76,44 @@ class Estimated(Shown):
       weights: of the model before.
       found: estimates in unbounded space and how the searches went.
       known: physical values with intervals, and what the data determine.
-      predictions: of the streams with intervals, by variable.
-      fluxes: daily, `BEFORE` and `AFTER`, by strategy and variable, each (site, time).
       simulations: spent on each site by all searches, (site,).
       seconds: of the searches, compilation included.
       books: what updates added, leaves (site, ...); None without updates.
+      site_batch: sites a device advances at once.
     """
 
     data: DividedSites
     weights: Weights
     found: Estimates
     known: Diagnosis
-    predictions: dict[str, Prediction]
-    fluxes: dict[str, dict[str, np.ndarray]]
     simulations: np.ndarray
     seconds: float
     books: Books | None = None
+    site_batch: int = 1
 
     @property
     def parameters(self) -> xr.Dataset:
         """Values, intervals and flags, dims (site, parameter), in the units of each parameter."""
         return parameter_table(self)
+
+    # Predictions are made when they are first asked for: three further programs to compile.
+    @cached_property
+    def predictions(self) -> dict[str, Prediction]:
+        """Predicted days of the streams with intervals, by variable."""
+        found, factor = self.found, self.known.posterior.factor
+        moved, batch = found.base + found.offsets, self.site_batch
+        return predict_with_intervals(
+            found.problem, self.weights, self.data, moved, factor, site_batch=batch
+        )
+
+    @cached_property
+    def fluxes(self) -> dict[str, dict[str, np.ndarray]]:
+        """Daily fluxes `BEFORE` and `AFTER`, by strategy and variable, each (site, time)."""
+        found, weights, sites = self.found, self.weights, self.data.sites
+        return {
+            BEFORE: predict_sites(found.problem.model, weights, sites),
+            AFTER: predict_shifted(found.problem, weights, sites, found.base + found.offsets),
+        }
 
     def _title(self) -> str:
         return f"{len(self.found.problem.names)} parameters of {len(self.found.sites)} sites"
@@ -145,7 +163,7 @@ def estimate(
 def estimate_from(
     model: Model, weights: Weights, data: DividedSites, seed: int, settings: EstimateSettings
 ) -> Estimated:
-    """Estimates from given weights: searches, diagnoses and predicts all sites."""
+    """Estimates from given weights: searches and diagnoses all sites."""
     problem = make_problem(settings, model, data.sites)
     began, base, spent = time.perf_counter(), None, np.zeros(len(data), int)
     if settings.base == "groups":
@@ -164,24 +182,17 @@ def estimate_from(
         site_batch=site_batch,
     )
     moved = found.base + found.offsets
-    factor = known.posterior.factor
     return Estimated(
         data=data,
         weights=weights,
         found=found,
         known=known,
-        predictions=predict_with_intervals(
-            problem, weights, data, moved, factor, site_batch=site_batch
-        ),
-        fluxes={
-            BEFORE: predict_sites(model, weights, sites),
-            AFTER: predict_shifted(problem, weights, sites, moved),
-        },
         simulations=spent + found.evaluations,
         seconds=seconds,
         books=keep_books(problem, weights, sites, moved, site_batch=site_batch)
         if settings.updates
         else None,
+        site_batch=site_batch,
     )
 
 
