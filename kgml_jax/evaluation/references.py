@@ -150,13 +150,22 @@ class _Regressor(Protocol):
     def predict(self, X: Any) -> Any: ...  # noqa: N803 (scikit-learn's name)
 
 
-def _regressor(iterations: int, seed: int) -> _Regressor:
+def require_scikit_learn() -> Any:
+    """Returns the module `sklearn.ensemble`.
+
+    Raises:
+      ImportError: scikit-learn is absent; the message names the extra that brings it.
+    """
     try:
-        from sklearn.ensemble import HistGradientBoostingRegressor
+        import sklearn.ensemble
     except ImportError as error:
         text = "gradient boosting needs scikit-learn: pip install 'kgml_jax[bench]'"
         raise ImportError(text) from error
-    trees = HistGradientBoostingRegressor(
+    return sklearn.ensemble
+
+
+def _regressor(iterations: int, seed: int) -> _Regressor:
+    trees = require_scikit_learn().HistGradientBoostingRegressor(
         max_iter=iterations, learning_rate=0.05, random_state=seed
     )
     # Early stopping would set aside shuffled days, neighbours of those it is fitted to.

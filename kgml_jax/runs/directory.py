@@ -1,7 +1,9 @@
 """Run directories: one folder holds all a program writes, and nothing is written outside it."""
 
+import os
 import platform
 import shutil
+import socket
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,21 @@ from kgml_jax.runs.files import plain, read_json, write_json
 FREE = ("run", "overwrite", "debug")
 """Options that may differ between a run and the one that goes on with it."""
 
+BEFORE_RESULTS = frozenset(
+    {
+        *("config.json", "versions.json", "data.json", "split.json", "data_notes.json"),
+        *("synthetic_world.nc", "metrics.jsonl"),
+    }
+)
+"""Files that a run writes before it has any result; see `without_results`."""
+
 PACKAGES = ("kgml_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
 
 
 def create(folder: Path, config: Any, overwrite: bool, source: Path | None = None) -> Path:
     """Makes the folder and writes `config.json` and `versions.json` into it.
+
+    A run that ended there before it had any result is begun anew without being told to.
 
     Args:
       folder: the run directory.
@@ -34,7 +46,7 @@ def create(folder: Path, config: Any, overwrite: bool, source: Path | None = Non
         if own.is_relative_to(other) or other.is_relative_to(own):
             raise ValueError(f"--run {folder} overlaps with --from {source}; choose another --run")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        if not overwrite:
+        if not overwrite and not without_results(folder):
             raise ValueError(f"{folder} exists already; choose another --run or add --overwrite")
         if not (folder / "config.json").is_file():
             raise ValueError(f"{folder} is not a run directory, so it is not overwritten")
@@ -44,8 +56,39 @@ def create(folder: Path, config: Any, overwrite: bool, source: Path | None = Non
     versions = {name: version(name) for name in PACKAGES}
     device = jax.devices()[0]
     versions |= {"python": platform.python_version(), "device": device.device_kind}
-    write_json(folder / "versions.json", versions)
+    written_by = {"host": socket.gethostname(), "process": os.getpid()}
+    write_json(folder / "versions.json", versions | written_by)
     return folder
+
+
+def without_results(folder: Path) -> bool:
+    """Returns whether a run ended in `folder` before it had written any result.
+
+    Whatever is not known to precede all results counts as one, and a run whose process lives, or
+    may live on another computer, has not ended.
+    """
+    if not folder.is_dir() or not (folder / "config.json").is_file():
+        return False
+    names = {path.name for path in folder.iterdir() if path.suffix != ".partial"}
+    return names <= BEFORE_RESULTS and not _may_be_running(folder)
+
+
+def _may_be_running(folder: Path) -> bool:
+    if not (folder / "versions.json").is_file():
+        return False
+    made = read_json(folder / "versions.json")
+    process = made.get("process")
+    if process in (None, os.getpid()):
+        return False
+    if made.get("host") != socket.gethostname() or os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)  # Signal 0 asks whether the process is there, and sends nothing.
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def create_or_resume(folder: Path, config: Any, overwrite: bool) -> Path:
