@@ -156,7 +156,7 @@ def n_not_finite(observed: ArrayLike, predicted: ArrayLike, mask: ArrayLike) -> 
 METRICS: dict[str, Metric] = {
     "mse": Metric(mse, "target^2", "lower", "mean squared error"),
     "rmse": Metric(rmse, "target", "lower", "root mean squared error"),
-    "r2": Metric(r2, "1", "higher", "coefficient of determination, 1 - SSE/SST"),
+    "r2": Metric(r2, "1", "higher", "coefficient of determination, 1 - SSE/SST; the NSE"),
     "pearson_r2": Metric(pearson_r2, "1", "higher", "squared Pearson correlation"),
     "nse": Metric(nse, "1", "higher", "Nash-Sutcliffe efficiency"),
     "kge_2009": Metric(kge_2009, "1", "higher", "Kling-Gupta efficiency, 2009 form"),
@@ -165,3 +165,6 @@ METRICS: dict[str, Metric] = {
     "n_not_finite": Metric(n_not_finite, "1", "lower", "observed days without finite prediction"),
 }
 """Every metric by the name it has in scores, tables and files."""
+
+STANDARD = tuple(name for name in METRICS if name != "nse")
+"""Metrics that are computed unless others are asked for; of one series `nse` repeats `r2`."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from kgml_jax.evaluation.metrics import METRICS, MINIMUM_DAYS
+from kgml_jax.evaluation.metrics import METRICS, MINIMUM_DAYS, STANDARD
 from kgml_jax.sites import PREDICTABLE, Sites
 
 Predictions = Mapping[str, Mapping[str, np.ndarray]]
@@ -25,7 +25,7 @@ def score(
     predictions: Predictions,
     sites: Sites,
     selection: np.ndarray,
-    metrics: Sequence[str] = tuple(METRICS),
+    metrics: Sequence[str] = STANDARD,
 ) -> xr.Dataset:
     """Scores every strategy, site and variable on the observed days of `selection`.
 
@@ -53,7 +53,7 @@ def by_group(
     predictions: Predictions,
     sites: Sites,
     selection: np.ndarray,
-    metrics: Sequence[str] = tuple(METRICS),
+    metrics: Sequence[str] = STANDARD,
 ) -> xr.Dataset:
     """Scores as `score` does, but on the pooled days of all sites of a group.
 
@@ -192,15 +192,52 @@ def standardised_mse(scores: xr.Dataset, scale: Mapping[str, float]) -> xr.DataA
     Raises:
       ValueError: a scale is missing or not positive.
     """
-    variables = [str(name) for name in scores["variable"].values]
-    wrong = [name for name in variables if not scale.get(name, 0.0) > 0]
-    if wrong:
-        raise ValueError(f"standardised_mse needs a positive scale for {', '.join(wrong)}")
-    spread = xr.DataArray([float(scale[name]) for name in variables], dims="variable")
-    observed = scores["n_observed"].max("strategy") >= MINIMUM_DAYS
-    relative = (scores["mse"] / spread**2).where(observed, 0.0)
+    observed = observed_targets(scores)
+    relative = (scores["mse"] / _spread(scores, scale) ** 2).where(observed, 0.0)
     total = relative.sum("variable", skipna=False)
     count = observed.sum("variable")
     attributes = {"units": "1", "better": "lower", "long_name": "mean standardised squared error"}
     result = (total / count.where(count > 0)).rename("standardised_mse")
     return result.transpose("strategy", "site").assign_attrs(attributes)
+
+
+def pooled_mse(scores: xr.Dataset, scale: Mapping[str, float]) -> xr.DataArray:
+    """Averages the squared errors of all days of all sites, each variable in units of its spread.
+
+    A site counts as much as it has observed days, so that sites with large errors decide; medians
+    of `standardised_mse` count every site alike.
+
+    Args:
+      scores: as returned by `score`, with `mse`.
+      scale: per variable the standard deviation of its training observations, in its own units.
+
+    Returns:
+      Dims `(strategy,)`, averaged over the observed variables; NaN where a strategy has no value at
+      a site that observes.
+
+    Raises:
+      ValueError: a scale is missing or not positive.
+    """
+    observed = observed_targets(scores)
+    days = scores["n_observed"].max("strategy").where(observed, 0.0)
+    squares = (scores["mse"] * days).where(observed, 0.0).sum("site", skipna=False)
+    every_day = days.sum("site")
+    relative = squares / every_day.where(every_day > 0, 1.0) / _spread(scores, scale) ** 2
+    result = relative.where(every_day > 0, 0.0).sum("variable", skipna=False)
+    count = (every_day > 0).sum("variable")
+    text = "standardised squared error of all days of all sites"
+    attributes = {"units": "1", "better": "lower", "long_name": text}
+    return (result / count.where(count > 0)).rename("pooled_mse").assign_attrs(attributes)
+
+
+def observed_targets(scores: xr.Dataset) -> xr.DataArray:
+    """Returns which sites have enough observed days of which variable, bool (site, variable)."""
+    return scores["n_observed"].max("strategy") >= MINIMUM_DAYS
+
+
+def _spread(scores: xr.Dataset, scale: Mapping[str, float]) -> xr.DataArray:
+    variables = [str(name) for name in scores["variable"].values]
+    wrong = [name for name in variables if not scale.get(name, 0.0) > 0]
+    if wrong:
+        raise ValueError(f"standardised errors need a positive scale for {', '.join(wrong)}")
+    return xr.DataArray([float(scale[name]) for name in variables], dims="variable")

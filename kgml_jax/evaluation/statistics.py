@@ -49,8 +49,8 @@ class Comparison:
     tolerance: float
 
     @property
-    def harmed_share(self) -> float:
-        """Share of sites made worse by more than the tolerance; a failed site is harmed."""
+    def worse_share(self) -> float:
+        """Share of sites made worse by more than the tolerance; a failed site is worse."""
         total = self.n_sites + self.failed
         return (self.losses + self.failed) / total if total else np.nan
 

@@ -64,6 +64,11 @@ def number(value: float) -> str:
     return f"{value:#.3g}".rstrip(".") if np.isfinite(value) else "-"
 
 
+def share(value: float) -> str:
+    """Writes a share as a percentage, and a dash where there is none."""
+    return f"{value:.0%}" if np.isfinite(value) else "-"
+
+
 def comparison_grid(comparisons: Sequence[Comparison]) -> Grid:
     """Tabulates `statistics.compare`: a row per comparison."""
     header = (
@@ -74,15 +79,14 @@ def comparison_grid(comparisons: Sequence[Comparison]) -> Grid:
         "p (Holm)",
         "effect size",
         "win, tie, loss",
-        "harmed",
+        "worse",
     )
-    title = "Gain over the reference, paired by site; positive is better"
+    title = "Gain over the reference, paired by site; positive is better; worse: share of the sites"
     return Grid(title, header, tuple(map(_row, comparisons)), text_columns=1)
 
 
 def _row(comparison: Comparison) -> tuple[str, ...]:
     low, high = comparison.interval
-    harmed = comparison.harmed_share
     return (
         f"{comparison.metric}: {comparison.candidate} against {comparison.reference}",
         str(comparison.n_sites),
@@ -91,7 +95,7 @@ def _row(comparison: Comparison) -> tuple[str, ...]:
         number(comparison.p_value_holm),
         number(comparison.effect_size),
         f"{comparison.wins}/{comparison.ties}/{comparison.losses}",
-        f"{harmed:.0%}" if np.isfinite(harmed) else "-",
+        share(comparison.worse_share),
     )
 
 

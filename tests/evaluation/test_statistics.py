@@ -37,7 +37,7 @@ def test_wins_ties_and_losses_by_hand():
     values = metric_values(old=[1.0, 1.0, 1.0, 1.0, 1.0], new=[0.5, 0.9, 1.04, 1.3, 0.98])
     (result,) = compare(values, "old", tolerance=0.05)
     assert (result.wins, result.ties, result.losses) == (2, 2, 1)
-    assert result.harmed_share == pytest.approx(0.2)
+    assert result.worse_share == pytest.approx(0.2)
     assert result.median_improvement == pytest.approx(0.02)
     assert (result.candidate, result.reference, result.metric) == ("new", "old", "rmse")
 
@@ -69,11 +69,11 @@ def test_unchanged_strategies_do_not_differ():
     assert result.interval == (0.0, 0.0)
 
 
-def test_a_site_where_the_candidate_fails_is_harmed():
+def test_a_site_where_the_candidate_fails_is_worse():
     values = metric_values(old=[1, 1, 1, np.nan], new=[0.5, 0.5, np.nan, 0.5])
     (result,) = compare(values, "old")
     assert (result.n_sites, result.failed) == (2, 1)
-    assert result.harmed_share == pytest.approx(1 / 3)
+    assert result.worse_share == pytest.approx(1 / 3)
 
 
 def test_no_common_site_gives_no_number():

@@ -21,9 +21,9 @@ def printed(grid, width=80):
 
 def test_markdown_holds_the_medians_and_their_direction(result):
     medians = scores.summary(result)
-    lines = tables.markdown(tables.score_grid(medians, ["rmse", "nse"])).splitlines()
+    lines = tables.markdown(tables.score_grid(medians, ["rmse", "r2"])).splitlines()
     assert lines[0] == "Over sites: median. GPP, Reco, NEE in g C m-2 d-1"
-    assert lines[2].startswith("| variable | strategy | rmse, lower is better | nse, higher is")
+    assert lines[2].startswith("| variable | strategy | rmse, lower is better | r2, higher is")
     value = medians["rmse"].sel(variable="GPP", strategy="pretrained").item()
     assert lines[4].startswith(f"| GPP | pretrained | {value:#.3g} |")
     assert len(lines) == 4 + 3 * 2
@@ -35,7 +35,7 @@ def test_a_terminal_of_80_columns_shows_every_column(result):
     assert "calibrated" in text
     comparisons = statistics.compare(result["rmse"].sel(variable="NEE"), "pretrained")
     text = printed(tables.comparison_grid(comparisons))
-    assert "harmed" in text
+    assert "worse" in text
     assert max(map(len, text.splitlines())) <= 80
 
 
