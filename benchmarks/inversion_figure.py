@@ -15,7 +15,7 @@ from inversion import against
 from matplotlib.figure import Figure
 from timing import RESULTS
 
-from kgml_jax.evaluation.figures import COLOURS
+from kgml_jax.evaluation.styles import COLOURS
 
 NAMES = {
     "lm": "Levenberg-Marquardt",

@@ -157,7 +157,7 @@ def _distance(owned: dict[str, Field]) -> Field:
 
 
 PRESETS: dict[str, Adaptation] = {
-    "zero-shot": Adaptation(rules=(("*", Frozen()),)),
+    "pretrained": Adaptation(rules=(("*", Frozen()),)),
     "bias": Adaptation(rules=(("calibration/output_shift", Dense()),)),
     "affine": Adaptation(rules=(("calibration/*", Dense()),)),
     "head": Adaptation(rules=(("to_*", Dense()),)),

@@ -44,7 +44,7 @@ def test_the_neutral_phi_changes_nothing_to_the_bit(weights, name):
 @pytest.mark.parametrize(
     ("name", "moving"),
     [
-        ("zero-shot", set()),
+        ("pretrained", set()),
         ("bias", {"calibration/output_shift"}),
         ("affine", {"calibration/output_shift", "calibration/output_scale"}),
         ("head", {"to_ra/kernel", "to_ra/bias"}),

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import tyro
 
-from kgml_jax.cli import command, console, report
+from kgml_jax.cli import command, console, drawings, report
 from kgml_jax.data.choices import SplitChoice
 from kgml_jax.runs import directory, saved
+from kgml_jax.training.strategies import present_name
 from kgml_jax.workflows import calibration, evaluation
 from kgml_jax.workflows.calibration import REFERENCE, CalibrateSettings
 from kgml_jax.workflows.sites import divide_after
@@ -34,6 +35,8 @@ class CalibrateConfig:
     settings: Annotated[CalibrateSettings, command.FLAT] = field(default_factory=CalibrateSettings)
     seed: int = 0
     """Seed of batches, dropout and fresh weights."""
+    draw: tuple[str, ...] = ()
+    """Sites whose days are drawn, by name, or `all`; none: the best, the median and the worst."""
     overwrite: bool = False
     """Replace the run directory if it exists."""
     debug: bool = False
@@ -43,12 +46,14 @@ class CalibrateConfig:
 def main(config: CalibrateConfig) -> None:
     """Calibrates, scores the held-out days against the pretrained model, and writes the run."""
     config = replace(config, from_run=config.from_run.resolve())
+    drawings.require(config.draw)
     base = saved.load_pretrained(config.from_run)
     calibration.require_strategies(config.strategy, base)
     data = divide_after(base, config.data, config.metadata, config.split)
+    drawings.require(config.draw, data)
     folder = directory.create(config.run, config, config.overwrite, source=config.from_run)
     report.write_inputs(folder, replace(data, sites=replace(data.sites, truth=None)))
-    names = tuple(name for name in config.strategy if name != REFERENCE)
+    names = tuple(name for name in map(present_name, config.strategy) if name != REFERENCE)
     report.print_strategies((REFERENCE, *names), base.weights)
     watch = console.logged(folder, key="strategy")
     fitted = {}
@@ -57,4 +62,4 @@ def main(config: CalibrateConfig) -> None:
         saved.save(one, folder)
         fitted[name] = one
     found = evaluation.assess_calibration(base, fitted, data)
-    report.finish_calibration(folder, found)
+    report.finish_calibration(folder, found, config.draw)

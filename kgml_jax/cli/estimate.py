@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from kgml_jax.cli import command, console, estimate_report, posterior_check, report
+from kgml_jax.cli import command, console, drawings, estimate_report, posterior_check, report
 from kgml_jax.data.choices import DataChoice, SplitChoice, make_split, require_crops
 from kgml_jax.inversion.solvers.shuffled import require_spotpy
 from kgml_jax.runs import directory, saved
@@ -33,6 +33,8 @@ class EstimateConfig:
     """Draws of each of eight chains that are kept in this check, after as many of warm-up."""
     seed: int = 0
     """Seed of starts and of searches that draw."""
+    draw: tuple[str, ...] = ()
+    """Sites whose days are drawn, by name, or `all`; none: the best, the median and the worst."""
     overwrite: bool = False
     """Replace the run directory if it exists."""
     debug: bool = False
@@ -42,6 +44,7 @@ class EstimateConfig:
 def main(config: EstimateConfig) -> None:
     """Estimates the parameters, scores the held-out days, and writes the run."""
     settings = config.settings
+    drawings.require(config.draw)
     if settings.solver == "sce-ua":
         require_spotpy()
     posterior_check.require(config.check_sites, config.check_draws)
@@ -53,6 +56,7 @@ def main(config: EstimateConfig) -> None:
     for name in settings.streams:
         if name not in informs:
             console.warn(f"no site observes {name}; it informs nothing")
+    drawings.require(config.draw, data)
     directory.create(config.run, config, config.overwrite, source=config.from_run)
     report.write_inputs(config.run, data)
     console.say(
@@ -60,7 +64,7 @@ def main(config: EstimateConfig) -> None:
         f"{len(data)} sites from {', '.join(informs)} by {settings.solver}."
     )
     fitted = estimation.estimate(data, base, config.seed, settings)
-    estimate_report.write(config.run, fitted)
+    estimate_report.write(config.run, fitted, config.draw)
     if config.check_sites:
         posterior_check.run(config.run, fitted, config.check_sites, config.check_draws, config.seed)
 

@@ -5,25 +5,26 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from kgml_jax.cli import console, report
+from kgml_jax.cli import console, drawings, report
 from kgml_jax.cli.interval_tables import annual_grid, coverage_grid
+from kgml_jax.evaluation.headline import headline
 from kgml_jax.evaluation.tables import Grid, markdown, number
 from kgml_jax.inversion.increments import Books
 from kgml_jax.models.features import INPUT_SETS, fit_scaling
 from kgml_jax.process.state_update import Increment
 from kgml_jax.records import quantities
 from kgml_jax.runs import files
-from kgml_jax.split import DividedSites
 from kgml_jax.workflows import evaluation, scoring
 from kgml_jax.workflows.estimation import AFTER, BEFORE, Estimated
 from kgml_jax.workflows.estimation_tables import converged, parameter_table, prediction_table
 
 
-def write(folder: Path, fitted: Estimated) -> None:
+def write(folder: Path, fitted: Estimated, draw: tuple[str, ...] = ()) -> None:
     """Writes `parameters.nc`, `sites.nc`, `predictions.nc`, `tables.md`, and prints the tables."""
     data = fitted.data
     scaling = fit_scaling(INPUT_SETS["dynamic"], data)
-    found = evaluation.assess(fitted.fluxes, data, scaling)
+    predictions = {BEFORE: fitted.fluxes[BEFORE], AFTER: with_intervals(fitted)}
+    found = evaluation.assess(predictions, data, scaling, reference=BEFORE)
     results = found.results
     error = results["standardised_mse"]
     results["harmed"] = (error > error.sel(strategy=BEFORE)).astype(float)
@@ -39,15 +40,24 @@ def write(folder: Path, fitted: Estimated) -> None:
     report.print_medians(results)
     console.show(grids)
     files.write_json(folder / "summary.json", summary(results, parameters, fitted))
-    shown = results.sel(variable=drawable(results["variable"].values, data))
-    report.draw(folder / "figures", evaluation.Assessment(data, fitted.fluxes, shown, found.groups))
+    drawings.draw(folder / "figures", found, draw)
+    report.say_remarks(found)
     console.say(f"Everything is in {folder}: parameters.nc, predictions.nc, sites.nc, tables.md.")
 
 
-def drawable(variables: np.ndarray, data: DividedSites) -> list[str]:
-    """Returns which variables have a test day: a stock that was sampled once may have none."""
-    mask = data.sites.site.mask
-    return [str(name) for name in variables if np.any(mask[str(name)] & data.test_days)]
+def with_intervals(fitted: Estimated) -> dict[str, np.ndarray]:
+    """Returns the fluxes after, and the 90 % intervals of the streams where they are calibrated.
+
+    Conformal ones, for the Gaussian ones hold what the model says of itself; where validation days
+    are too few for them there is none.
+    """
+    fluxes = dict(fitted.fluxes[AFTER])
+    for name, one in fitted.predictions.items():
+        factor = np.where(np.isfinite(one.factor), one.factor, np.nan)[:, None]
+        half_width = factor * np.asarray(one.sd)
+        fluxes[f"{name}_lower"] = np.asarray(one.value) - half_width
+        fluxes[f"{name}_upper"] = np.asarray(one.value) + half_width
+    return fluxes
 
 
 def parameter_grid(table: xr.Dataset) -> Grid:
@@ -91,11 +101,9 @@ def update_grid(table: xr.Dataset, found: Books) -> Grid:
 
 def outcome_grid(results: xr.Dataset, fitted: Estimated) -> Grid:
     """Tabulates the errors before and after, and how the sites fared."""
-    error = results["standardised_mse"]
     found, known = fitted.found, fitted.known
     rows = (
-        ("median error before", number(float(error.sel(strategy=BEFORE).median()))),
-        ("median error after", number(float(error.sel(strategy=AFTER).median()))),
+        *_before_and_after(results),
         ("sites accepted", f"{int(found.accepted.sum())} of {len(found.sites)}"),
         ("sites harmed on test days", str(int(results["harmed"].sel(strategy=AFTER).sum()))),
         ("sites whose search converged", f"{int(converged(found).sum())} of {len(found.sites)}"),
@@ -107,6 +115,17 @@ def outcome_grid(results: xr.Dataset, fitted: Estimated) -> Grid:
     )
     title = f"Outcome; error: {scoring.HEADLINE}"
     return Grid(title, ("", "value"), rows, 1)
+
+
+def _before_and_after(results: xr.Dataset) -> list[tuple[str, str]]:
+    found = headline(results)
+    labels = {"median_error": "median error", "median_r2": "median R2"}
+    labels["pooled_error"] = "error of all days of all sites"
+    return [
+        (f"{label} {when}", number(float(found[name].sel(strategy=strategy))))
+        for name, label in labels.items()
+        for when, strategy in (("before", BEFORE), ("after", AFTER))
+    ]
 
 
 def summary(results: xr.Dataset, parameters: xr.Dataset, fitted: Estimated) -> dict:

@@ -1,22 +1,27 @@
 """What the commands write and print of a run: inputs, tables, figures, closing words."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rich.table
 import xarray as xr
 
 from kgml_jax.adaptation import Weights, trained_share
-from kgml_jax.cli.console import OUT, can_draw, say, warn
-from kgml_jax.evaluation import figures, scores, tables
+from kgml_jax.cli import drawings
+from kgml_jax.cli.console import OUT, say, warn
+from kgml_jax.errors import listed
+from kgml_jax.evaluation import scores, tables
+from kgml_jax.evaluation.tables import Grid
 from kgml_jax.runs import files
 from kgml_jax.runs.files import write_dataset
 from kgml_jax.split import DividedSites
 from kgml_jax.training.strategies import STRATEGIES
-from kgml_jax.workflows import evaluation
+from kgml_jax.workflows import evaluation, prediction_file
 from kgml_jax.workflows.evaluation import Assessment
-from kgml_jax.workflows.scoring import HEADLINE, HEADLINE_VARIABLE, metrics_only
+from kgml_jax.workflows.scoring import HEADLINE, metrics_only
 
 
 def write_inputs(folder: Path, data: DividedSites) -> None:
@@ -45,28 +50,19 @@ def print_strategies(names: tuple[str, ...], weights: Weights) -> None:
     OUT.print(table)
 
 
-def finish_calibration(folder: Path, found: Assessment) -> None:
+def finish_calibration(folder: Path, found: Assessment, draw: tuple[str, ...] = ()) -> None:
     """Writes the scores, prints the tables and says in plain words what came out."""
     summary = found.summary or {}
     _write_scores(folder, found, "sites.nc")
     write_dataset(folder / "drift.nc", evaluation.drift(found))
     origin = found.data.sites.origin
     files.write_json(folder / "summary.json", {**summary, "data": files.plain(origin)})
-    draw(folder / "figures", found)
+    drawings.draw(folder / "figures", found, draw)
     print_medians(found.results)
-    kinds = ("mse", "mse, known sites", "mse, new sites", "r2")
-    counts = ("accepted", "harmed", "not finite", "balance residual", "s")
-    table = rich.table.Table("strategy", *kinds, *counts)
-    for name, row in summary["strategies"].items():
-        counts = [
-            row[key] for key in ("sites_accepted", "sites_harmed_on_test", "sites_not_finite")
-        ]
-        medians = ("median_mse", "median_mse_known_sites", "median_mse_new_sites", "median_r2")
-        cells = [*(f"{row[key]:.3f}" for key in medians), *map(str, counts)]
-        table.add_row(name, *cells, f"{row['balance_residual']:.2e}", f"{row['seconds']:.0f}")
-    OUT.print(table)
+    OUT.print(tables.terminal(outcome_grid(summary["strategies"], found.reference)))
     if found.pairs:
         OUT.print(tables.terminal(tables.comparison_grid(found.pairs)))
+    say_remarks(found)
     say(
         f"Calibrated {len(found.data)} sites. {HEADLINE}.\n"
         f"Everything is in {folder}. Next, predict and score with it:\n"
@@ -74,15 +70,77 @@ def finish_calibration(folder: Path, found: Assessment) -> None:
     )
 
 
-def finish_evaluation(folder: Path, found: Assessment) -> None:
-    """Writes scores, predictions and the table, and prints the medians."""
+def outcome_grid(strategies: Mapping[str, Mapping[str, Any]], reference: str) -> Grid:
+    """Tabulates errors, R2 and how the sites fared; what has no meaning for a strategy is a dash.
+
+    Args:
+      strategies: by name, as `summary.json` has them.
+      reference: the pretrained model, which no site can be accepted or worse than.
+    """
+    calibrated = all("sites_accepted" in row for row in strategies.values())
+    rows = []
+    for name, row in strategies.items():
+        medians = ("median_mse", "median_mse_known_sites", "median_mse_new_sites", "median_r2")
+        cells = [_digits(row[key]) for key in (*medians, "pooled_mse")]
+        if calibrated:
+            accepted = row["sites_accepted"]
+            worse = "-" if name == reference else str(row["sites_harmed_on_test"])
+            cells += ["-" if accepted is None else str(accepted), worse]
+            cells += [str(row["sites_not_finite"])]
+        cells += [f"{row['balance_residual']:.2e}" if _finite(row["balance_residual"]) else "-"]
+        rows.append((name, *cells, *([f"{row['seconds']:.0f}"] if calibrated else [])))
+    counts = ("accepted", f"worse than {reference}", "not finite") if calibrated else ()
+    columns = (
+        *("strategy", "mse", "mse, known sites", "mse, new sites", "r2", "mse of all days"),
+        *(*counts, "balance residual", *(["s"] if calibrated else [])),
+    )
+    title = (
+        "mse: squared error, mean over variables, each in units of its training variance. mse, r2: "
+        "medians over sites; mse of all days: of all sites together. Known sites: the pretrained "
+        "model was trained on them; at new ones it predicts zero-shot"
+    )
+    title += ". Accepted: sites better on validation days, of what has that gate" * calibrated
+    return Grid(title, columns, tuple(rows), 1)
+
+
+def _finite(value: float | None) -> bool:
+    return value is not None and bool(np.isfinite(value))
+
+
+def _digits(value: float | None) -> str:
+    return f"{value:.3f}" if value is not None and np.isfinite(value) else "-"
+
+
+def say_remarks(found: Assessment) -> None:
+    """Prints what a reader of the tables could take wrongly."""
+    for remark in found.remarks:
+        say(f"Note: {remark}")
+
+
+def finish_evaluation(folder: Path, found: Assessment, draw: tuple[str, ...] = ()) -> None:
+    """Writes scores, predictions and the tables, prints them and says what was scored."""
+    summary = found.summary or {}
     _write_scores(folder, found, "evaluation.nc")
-    predictions = evaluation.as_dataset(found.predictions, found.data)
+    predictions = prediction_file.of_strategies(found.predictions, found.data)
     write_dataset(folder / "predictions.nc", predictions)
-    files.write_json(folder / "summary.json", found.summary)
-    (folder / "tables.md").write_text(markdown(found.results))
-    draw(folder / "figures", found)
+    files.write_json(folder / "summary.json", summary)
+    outcome = outcome_grid(summary["strategies"], found.reference)
+    notes = "".join(f"\n{remark}\n" for remark in found.remarks)
+    (folder / "tables.md").write_text(
+        f"{markdown(found.results)}\n{tables.markdown(outcome)}{notes}"
+    )
+    drawings.draw(folder / "figures", found, draw)
     print_medians(found.results)
+    OUT.print(tables.terminal(outcome))
+    say_remarks(found)
+    scored = found.scored_sites
+    say(
+        f"Scored {len(found.predictions)} ways of predicting {len(scored)} sites on "
+        f"{found.scored_days} observed days that the run never saw."
+    )
+    if silent := [name for name in found.data.sites.names if name not in scored]:
+        say(f"Not scored, for want of observations on such days: {listed(silent, 12)}.")
+    say(f"Everything is in {folder}: evaluation.nc, predictions.nc, tables.md, figures/.")
 
 
 def _write_scores(folder: Path, found: Assessment, name: str) -> None:
@@ -93,15 +151,20 @@ def _write_scores(folder: Path, found: Assessment, name: str) -> None:
 def markdown(results: xr.Dataset) -> str:
     """Returns the medians over sites, then R2 of every site, as Markdown tables."""
     medians = tables.markdown(tables.score_grid(scores.summary(metrics_only(results))))
-    sites = [str(name) for name in results["site"].values]
-    lines = [f"| variable | strategy | {' | '.join(sites)} |", "|---" * (len(sites) + 2) + "|"]
+    return f"{medians}\n\n{tables.markdown(site_grid(results))}"
+
+
+def site_grid(results: xr.Dataset) -> Grid:
+    """Tabulates R2 and RMSE of every site."""
+    rows = []
     for variable in results["variable"].values:
         for strategy in results["strategy"].values:
-            values = results["r2"].sel(variable=variable, strategy=strategy).values
-            rmse = results["rmse"].sel(variable=variable, strategy=strategy).values
-            cells = [f"{a:.2f} ({b:.2f})" for a, b in zip(values, rmse, strict=True)]
-            lines.append(f"| {variable} | {strategy} | {' | '.join(cells)} |")
-    return f"{medians}\n\nR2 (RMSE) by site\n\n" + "\n".join(lines) + "\n"
+            own = results.sel(variable=variable, strategy=strategy)
+            pairs = zip(own["r2"].values, own["rmse"].values, strict=True)
+            cells = [f"{r2:.2f} ({rmse:.2f})" if np.isfinite(rmse) else "-" for r2, rmse in pairs]
+            rows.append((str(variable), str(strategy), *cells))
+    sites = tuple(str(name) for name in results["site"].values)
+    return Grid("R2 (RMSE) by site", ("variable", "strategy", *sites), tuple(rows), 2)
 
 
 def print_medians(results: xr.Dataset) -> None:
@@ -109,53 +172,15 @@ def print_medians(results: xr.Dataset) -> None:
     OUT.print(tables.terminal(tables.score_grid(scores.summary(metrics_only(results)))))
 
 
-def draw(folder: Path, found: Assessment) -> None:
-    """Draws time series of telling sites, scatter plots, gains, and learning curves if logged.
-
-    Without matplotlib it only says so: the numbers are written already.
-    """
-    if not can_draw():
-        return
-    data, predictions, results = found.data, found.predictions, found.results
-    sites, days = data.sites, data.test_days
-    for name in telling_sites(results):
-        for variable in (HEADLINE_VARIABLE, "Reco"):
-            if variable in sites.site.targets:
-                path = folder / f"series_{variable}_{name}.png"
-                figures.time_series(path, sites, predictions, name, variable, roles=data.roles)
-    for variable in (str(name) for name in results["variable"].values):
-        figures.scatter(folder / f"scatter_{variable}.png", sites, predictions, variable, days)
-    reference, *others = [str(name) for name in results["strategy"].values]
-    for strategy in others:
-        path = folder / f"gain_{strategy}.png"
-        figures.gain_per_site(path, results["standardised_mse"], reference, strategy)
-    draw_learning(folder, folder.parent)
-
-
-def telling_sites(results: xr.Dataset) -> list[str]:
-    """Returns the best, the median and the worst site of the last strategy."""
-    errors = results["standardised_mse"].isel(strategy=-1)
-    ranked = errors.where(np.isfinite(errors), drop=True).sortby(errors)
-    names = [str(name) for name in ranked["site"].values]
-    return list(dict.fromkeys([names[0], names[len(names) // 2], names[-1]])) if names else []
-
-
-def draw_learning(folder: Path, run: Path) -> None:
-    """Draws the learning curves of every strategy in `metrics.jsonl`."""
-    rows = files.read_metrics(run)
-    for strategy in dict.fromkeys(row.get("strategy", "pretraining") for row in rows):
-        own = [row for row in rows if row.get("strategy", "pretraining") == strategy]
-        if len(own) > 1:
-            figures.learning_curves(folder / f"learning_{strategy}.png", own)
-
-
 def finish_pretraining(folder: Path, found: Assessment) -> None:
     """Writes the scores, draws, and says what was done."""
     summary = found.summary or {}
     _write_scores(folder, found, "sites.nc")
     files.write_json(folder / "summary.json", summary)
-    draw(folder / "figures", found)
+    drawings.draw(folder / "figures", found)
     print_medians(found.results)
+    OUT.print(tables.terminal(outcome_grid(summary["strategies"], found.reference)))
+    say_remarks(found)
     say(
         f"Pretrained one model on {summary['sites_trained_on']} of {summary['sites']} sites in "
         f"{summary['steps']} steps ({summary['seconds']:.0f} s); the table scores the days it "

@@ -1,279 +1,232 @@
-"""Figures as PNG files: series, scatter, gain per site and learning curves.
+"""Figures of one site and of one descent: days year by year, and learning curves.
 
-Colours are those of Okabe and Ito, told apart by colour-blind readers. Nothing here keeps global
-state, so figures can be drawn in threads and without a display.
+Those that compare strategies over sites are in `comparison_figures`. Every function returns the
+figure; `canvas.save` writes it.
 """
 
-import re
+import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from kgml_jax.evaluation.metrics import observed_days, r2, rmse
-from kgml_jax.evaluation.scores import Predictions
-from kgml_jax.evaluation.statistics import improvement
-from kgml_jax.evaluation.tables import DIRECTIONS, number
-from kgml_jax.sites import PREDICTABLE, TEST, TRAIN, VALIDATION, Sites
+from kgml_jax.evaluation.canvas import axis_label, empty_figure, legend_below, logarithmic
+from kgml_jax.evaluation.styles import NOT_USED, OBSERVED, SHADES, Style, styles
+from kgml_jax.sites import PREDICTABLE, Sites
+from kgml_jax.split import DividedSites
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-IMPROVED, HARMED, UNCHANGED = "#0072B2", "#D55E00", "#7f7f7f"
-SHADES = {
-    TRAIN: ("training", "#ffffff"),
-    VALIDATION: ("validation", "#f6e8c3"),
-    TEST: ("test", "#d9e8f2"),
-}
-MOST_NAMED_SITES = 60
-"""Sites beyond this number are drawn without their names."""
+Fluxes = Mapping[str, np.ndarray] | xr.Dataset
+"""Daily values by variable, each (site, time), of a data set on its coordinate time. NAME_lower and
+NAME_upper, or NAME_sd, are the interval of NAME."""
+
+SMOOTHING = 15
+"""Days of the running mean of predicted lines."""
+
+NINETY_PERCENT = 1.645
+"""Half-width of a central 90 % interval of a Gaussian, in standard deviations."""
+
+MONTHS = "JFMAMJJASOND"
+
+
+@dataclass(frozen=True)
+class _Line:
+    # One predicted series of one site, (time,), NaN where nothing is known.
+    name: str
+    style: Style
+    value: np.ndarray
+    lower: np.ndarray | None
+    upper: np.ndarray | None
 
 
 def time_series(
-    path: Path,
-    sites: Sites,
-    predictions: Predictions,
+    sites: Sites | DividedSites,
+    predictions: Mapping[str, Fluxes],
     site_name: str,
     variable: str,
     *,
-    roles: np.ndarray | None = None,
     period: tuple[str, str] | None = None,
-) -> Path:
-    """Draws the observed days of one site as dots and every strategy as a line.
+    smoothing: int = SMOOTHING,
+) -> "Figure":
+    """Draws one site year by year: observed days as dots, every strategy as a line.
 
     Args:
-      path: PNG file to write; its folder is made.
-      sites: the sites.
-      predictions: `predictions[strategy][variable]`, each `(site, time)`.
+      sites: the sites; with their split, the roles of the days are shaded.
+      predictions: by strategy; those without the variable are left out. Intervals are drawn where
+        they are known, see `Fluxes`.
       site_name: which site.
-      variable: which variable; strategies without it are left out.
-      roles: int `(site, time)`, roles of the days in the split; shaded if given.
+      variable: which variable.
       period: first and last day drawn, such as `("2004-01-01", "2005-12-31")`; all by default.
+      smoothing: days of the centred running mean of lines and intervals; 1 draws single days.
 
     Raises:
       KeyError: no such site.
       ValueError: the site has no day in the period.
     """
-    site, row = sites.one(site_name), sites.names.index(site_name)
+    every, roles = (sites.sites, sites.roles) if isinstance(sites, DividedSites) else (sites, None)
+    site, row = every.one(site_name), every.names.index(site_name)
     dates = np.asarray(site.calendar.date).astype("datetime64[D]")
     shown = np.asarray(site.valid, dtype=bool)
     if period is not None:
         shown = shown & (dates >= np.datetime64(period[0])) & (dates <= np.datetime64(period[1]))
     if not shown.any():
         raise ValueError(f"nothing to draw: {site_name} has no day in {period}")
-    figure = _figure(11.0, 4.2)
-    axes = figure.add_subplot()
-    if roles is not None:
-        _shade(axes, dates[shown], np.asarray(roles)[row][shown])
-    seen = shown & np.asarray(site.mask[variable], dtype=bool)
-    observed = np.asarray(site.targets[variable])[seen]
-    axes.plot(dates[seen], observed, ".", color="black", markersize=3, alpha=0.45, label="observed")
-    arms = [(name, fluxes) for name, fluxes in predictions.items() if variable in fluxes]
-    for index, (name, fluxes) in enumerate(arms):
-        series = np.asarray(fluxes[variable])[row][shown]
-        colour = COLOURS[index % len(COLOURS)]
-        axes.plot(dates[shown], series, color=colour, linewidth=1.3, label=name)
-    axes.set(title=site_name, ylabel=_axis(variable, PREDICTABLE[variable].units))
-    axes.margins(x=0)
-    figure.legend(loc="outside lower center", ncols=6, frameon=False)
-    return _save(figure, path)
+    lines = _lines(predictions, variable, site_name, row, np.where(shown, dates, dates[shown][0]))
+    lines = [_smoothed(line, shown, smoothing) for line in lines]
+    seen = shown & np.asarray(site.mask.get(variable, np.zeros_like(shown)), dtype=bool)
+    calendar = site.calendar
+    years = np.unique(np.asarray(calendar.year)[shown])
+    figure, panels = _panels(len(years))
+    for axes, year in zip(panels, years, strict=False):
+        own = shown & (np.asarray(calendar.year) == year)
+        place = np.asarray(calendar.day_of_year)
+        if roles is not None:
+            _shade(axes, place[own], np.asarray(roles)[row][own])
+        for order, line in enumerate(lines, start=1):
+            # The first are the widest: where a later one is the same, they still show.
+            _draw_line(axes, place[own], line, own, 1.2 + 0.6 * (len(lines) - order))
+        dots = own & seen
+        axes.plot(
+            place[dots],
+            np.asarray(site.targets[variable])[dots] if dots.any() else [],
+            **OBSERVED,
+            markersize=2.5,
+            alpha=0.55,
+            label="observed days",
+            zorder=2,
+        )
+        _months(axes, str(year), place[own])
+    smooth = f"; lines: running means of {smoothing} days" if smoothing > 1 and lines else ""
+    figure.suptitle(f"{site_name}, {variable}{smooth}", fontsize="large")
+    figure.supylabel(axis_label(variable, PREDICTABLE[variable].units), fontsize="medium")
+    legend_below(figure, panels[: len(years)])
+    return figure
 
 
-def scatter(
-    path: Path, sites: Sites, predictions: Predictions, variable: str, selection: np.ndarray
-) -> Path:
-    """Draws predicted against observed, a panel per strategy, days as a density.
+def _lines(
+    predictions: Mapping[str, Fluxes], variable: str, site: str, row: int, dates: np.ndarray
+) -> list[_Line]:
+    def known(fluxes: Fluxes, name: str) -> np.ndarray | None:
+        if name not in fluxes:
+            return None
+        if isinstance(fluxes, xr.Dataset):
+            own = fluxes[name].sel(site=site)
+            own = own.reindex(time=np.unique(dates)).sel(time=dates.astype("datetime64[ns]"))
+            return own.values.astype(float)
+        return np.asarray(fluxes[name])[row].astype(float)
 
-    Args:
-      path: PNG file to write; its folder is made.
-      sites: the sites.
-      predictions: `predictions[strategy][variable]`, each `(site, time)`.
-      variable: which variable; strategies without it are left out.
-      selection: bool `(site, time)`, the days drawn, pooled over sites.
-
-    Raises:
-      ValueError: no strategy predicts the variable, or it is observed on none of the days.
-    """
-    observed = np.asarray(sites.site.targets[variable])
-    days = np.asarray(sites.site.mask[variable], dtype=bool) & selection & sites.site.valid
-    arms = {name: fluxes[variable] for name, fluxes in predictions.items() if variable in fluxes}
-    if not arms or not days.any():
-        raise ValueError(f"nothing to draw: {variable} has no prediction or no observed day")
-    units = PREDICTABLE[variable].units
-    figure = _figure(1.6 + 3.1 * len(arms), 3.9, layout="compressed")
-    panels = figure.subplots(1, len(arms), sharex=True, sharey=True, squeeze=False)[0]
-    pairs = [_finite_pairs(observed, predicted, days) for predicted in arms.values()]
-    together = np.concatenate(pairs, axis=1)
-    low, high = together.min(initial=0.0), together.max(initial=1.0)
-    box = (low, high, low, high)
-    densities = []
-    for axes, (name, predicted), pair in zip(panels, arms.items(), pairs, strict=True):
-        axes.axline((0, 0), slope=1, color=HARMED, linewidth=1)
-        density = axes.hexbin(*pair, gridsize=50, mincnt=1, bins="log", extent=box, cmap="cividis")
-        densities.append(density)
-        skill = [number(metric(observed, predicted, days)) for metric in (r2, rmse)]
-        axes.set_title(f"{name}\nR² {skill[0]}, RMSE {skill[1]}", fontsize="medium")
-        axes.set(xlabel=f"observed {_axis(variable, units)}", aspect="equal")
-    counts = [np.asarray(density.get_array()) for density in densities]
-    most = np.max(np.concatenate(counts), initial=2)
-    for density in densities:
-        density.set_clim(1, most)
-    figure.colorbar(densities[-1], ax=list(panels), label="days of all sites", shrink=0.8)
-    panels[0].set_ylabel(f"predicted {_axis(variable, units)}")
-    return _save(figure, path)
+    drawn = {name: fluxes for name, fluxes in predictions.items() if variable in fluxes}
+    looks, lines = styles(list(drawn)), []
+    for name, fluxes in drawn.items():
+        value = known(fluxes, variable)
+        assert value is not None
+        lower, upper = (known(fluxes, f"{variable}_{end}") for end in ("lower", "upper"))
+        sd = known(fluxes, f"{variable}_sd")
+        if lower is None and sd is not None:
+            lower, upper = value - NINETY_PERCENT * sd, value + NINETY_PERCENT * sd
+        lines.append(_Line(name, looks[name], value, lower, upper))
+    return lines
 
 
-def _finite_pairs(observed: np.ndarray, predicted: np.ndarray, days: np.ndarray) -> np.ndarray:
-    pair = np.stack(observed_days(observed, predicted, days))
-    return pair[:, np.isfinite(pair).all(axis=0)]
+def _smoothed(line: _Line, shown: np.ndarray, days: int) -> _Line:
+    mean = lambda values: None if values is None else _running_mean(values, shown, days)
+    return replace(line, value=mean(line.value), lower=mean(line.lower), upper=mean(line.upper))
 
 
-def gain_per_site(
-    path: Path, values: xr.DataArray, reference: str, candidate: str, *, tolerance: float = 0.0
-) -> Path:
-    """Draws a metric of two strategies at every site, sorted by the gain, harmed sites marked.
-
-    Args:
-      path: PNG file to write; its folder is made.
-      values: one metric of one variable, dims `(strategy, site)`, with `better` and `units`.
-      reference: strategy drawn as an open circle.
-      candidate: strategy drawn as a filled circle.
-      tolerance: change of the metric that counts as none.
-    """
-    old, new = (values.sel(strategy=name).values for name in (reference, candidate))
-    names = values["site"].values.astype(str)
-    both = np.isfinite(old) & np.isfinite(new)
-    gains = improvement(new[both], old[both], values.attrs["better"])
-    order = np.argsort(gains)
-    gains, old, new, names = gains[order], old[both][order], new[both][order], names[both][order]
-    named = gains.size <= MOST_NAMED_SITES
-    figure = _figure(7.0, 2.0 + 0.2 * min(max(gains.size, 5), MOST_NAMED_SITES))
-    axes = figure.add_subplot()
-    kinds = (
-        ("improved", IMPROVED, gains > tolerance),
-        ("unchanged", UNCHANGED, np.abs(gains) <= tolerance),
-        ("harmed", HARMED, gains < -tolerance),
+def _running_mean(values: np.ndarray, shown: np.ndarray, days: int) -> np.ndarray:
+    # Centred, over the days of the window that are known; NaN on days that are not.
+    known = shown & np.isfinite(values)
+    weights = np.ones(min(days, values.size))
+    total, count = (
+        np.convolve(part, weights, mode="same") for part in (np.where(known, values, 0.0), known)
     )
-    for kind, colour, rows in kinds:
-        label = f"{kind}: {rows.sum()} of {gains.size} sites"
-        _dumbbells(axes, old, new, rows, colour=colour, label=label, size=6.0 if named else 2.5)
-    hollow: dict[str, Any] = {"marker": "o", "linestyle": "none", "color": "black"}
-    axes.plot([], [], markerfacecolor="white", label=reference, **hollow)
-    axes.plot([], [], label=candidate, **hollow)
-    axes.set_yticks(np.arange(gains.size) if named else [], names if named else [])
-    axes.set(ylim=(-1, gains.size), ylabel="sites, greatest gain on top")
-    direction = DIRECTIONS[values.attrs["better"]]
-    axes.set_xlabel(f"{_axis(str(values.name), values.attrs['units'])}, {direction}")
-    axes.set_title(_left_out(axes, np.stack([old, new]), int(np.sum(~both))), fontsize="medium")
-    axes.grid(axis="x", alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=3, frameon=False)
-    return _save(figure, path)
+    return np.where(known, total / np.maximum(count, 1), np.nan)
 
 
-def _left_out(axes: "Axes", pairs: np.ndarray, failed: int) -> str:
-    """Keeps a few extreme sites from squeezing the others; says which sites are not seen whole."""
-    notes = [f"sites without a value, not drawn: {failed}"] if failed else []
-    if pairs.size:
-        low, high = np.quantile(pairs, [0.05, 0.95])
-        margin = max(high - low, 1e-6)
-        left = max(low - margin, pairs.min() - margin / 20)
-        right = min(high + margin, pairs.max() + margin / 20)
-        axes.set_xlim(left, right)
-        beyond = int(np.sum(np.any((pairs < left) | (pairs > right), axis=0)))
-        notes += [f"sites beyond the axis: {beyond}"] if beyond else []
-    return "; ".join(notes)
+def _panels(years: int) -> tuple["Figure", list["Axes"]]:
+    columns = 1 if years == 1 else 2
+    rows = math.ceil(years / columns)
+    figure = empty_figure(11.0, 4.2 if years == 1 else 1.3 + 1.6 * rows)
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    panels = list(grid.ravel())
+    for axes in panels[years:]:
+        axes.set_axis_off()
+    return figure, panels
 
 
-def _dumbbells(
-    axes: "Axes",
-    old: np.ndarray,
-    new: np.ndarray,
-    rows: np.ndarray,
-    *,
-    colour: str,
-    label: str,
-    size: float,
-) -> None:
-    places = np.flatnonzero(rows)
-    axes.hlines(places, old[rows], new[rows], colors=colour, linewidth=size / 3, label=label)
-    dots: dict[str, Any] = {"marker": "o", "linestyle": "none", "color": colour, "markersize": size}
-    axes.plot(old[rows], places, markerfacecolor="white", **dots)
-    axes.plot(new[rows], places, **dots)
+def _draw_line(axes: "Axes", place: np.ndarray, line: _Line, own: np.ndarray, width: float) -> None:
+    if line.lower is not None and line.upper is not None:
+        band = {"color": line.style.colour, "alpha": 0.2, "linewidth": 0.0, "zorder": 1}
+        label = f"{line.name}, 90 % interval of a day"
+        axes.fill_between(place, line.lower[own], line.upper[own], label=label, **band)
+    axes.plot(place, line.value[own], **line.style.as_line(width), label=line.name, zorder=3)
 
 
-def learning_curves(path: Path, records: Sequence[Mapping[str, Any]]) -> Path:
+def _months(axes: "Axes", year: str, place: np.ndarray) -> None:
+    starts = np.arange(f"{year}-01", f"{int(year) + 1}-01", dtype="datetime64[M]")
+    days = (starts.astype("datetime64[D]") - starts[0].astype("datetime64[D]")).astype(int) + 1
+    axes.set_xticks(days, [])
+    axes.set_xticks(days + 15, list(MONTHS), minor=True)
+    axes.tick_params(axis="x", which="minor", length=0, pad=1)
+    whole = place.size > 180
+    axes.set_xlim(*((1, 367) if whole else (place.min(), place.max() + 1)))
+    axes.axhline(0.0, color="black", linewidth=0.4, zorder=1)
+    box: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1.5}
+    at: dict[str, Any] = {"ha": "left", "va": "top", "transform": axes.transAxes}
+    axes.text(0.01, 0.96, year, fontweight="bold", bbox=box, zorder=4, **at)
+
+
+def _shade(axes: "Axes", place: np.ndarray, roles: np.ndarray) -> None:
+    edges = np.flatnonzero(np.diff(roles)) + 1
+    starts, ends = np.r_[0, edges], np.r_[edges, len(roles)] - 1
+    for start, end in zip(starts, ends, strict=True):
+        label, colour = SHADES.get(int(roles[start]), NOT_USED)
+        edge: dict[str, Any] = {"facecolor": colour, "edgecolor": "#bdbdbd", "linewidth": 0.5}
+        axes.axvspan(int(place[start]), int(place[end]) + 1, label=label, zorder=0, **edge)
+
+
+def learning_curves(records: Sequence[Mapping[str, Any]], name: str = "pretrained") -> "Figure":
     """Draws training and validation loss by step.
 
     Args:
-      path: PNG file to write; its folder is made.
       records: each with `step`, and `train_loss` or `validation_loss` or both: one number, or one
         per site, drawn as the median over sites with the band between the quartiles.
+      name: of what descends; decides the colour.
     """
-    figure = _figure(7.0, 4.2)
+    figure = empty_figure(7.0, 4.2)
     axes = figure.add_subplot()
     positive = True
-    curves = (("train_loss", "training"), ("validation_loss", "validation"))
-    for colour, (key, label) in zip(COLOURS, curves, strict=False):
+    colour = styles([name])[name].colour
+    for key, label, line in (
+        ("train_loss", "training", ":"),
+        ("validation_loss", "validation", "-"),
+    ):
         known = [record for record in records if record.get(key) is not None]
         if not known:
             continue
         steps = [record["step"] for record in known]
-        losses = [_quartiles(record[key]) for record in known]
-        low, middle, high = np.transpose(losses)
-        axes.plot(steps, middle, color=colour, label=label, marker="." if len(steps) < 30 else "")
+        low, middle, high = np.transpose([_quartiles(record[key]) for record in known])
+        marker = "." if len(steps) < 30 else ""
+        axes.plot(steps, middle, line, color=colour, label=label, marker=marker)
         if any(np.size(record[key]) > 1 for record in known):
             band = f"{label}, quartiles of sites"
-            axes.fill_between(steps, low, high, color=colour, alpha=0.2, linewidth=0, label=band)
+            shade = 0.25 if line == "-" else 0.1
+            axes.fill_between(steps, low, high, color=colour, alpha=shade, linewidth=0, label=band)
         positive = positive and not np.any(low <= 0)
-    axes.set(xlabel="step", ylabel="loss (1)", yscale="log" if positive else "linear")
+    axes.set(xlabel="step", ylabel="loss (1)", title=name)
+    if positive:
+        logarithmic(axes, "y")
     axes.grid(alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    return _save(figure, path)
+    legend_below(figure, [axes], columns=2)
+    return figure
 
 
 def _quartiles(losses: Any) -> np.ndarray:
     values = np.atleast_1d(np.asarray(losses, dtype=float))
     finite = values[np.isfinite(values)]
     return np.quantile(finite, [0.25, 0.5, 0.75]) if finite.size else np.full(3, np.nan)
-
-
-def _shade(axes: "Axes", dates: np.ndarray, roles: np.ndarray) -> None:
-    edges = np.flatnonzero(np.diff(roles)) + 1
-    starts, ends = np.r_[0, edges], np.r_[edges, len(roles)]
-    # One day more than there are, so that the last span has an end.
-    limits: Any = np.append(dates, dates[-1:] + np.timedelta64(1, "D"))
-    named = set()
-    for start, end in zip(starts, ends, strict=True):
-        label, colour = SHADES.get(int(roles[start]), ("not used", "#e5e5e5"))
-        # A leading underscore keeps a second span of the same role out of the legend.
-        shown = f"_{label}" if label in named else f"{label} days"
-        named.add(label)
-        edge: dict[str, Any] = {"facecolor": colour, "edgecolor": "#bdbdbd", "linewidth": 0.5}
-        axes.axvspan(limits[start], limits[end], label=shown, zorder=0, **edge)
-
-
-def _axis(name: str, units: str) -> str:
-    raised = re.sub(r"([A-Za-z)])\^?(-?[0-9]+)", r"\1$^{\2}$", units)
-    return f"{name} ({raised})"
-
-
-def _figure(width: float, height: float, layout: Any = "constrained") -> "Figure":
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("figures need matplotlib: pip install 'kgml_jax[plot]'") from error
-    figure = Figure(figsize=(width, height), dpi=150, layout=layout)
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _save(figure: "Figure", path: Path) -> Path:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="png")
-    return path

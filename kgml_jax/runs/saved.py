@@ -26,7 +26,7 @@ from kgml_jax.objectives.standard import standard
 from kgml_jax.runs import files
 from kgml_jax.split import Split
 from kgml_jax.training import checkpoint
-from kgml_jax.training.strategies import STRATEGIES
+from kgml_jax.training.strategies import STRATEGIES, present_name
 
 CHECKPOINT = "checkpoint"
 BASE = "pretrained"
@@ -211,8 +211,9 @@ class Calibrated(Shown):
             "share of the model": f"{self.trained_share:.2%}",
         }
         if (fits := self.fits) is not None:
-            facts["accepted"] = f"{int(fits.accepted.sum())} of {len(fits.names)} sites, better on "
-            facts["accepted"] += "their validation days than the pretrained model"
+            if STRATEGIES[self.strategy].gated:
+                facts["accepted"] = f"{int(fits.accepted.sum())} of {len(fits.names)} sites, better"
+                facts["accepted"] += " on their validation days than the pretrained model"
             facts["not finite"] = f"{int((~fits.healthy).sum())} sites"
             facts["steps"] = f"{int(fits.steps.min())} to {int(fits.steps.max())}"
             facts["seconds"] = f"{fits.seconds:.0f}"
@@ -369,7 +370,8 @@ def load_calibrated(folder: Path, strategy: str, base: Pretrained | None = None)
         raise checkpoint.CheckpointError(
             f"{place} was calibrated from other weights than {source} holds; calibrate again"
         )
-    way = STRATEGIES[header.strategy]
+    name = present_name(header.strategy)
+    way = STRATEGIES[name]
     template = jax.eval_shape(way.adaptation.init, base.weights)
     stacked = lambda leaf: jax.ShapeDtypeStruct((len(header.units), *leaf.shape), leaf.dtype)
     expected: dict[str, Any] = {"phi": jax.tree.map(stacked, template)}
@@ -378,7 +380,7 @@ def load_calibrated(folder: Path, strategy: str, base: Pretrained | None = None)
     stored = checkpoint.restore(place, expected)
     return Calibrated(
         base=base,
-        strategy=header.strategy,
+        strategy=name,
         units=tuple(tuple(names) for names in header.units),
         phi=stored["phi"],
         moved=np.array(header.moved, bool),

@@ -26,15 +26,23 @@ class Strategy:
     per: str = "site"
     effort: float = 1.0
 
+    @property
+    def gated(self) -> bool:
+        """Whether a unit keeps the pretrained model unless it found something better."""
+        return self._trains and not self.scratch
+
+    @property
+    def _trains(self) -> bool:
+        return any(not isinstance(rule, Frozen) for _, rule in self.adaptation.rules)
+
     def settings(self, base: Settings) -> Settings:
         """Returns `base` with this strategy's rate and number of steps."""
-        trains = any(not isinstance(rule, Frozen) for _, rule in self.adaptation.rules)
-        steps = round(base.steps * self.effort) if trains else 0
+        steps = round(base.steps * self.effort) if self._trains else 0
         return replace(base, steps=steps, learning_rate=self.learning_rate)
 
 
 STRATEGIES: dict[str, Strategy] = {
-    "zero-shot": Strategy("the pretrained model as it is", PRESETS["zero-shot"]),
+    "pretrained": Strategy("nothing: the pretrained model as it is", PRESETS["pretrained"]),
     "bias": Strategy("a shift of each output", PRESETS["bias"], 1e-2),
     "affine": Strategy("scale and shift of inputs and outputs", PRESETS["affine"], 1e-2),
     "head": Strategy("the output layers; frozen encoder", PRESETS["head"], 3e-3),
@@ -58,3 +66,12 @@ STRATEGIES: dict[str, Strategy] = {
     ),
 }
 """Strategies `experiments/calibrate.py` knows."""
+
+FORMER_NAMES = {"zero-shot": "pretrained"}
+"""Names that options and stored runs may still use. Zero-shot is the pretrained model at sites that
+it was not trained on, which most sites of a run are not."""
+
+
+def present_name(name: str) -> str:
+    """Returns the name in `STRATEGIES` of a strategy that may be called as it once was."""
+    return FORMER_NAMES.get(name, name)

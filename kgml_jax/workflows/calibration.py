@@ -14,10 +14,10 @@ from kgml_jax.split import DividedSites
 from kgml_jax.training import run
 from kgml_jax.training.fit import Descent, Settings
 from kgml_jax.training.run import Calibration, Watch, unwatched
-from kgml_jax.training.strategies import STRATEGIES, Strategy
+from kgml_jax.training.strategies import STRATEGIES, Strategy, present_name
 from kgml_jax.training.windows import FitData, make_fit_data
 
-REFERENCE = "zero-shot"
+REFERENCE = "pretrained"
 """The pretrained model as it is, to which strategies are compared."""
 
 
@@ -57,6 +57,7 @@ def require_strategies(names: tuple[str, ...], base: Pretrained) -> None:
     Raises:
       ValueError: naming them, and those there are.
     """
+    names = tuple(map(present_name, names))
     if unknown := sorted(set(names) - set(STRATEGIES)):
         raise ValueError(f"no strategy {', '.join(unknown)}; there are {', '.join(STRATEGIES)}")
     offered = [name for name in STRATEGIES if _fits(name, base.weights)]
@@ -100,7 +101,7 @@ def descent_of(base: Pretrained, strategy: Strategy, settings: CalibrateSettings
     )
 
 
-def zero_shot_errors(base: Pretrained, data: DividedSites) -> np.ndarray:
+def pretrained_errors(base: Pretrained, data: DividedSites) -> np.ndarray:
     """Returns the error of the pretrained model on each site's validation days, (site,)."""
     still = descent_of(base, STRATEGIES[REFERENCE], CalibrateSettings())
     return run.validation_errors(still, base.weights, windows_of_sites(base, data), {})
@@ -132,6 +133,7 @@ def calibrate(
       ValueError: there is no such strategy, the model has no weights for it, or a site has no day
         to train or to validate on.
     """
+    strategy = present_name(strategy)
     require_strategies((strategy,), base)
     settings, way = settings or CalibrateSettings(), STRATEGIES[strategy]
     fresh_key, fit_key = jax.random.split(jax.random.key(seed))
@@ -176,7 +178,7 @@ def _site_fits(
         own = windows_of_sites(base, data)
         validation = run.validation_errors(descent, weights, own, spread.phi)
     if way.scratch:
-        accepted = validation < zero_shot_errors(base, data)
+        accepted = validation < pretrained_errors(base, data)
     return SiteFits(
         names=data.sites.names,
         validation_error=validation,

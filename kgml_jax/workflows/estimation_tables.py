@@ -13,6 +13,9 @@ from kgml_jax.process.ecosystem import Imbalance
 from kgml_jax.process.state_update import Increment
 from kgml_jax.records import quantities
 from kgml_jax.sites import Sites
+from kgml_jax.workflows import prediction
+from kgml_jax.workflows.prediction_file import with_observations
+from kgml_jax.workflows.simulation_sources import measured
 
 if TYPE_CHECKING:
     from kgml_jax.workflows.estimation import Estimated
@@ -105,26 +108,44 @@ def converged(found: Estimates) -> np.ndarray:
 
 
 def prediction_table(fitted: "Estimated") -> xr.Dataset:
-    """Returns predicted days of the streams with their intervals, dims (site, time).
+    """Returns predicted days of the streams with their intervals, and what was observed.
 
-    Days are counted from each site's first; the dates are in `date`. Days of padding are NaN.
+    Dims (site, time), NaN outside of a record; sums over held-out years have dims (site, year), and
+    are NaN in years of which a day is missing.
     """
-    sites = fitted.data.sites
-    valid = np.asarray(sites.site.valid)
-    date = np.asarray(sites.site.calendar.date).astype("datetime64[D]").astype("datetime64[ns]")
-    table = xr.Dataset({"date": (("site", "day"), date)}, coords={"site": list(sites.names)})
+    sites, source = fitted.data.sites, measured(fitted.data.sites)
+    values = {name: np.asarray(one.value, np.float32) for name, one in fitted.predictions.items()}
+    table = with_observations(prediction.as_dataset(values, sites), fitted.data)
+    year = np.asarray(sites.site.calendar.year)
     for name, one in fitted.predictions.items():
-        kept = lambda values: np.where(valid, values, np.nan).astype(np.float32)
-        table[name] = (("site", "day"), kept(one.value))
-        table[f"{name}_sd"] = (("site", "day"), kept(one.sd))
-        table[f"{name}_conformal_factor"] = ("site", np.asarray(one.factor, np.float32))
+        units = table[name].attrs["units"]
+        about = {"units": units, "long_name": f"Standard deviation of what is observed of {name}"}
+        sd = source.placed(np.asarray(one.sd, np.float32))
+        table[f"{name}_sd"] = (("site", "time"), sd, about)
+        text = f"half-width of the conformal 90 % interval of {name} over its standard deviation"
+        factor = np.asarray(one.factor, np.float32)
+        table[f"{name}_conformal_factor"] = ("site", factor, {"units": "1", "long_name": text})
         if one.annual is not None:
-            whole = lambda values, kept=one.annual.whole: np.where(kept, values, np.nan)
-            about = {"long_name": "sum of all days of a held-out calendar year"}
-            table[f"{name}_year"] = (("site", "year"), whole(one.annual.value), about)
-            about = {"long_name": "its standard deviation, from the parameters alone"}
-            table[f"{name}_year_sd"] = (("site", "year"), whole(one.annual.sd), about)
-    first = np.asarray(sites.site.calendar.year)[:, :1]
+            annual = {"": one.annual.value, "_sd": one.annual.sd}
+            texts = {"": "sum of all days of a held-out calendar year"}
+            texts["_sd"] = "its standard deviation, from the parameters alone"
+            for part, sums in annual.items():
+                whole = np.where(one.annual.whole, sums, np.nan)
+                table[f"{name}_year{part}"] = (
+                    ("site", "year"),
+                    _by_calendar_year(whole, year[:, 0]),
+                    {"units": units.removesuffix(" d-1"), "long_name": texts[part]},
+                )
     if "year" in table.dims:
-        table["calendar_year"] = (("site", "year"), first + np.arange(table.sizes["year"]))
+        years = year[:, 0].min() + np.arange(table.sizes["year"])
+        table = table.assign_coords(year=("year", years, {"long_name": "calendar year"}))
     return table
+
+
+def _by_calendar_year(values: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Moves (site, year), years counted from the first of each site, to a common axis of years."""
+    late = first - first.min()
+    moved = np.full((len(values), values.shape[1] + late.max()), np.nan, np.float32)
+    for row, start in enumerate(late):
+        moved[row, start : start + values.shape[1]] = values[row]
+    return moved

@@ -1,7 +1,7 @@
 """What came out: strategies and references scored on the days no training looked at."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -9,13 +9,15 @@ import numpy as np
 import xarray as xr
 
 from kgml_jax.evaluation import physics, references, scores, statistics
+from kgml_jax.evaluation.headline import headline, remarks
 from kgml_jax.models.features import Scaling
 from kgml_jax.models.process import ProcessModel
 from kgml_jax.runs.saved import Calibrated, Pretrained
-from kgml_jax.sites import TEST, VARIABLES, Sites
+from kgml_jax.sites import TEST, Sites
 from kgml_jax.split import DividedSites, Split
 from kgml_jax.training.predict import predict_sites
-from kgml_jax.workflows.calibration import REFERENCE, zero_shot_errors
+from kgml_jax.training.strategies import STRATEGIES
+from kgml_jax.workflows.calibration import REFERENCE, pretrained_errors
 from kgml_jax.workflows.prediction import predict_calibrated, predict_pretrained
 from kgml_jax.workflows.scoring import (
     HEADLINE,
@@ -36,6 +38,7 @@ class Assessment:
       predictions: daily fluxes by strategy and variable, each (site, time).
       results: dims (strategy, site, variable); see `scoring.score_all`.
       groups: the scores of all sites of a group together.
+      reference: strategy that the others are compared with.
       pairs: strategies compared over sites.
       summary: all of it in a few numbers, as `summary.json` has them.
     """
@@ -44,26 +47,57 @@ class Assessment:
     predictions: Predictions
     results: xr.Dataset
     groups: xr.Dataset
+    reference: str = REFERENCE
     pairs: tuple[statistics.Comparison, ...] = ()
     summary: Mapping[str, Any] | None = None
 
+    @property
+    def scored_sites(self) -> list[str]:
+        """Names of the sites with enough observed test days of some variable."""
+        observed = scores.observed_targets(self.results).any("variable")
+        return [str(name) for name in self.results["site"].values[observed.values]]
 
-def assess(predictions: Predictions, data: DividedSites, scaling: Scaling) -> Assessment:
+    @property
+    def scored_days(self) -> int:
+        """Test days of all sites on which a variable that is scored is observed."""
+        mask = self.data.sites.site.mask
+        seen = [np.asarray(mask[str(name)], bool) for name in self.results["variable"].values]
+        return int((np.any(seen, axis=0) & self.data.test_days).sum())
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader of the headline could take wrongly."""
+        return remarks(self.results, self.reference)
+
+
+def assess(
+    predictions: Predictions, data: DividedSites, scaling: Scaling, reference: str = REFERENCE
+) -> Assessment:
     """Scores predictions on the test days."""
     results = score_all(predictions, data, scaling)
     groups = scores.by_group(predictions, data.sites, data.test_days)
-    return Assessment(data, predictions, results, groups)
+    return Assessment(data, predictions, results, groups, reference)
+
+
+def _assess_beside(base: Pretrained, predictions: Predictions, data: DividedSites) -> Assessment:
+    # With which sites the pretrained model was trained on.
+    found = assess(predictions, data, base.scaling)
+    seen = seen_in_pretraining(base, data.sites).astype(float)
+    text = "the pretrained model was trained on this site"
+    known = ("site", seen, {"units": "1", "long_name": text})
+    return replace(found, results=found.results.assign(known=known))
 
 
 def assess_pretraining(base: Pretrained, data: DividedSites) -> Assessment:
     """Scores the pretrained model on its test days."""
-    found = assess({"pretrained": predict_pretrained(base, data.sites)}, data, base.scaling)
+    found = _assess_beside(base, {REFERENCE: predict_pretrained(base, data.sites)}, data)
     summary = training_summary(base, data) | {
         "median_mse": float(found.results["standardised_mse"].median()),
         "balance_residual": float(found.results["balance_residual"].mean()),
-        "variables": variable_summaries(found.results, "pretrained"),
+        "variables": variable_summaries(found.results, REFERENCE),
+        "strategies": {REFERENCE: _scores_in_summary(REFERENCE, found.results)},
     }
-    return Assessment(data, found.predictions, found.results, found.groups, summary=summary)
+    return replace(found, summary=summary)
 
 
 def training_summary(base: Pretrained, data: DividedSites) -> dict[str, Any]:
@@ -88,28 +122,65 @@ def assess_calibration(
 
     `results` hold acceptance, health and effort per site, and which sites were harmed.
     """
-    zero_shot = predict_pretrained(base, data.sites)
-    predictions = {REFERENCE: zero_shot} | {
-        name: predict_calibrated(one, data.sites, zero_shot) for name, one in fitted.items()
-    }
-    found = assess(predictions, data, base.scaling)
+    predictions = predict_all(base, fitted, data.sites)
+    found = _assess_beside(base, predictions, data)
     results = found.results.assign(_fits_by_site(base, fitted, data))
     error = results["standardised_mse"]
     results["harmed"] = (error > error.sel(strategy=REFERENCE)).astype(float)
     text = "worse than the pretrained model on the test days"
     results["harmed"].attrs = {"units": "1", "long_name": text}
-    seen = seen_in_pretraining(base, data.sites).astype(float)
-    text = "the pretrained model was trained on this site"
-    results["known"] = ("site", seen, {"units": "1", "long_name": text})
     pairs = tuple(comparisons(results, REFERENCE))
+    found = replace(found, results=results, pairs=pairs)
     summary = {
         "sites": len(data),
         "split": data.split.kind,
         "headline": HEADLINE,
         "strategies": {name: _summary(name, fitted.get(name), results) for name in predictions},
         "comparisons": pairs,
+        "remarks": found.remarks,
     }
-    return Assessment(data, predictions, results, found.groups, pairs, summary)
+    return replace(found, summary=summary)
+
+
+def assess_run(
+    base: Pretrained,
+    fitted: Mapping[str, Calibrated],
+    data: DividedSites,
+    with_references: bool = False,
+) -> Assessment:
+    """Scores a finished run on days that it never saw, which may be those of other sites.
+
+    Args:
+      base: the pretrained model of the run.
+      fitted: what was calibrated from it, by strategy.
+      data: sites and days to score; see `divide_as_run`.
+      with_references: add what is fitted to the other days without the model.
+
+    Raises:
+      ImportError: references need scikit-learn, which is not installed.
+    """
+    predictions = predict_all(base, fitted, data.sites)
+    if with_references:
+        predictions |= reference_predictions(data)
+    found = _assess_beside(base, predictions, data)
+    summary = {
+        "sites": len(data),
+        "sites_scored": len(found.scored_sites),
+        "split": data.split.kind,
+        "days_scored": found.scored_days,
+        "headline": HEADLINE,
+        "strategies": {name: _scores_in_summary(name, found.results) for name in predictions},
+        "remarks": found.remarks,
+    }
+    return replace(found, summary=summary)
+
+
+def predict_all(base: Pretrained, fitted: Mapping[str, Calibrated], sites: Sites) -> Predictions:
+    """Predicts sites with the pretrained model and with all that was calibrated from it."""
+    pretrained = predict_pretrained(base, sites)
+    return {REFERENCE: pretrained} | {
+        name: predict_calibrated(one, sites, pretrained) for name, one in fitted.items()
+    }
 
 
 def drift(found: Assessment) -> xr.Dataset:
@@ -123,14 +194,22 @@ def _fits_by_site(
 ) -> dict[str, tuple]:
     none = np.zeros(len(data))
     fits = [one.fits for one in fitted.values() if one.fits is not None]
+    # What has no gate cannot be accepted by it.
+    gated = [STRATEGIES[name].gated for name, one in fitted.items() if one.fits is not None]
     columns = {
         "validation_error": (
-            [zero_shot_errors(base, data), *(one.validation_error for one in fits)],
+            [pretrained_errors(base, data), *(one.validation_error for one in fits)],
             "validation error",
         ),
         "accepted": (
-            [none, *(one.accepted for one in fits)],
-            "better than the pretrained model on the validation days",
+            [
+                none * np.nan,
+                *(
+                    np.where(gate, one.accepted, np.nan)
+                    for one, gate in zip(fits, gated, strict=True)
+                ),
+            ],
+            "better than the pretrained model on the validation days; NaN without a gate",
         ),
         "finite": ([none + 1, *(one.healthy for one in fits)], "loss and gradients were finite"),
         "steps": ([none, *(one.steps for one in fits)], "gradient steps taken"),
@@ -147,21 +226,29 @@ def _fits_by_site(
 
 def _summary(name: str, fitted: Calibrated | None, results: xr.Dataset) -> dict[str, Any]:
     own = results.sel(strategy=name)
-    mse = own["standardised_mse"]
     fits = None if fitted is None else fitted.fits
     return {
-        "median_mse": float(mse.median()),
+        **_scores_in_summary(name, results),
+        "sites_accepted": int(own["accepted"].sum()) if STRATEGIES[name].gated else None,
+        "sites_harmed_on_test": int(own["harmed"].sum()),
+        "sites_not_finite": int((own["finite"] == 0).sum()),
+        "trained_share": 0.0 if fitted is None else fitted.trained_share,
+        "seconds": 0.0 if fits is None else fits.seconds,
+    }
+
+
+def _scores_in_summary(name: str, results: xr.Dataset) -> dict[str, Any]:
+    own = results.sel(strategy=name)
+    first, mse = headline(own), own["standardised_mse"]
+    return {
+        "median_mse": float(first["median_error"]),
         "median_mse_known_sites": float(mse[own["known"] == 1].median()),
         "median_mse_new_sites": float(mse[own["known"] == 0].median()),
         "median_rmse": float((mse**0.5).median()),
-        "median_r2": float(own["r2"].mean("variable").median()),
-        "sites_accepted": int(own["accepted"].sum()),
-        "sites_harmed_on_test": int(own["harmed"].sum()),
-        "sites_not_finite": int((own["finite"] == 0).sum()),
+        "median_r2": float(first["median_r2"]),
+        "pooled_mse": float(first["pooled_error"]),
         "balance_residual": float(own["balance_residual"].mean()),
         "negative_share": float(own["negative_share"].mean()),
-        "trained_share": 0.0 if fitted is None else fitted.trained_share,
-        "seconds": 0.0 if fits is None else fits.seconds,
         "variables": variable_summaries(results, name),
     }
 
@@ -199,26 +286,3 @@ def reference_predictions(data: DividedSites) -> Predictions:
         process = ProcessModel(spin_up_cycles=2)
         found["process-prior"] = predict_sites(process, process.init(jax.random.key(0)), sites)
     return found
-
-
-def as_dataset(predictions: Predictions, data: DividedSites) -> xr.Dataset:
-    """Returns predictions and observations with dims (strategy, site, day) and units."""
-    sites = data.sites
-    names = [name for name in VARIABLES if name in next(iter(predictions.values()))]
-    dims = ("strategy", "site", "day")
-    result = xr.Dataset(coords={"strategy": list(predictions), "site": list(sites.names)})
-    valid = np.asarray(sites.site.valid)
-    for name in names:
-        attributes = {"units": VARIABLES[name].units, "long_name": VARIABLES[name].doc}
-        blank = np.full(valid.shape, np.nan, np.float32)
-        stacked = np.stack([fluxes.get(name, blank) for fluxes in predictions.values()])
-        result[name] = (dims, np.where(valid, stacked, np.nan).astype(np.float32), attributes)
-        if name in sites.site.targets:
-            seen = np.asarray(sites.site.mask[name]) & valid
-            observed = np.where(seen, sites.site.targets[name], np.nan).astype(np.float32)
-            result[f"{name}_observed"] = (dims[1:], observed, attributes)
-    dates = np.asarray(sites.site.calendar.date, dtype=np.int32)
-    result["date"] = (dims[1:], dates, {"units": "days since 1970-01-01", "calendar": "standard"})
-    scored = data.test_days.astype(np.int8)
-    result["scored"] = (dims[1:], scored, {"units": "1", "long_name": "test day"})
-    return result

@@ -21,12 +21,13 @@ HEADLINE = (
     "mse: squared error in units of the training variance, mean over the variables of a site; "
     "median over sites, on the held-out test days"
 )
+"""What the errors of tables and summaries are."""
 
 
 def score_all(predictions: Predictions, data: DividedSites, scaling: Scaling) -> xr.Dataset:
     """Scores strategies per site and variable on the test days, with physics.
 
-    `standardised_mse` is in units of the training variance that `scaling` holds.
+    `standardised_mse` and `pooled_mse` are in units of the training variance that `scaling` holds.
     """
     sites, days = data.sites, data.test_days
     result = scores.score(predictions, sites, days)
@@ -35,6 +36,7 @@ def score_all(predictions: Predictions, data: DividedSites, scaling: Scaling) ->
     learnt = set(next(iter(predictions.values()))) & set(sd)
     result = result.sel(variable=[name for name in result["variable"].values if name in learnt])
     result["standardised_mse"] = scores.standardised_mse(result, sd)
+    result["pooled_mse"] = scores.pooled_mse(result, sd)
     return result.merge(physics.balance(predictions, sites, days), compat="override")
 
 

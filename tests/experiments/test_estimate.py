@@ -8,7 +8,7 @@ import toys
 import xarray as xr
 from inversion_toys import NAMES, RespiringModel, known_sites, problem
 
-from kgml_jax.cli import estimate, estimate_report, posterior_check
+from kgml_jax.cli import drawings, estimate, estimate_report, posterior_check
 from kgml_jax.cli.estimate import EstimateConfig
 from kgml_jax.data import choices
 from kgml_jax.data.choices import DataChoice
@@ -74,12 +74,15 @@ def test_parameters_come_with_units_bounds_intervals_and_flags(written):
 
 def test_predictions_have_intervals_that_cover(toy, written):
     table, toy = opened(written / "predictions.nc"), toy.sites
-    error = np.abs(table["NEE"].values - np.asarray(toy.site.targets["NEE"]))
+    error = np.abs(table["NEE"] - table["NEE_observed"]).values
     seen = np.asarray(toy.site.mask["NEE"])
     inside = error <= 1.645 * table["NEE_sd"].values
     assert 0.85 < inside[seen].mean() < 0.95
-    assert str(table["date"].values[0, 0])[:10] == "2001-01-01"
-    np.testing.assert_array_equal(table["calendar_year"][0], [2001, 2002, 2003])
+    assert str(table["time"].values[0])[:10] == "2001-01-01"
+    assert table["NEE_year"].dims == ("site", "year")
+    np.testing.assert_array_equal(table["year"], [2001, 2002, 2003])
+    assert not table["scored"].sel(time=slice("2001", "2002")).any()
+    assert table["scored"].sel(time="2003").all()
     sums, last = table["NEE_year"].values, np.asarray(toy.site.calendar.year) == 2003
     assert np.isnan(sums[:, :2]).all()
     np.testing.assert_allclose(sums[:, 2], (table["NEE"].values * last).sum(axis=1), rtol=1e-4)
@@ -90,12 +93,24 @@ def test_predictions_have_intervals_that_cover(toy, written):
     assert "all days, true" not in tables
 
 
+def test_intervals_that_are_drawn_are_the_conformal_ones(last_year):
+    fitted = estimated(last_year)
+    drawn = estimate_report.with_intervals(fitted)
+    one = fitted.predictions["NEE"]
+    half_width = (drawn["NEE_upper"] - drawn["NEE_lower"]) / 2
+    np.testing.assert_allclose(half_width, one.factor[:, None] * one.sd, rtol=1e-4)  # float32
+    np.testing.assert_array_equal(drawn["NEE"], fitted.fluxes["estimated"]["NEE"])
+    few = replace(one, factor=np.full_like(one.factor, np.inf))
+    drawn = estimate_report.with_intervals(replace(fitted, predictions={"NEE": few}))
+    assert np.isnan(drawn["NEE_upper"]).all()
+
+
 def test_what_has_no_test_day_is_not_drawn(toy):
     seen = toy.sites.site.mask["Reco"] & (toy.roles != TEST)
     mask = toy.sites.site.mask | {"Reco": seen}
     once = replace(toy, sites=replace(toy.sites, site=toy.sites.site.replace(mask=mask)))
-    assert estimate_report.drawable(np.array(["NEE", "Reco"]), once) == ["NEE"]
-    assert estimate_report.drawable(np.array(["NEE", "Reco"]), toy) == ["NEE", "Reco"]
+    assert drawings.seen_on_test_days(np.array(["NEE", "Reco"]), once) == ["NEE"]
+    assert drawings.seen_on_test_days(np.array(["NEE", "Reco"]), toy) == ["NEE", "Reco"]
 
 
 @pytest.mark.slow

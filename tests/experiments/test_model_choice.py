@@ -96,8 +96,8 @@ def base_of(name):
 @pytest.mark.parametrize("name", ["process", "closure"])
 def test_strategies_without_weights_to_move_are_refused_in_one_message(name):
     base = base_of(name)
-    require_strategies(("zero-shot", "full", "full-l2sp", "site-only"), base)
-    text = "has no weights for strategy bias, ftbsc; it can take zero-shot"
+    require_strategies(("pretrained", "zero-shot", "full", "full-l2sp", "site-only"), base)
+    text = "has no weights for strategy bias, ftbsc; it can take pretrained"
     with pytest.raises(ValueError, match=text) as refusal:
         require_strategies(("bias", "ftbsc", "full"), base)
     offered = str(refusal.value).split("it can take ")[1].split(", ")
@@ -135,5 +135,5 @@ def test_a_model_with_the_process_in_it_goes_through_all_programs(name, tmp_path
     )
     evaluate.main(evaluate.EvaluateConfig(from_run=second, run=third))
     with xr.open_dataset(third / "evaluation.nc") as results:
-        assert results["strategy"].values.astype(str).tolist() == ["zero-shot", "full"]
+        assert results["strategy"].values.astype(str).tolist() == ["pretrained", "full"]
         assert np.isfinite(results["mse"].values).any()

@@ -61,22 +61,26 @@ def test_the_truth_lies_beside_the_synthetic_observations(pretrained_run):
 def test_a_calibration_summary_has_the_promised_keys(calibrated_run):
     summary = json.loads((calibrated_run / "summary.json").read_text())
     assert summary["sites"] == 3
-    assert set(summary["strategies"]) == {"zero-shot", "ftbsc", "group-only"}
+    assert set(summary["strategies"]) == {"pretrained", "ftbsc", "group-only"}
     for row in summary["strategies"].values():
         assert set(row) >= SUMMARY_KEYS
         assert row["sites_not_finite"] == 0
         assert row["balance_residual"] < 1e-5  # float32, fluxes of 10 g C m-2 d-1
-    assert summary["strategies"]["zero-shot"]["sites_harmed_on_test"] == 0
+    found = summary["strategies"]
+    assert found["pretrained"]["sites_harmed_on_test"] == 0
+    # Only what has a gate accepts.
+    assert [found[name]["sites_accepted"] for name in ("pretrained", "group-only")] == [None, None]
+    assert 0 <= found["ftbsc"]["sites_accepted"] <= 3
 
 
 def test_a_rejected_site_keeps_the_pretrained_predictions_to_the_bit(calibrated_run):
     with xr.open_dataset(calibrated_run / "sites.nc") as results:
-        own, zero = results.sel(strategy="ftbsc"), results.sel(strategy="zero-shot")
+        own, base = results.sel(strategy="ftbsc"), results.sel(strategy="pretrained")
         rejected = own["accepted"].values == 0
-        same = own["mse"].values[rejected] == zero["mse"].values[rejected]
+        same = own["mse"].values[rejected] == base["mse"].values[rejected]
         assert same.all()
         # Two programs compute the same error: they differ by float32 rounding.
-        worse = own["validation_error"] > zero["validation_error"] * (1 + 1e-6)
+        worse = own["validation_error"] > base["validation_error"] * (1 + 1e-6)
         assert not worse.any()
 
 
@@ -103,8 +107,17 @@ def test_evaluation_repeats_what_calibration_found(calibrated_run, tmp_path):
         shared = after.sel(strategy=before["strategy"].values)
         np.testing.assert_allclose(shared["mse"], before["mse"], rtol=1e-5)  # float32, two programs
     with xr.open_dataset(tmp_path / "evaluate" / "predictions.nc") as predictions:
-        assert predictions["NEE"].attrs["units"] == "g C m-2 d-1"
-        assert {"NEE_observed", "date", "scored"} <= set(predictions)
+        assert predictions["NEE"].dims == ("strategy", "site", "time")
+        assert predictions["NEE"].attrs["units"] == "g m-2 d-1"
+        assert predictions.attrs["Conventions"].startswith("CF")
+        assert {"NEE_observed", "scored"} <= set(predictions)
+        # Synthetic records of 2001 to 2004, the last two years of which are test.
+        scored = predictions["scored"].groupby("time.year").mean(("site", "time"))
+        assert scored.values.tolist() == [0, 0, 1, 1]
+        rmse = after["rmse"].sel(strategy="ftbsc", variable="NEE")
+        off = (predictions["NEE"].sel(strategy="ftbsc") - predictions["NEE_observed"]) ** 2
+        off = off.where(predictions["scored"] == 1).mean("time") ** 0.5
+        np.testing.assert_allclose(off, rmse, rtol=1e-5)  # float32 in the file
 
 
 @pytest.mark.slow
@@ -113,7 +126,7 @@ def test_reference_arms_stand_beside_the_model(pretrained_run, tmp_path):
     evaluate.main(config)
     with xr.open_dataset(tmp_path / "evaluate" / "evaluation.nc") as results:
         arms = set(results["strategy"].values.astype(str))
-        assert {"zero-shot", "climatology", "boosting-pooled", "process-prior"} <= arms
+        assert {"pretrained", "climatology", "boosting-pooled", "process-prior"} <= arms
         # What is fitted site by site has nothing to say of the site that is held out.
         unknown = results["standardised_mse"].isnull()
         own = ["climatology", "boosting-per-site"]
@@ -124,7 +137,24 @@ def test_reference_arms_stand_beside_the_model(pretrained_run, tmp_path):
 def test_a_pretraining_run_can_be_evaluated_too(pretrained_run, tmp_path):
     evaluate.main(EvaluateConfig(from_run=pretrained_run, run=tmp_path / "evaluate"))
     with xr.open_dataset(tmp_path / "evaluate" / "evaluation.nc") as results:
-        assert results["strategy"].values.astype(str).tolist() == ["zero-shot"]
+        assert results["strategy"].values.astype(str).tolist() == ["pretrained"]
+
+
+def test_what_is_not_installed_is_said_before_anything_is_written(
+    calibrated_run, tmp_path, monkeypatch
+):
+    config = EvaluateConfig(from_run=calibrated_run, run=tmp_path / "evaluate", references=True)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "sklearn.ensemble", None)
+        with pytest.raises(ImportError, match=r"kgml_jax\[bench\]"):
+            evaluate.main(config)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "matplotlib.figure", None)
+        with pytest.raises(ImportError, match=r"kgml_jax\[plot\]"):
+            evaluate.main(EvaluateConfig(from_run=calibrated_run, run=config.run, draw=("all",)))
+    with pytest.raises(ValueError, match="--draw names sites that are not there"):
+        evaluate.main(EvaluateConfig(from_run=calibrated_run, run=config.run, draw=("XX-1",)))
+    assert not config.run.exists()
 
 
 def test_a_run_is_not_overwritten_unless_told(pretrained_run, calibrated_run):
@@ -154,7 +184,7 @@ def test_sites_the_pretrained_model_saw_are_not_scored_on_those_days(
 
 def test_an_unknown_strategy_is_named(pretrained_run, tmp_path):
     config = CalibrateConfig(from_run=pretrained_run, run=tmp_path / "x", strategy=("magic",))
-    with pytest.raises(ValueError, match="no strategy magic; there are zero-shot"):
+    with pytest.raises(ValueError, match="no strategy magic; there are pretrained"):
         calibrate.main(config)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from kgml_jax.evaluation import figures, scores, tables
+from kgml_jax.evaluation import comparison_figures, figures, scores, tables
+from kgml_jax.evaluation.canvas import save
 from kgml_jax.evaluation.scores import Predictions
 from kgml_jax.split import DividedSites
 
@@ -43,11 +44,9 @@ def draw(folder: Path, predictions: Predictions, data: DividedSites) -> tuple[Pa
     sites, days = data.sites, data.test_days
     years = np.asarray(sites.site.calendar.year)[days]
     period = (f"{years.max() - FIGURE_YEARS + 1}-01-01", f"{years.max()}-12-31")
-    series, cloud = folder / "series.png", folder / "scatter.png"
-    return (
-        figures.time_series(series, sites, predictions, sites.names[0], TARGET, period=period),
-        figures.scatter(cloud, sites, predictions, TARGET, days),
-    )
+    series = figures.time_series(data, predictions, sites.names[0], TARGET, period=period)
+    cloud = comparison_figures.scatter(sites, predictions, TARGET, days)
+    return save(series, folder / "series.png"), save(cloud, folder / "scatter.png")
 
 
 def as_dataset(

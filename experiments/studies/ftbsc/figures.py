@@ -7,8 +7,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kgml_jax.evaluation.canvas import empty_figure, legend_below, save
 from kgml_jax.evaluation.claims import POOLED, interval_of
-from kgml_jax.evaluation.figures import COLOURS
+from kgml_jax.evaluation.styles import COLOURS, STYLES, Style
 from kgml_jax.evaluation.tables import number
 from studies.ftbsc.results import Results, own_models, pooled_model
 from studies.ftbsc.settings import Setting, scratch_of
@@ -20,17 +21,16 @@ SHOWN_PROBES = ("air_temperature_max", "precipitation", "prescribed_gpp", "soil_
 
 def draw(folder: Path, results: Results, arm: Setting) -> None:
     """Draws the arms, the cross-state table, the sweeps and the responses."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _save(arms(results, arm), folder / "arms.png")
-    _save(cross_state(results), folder / "cross_state.png")
-    _save(sweeps(results), folder / "sweeps.png")
-    _save(response_curves(results, arm), folder / "responses.png")
+    save(arms(results, arm), folder / "arms.png")
+    save(cross_state(results), folder / "cross_state.png")
+    save(sweeps(results), folder / "sweeps.png")
+    save(response_curves(results, arm), folder / "responses.png")
 
 
 def arms(results: Results, arm: Setting) -> Figure:
     """Returns the errors of the three arms by state: seeds as dots, means with intervals."""
     pairs = results.compared(arm)
-    figure = Figure(figsize=(1.5 + 4.5 * len(pairs), 4.2), dpi=150, layout="constrained")
+    figure = empty_figure(1.5 + 4.5 * len(pairs), 4.2)
     panels = figure.subplots(1, len(pairs), sharey=True, squeeze=False)[0]
     for axes, (continued, ours) in zip(panels, pairs, strict=True):
         table = results.errors(continued)
@@ -40,26 +40,23 @@ def arms(results: Results, arm: Setting) -> Figure:
             "calibrated": own_models(results.errors(ours)),
         }
         for row, (name, errors) in enumerate(three.items()):
-            _dots(axes, errors, 0.22 * (row - 1), COLOURS[row], name)
+            _dots(axes, errors, 0.22 * (row - 1), STYLES[name], name)
         axes.set_xticks(range(len(results.states)), results.states)
         axes.set(title=f"counts: {continued.counts}")
         axes.grid(axis="y", alpha=0.3)
     panels[0].set_ylabel(ERROR)
     panels[0].set_ylim(bottom=0)
-    _legend(figure, panels[0])
+    legend_below(figure, [panels[0]])
     return figure
 
 
-def _dots(axes: Axes, errors: xr.DataArray, shift: float, colour: str, name: str) -> None:
+def _dots(axes: Axes, errors: xr.DataArray, shift: float, style: Style, name: str) -> None:
     for place, state in enumerate(errors["state"].values):
         values = errors.sel(state=state).values
         here = place + shift
-        axes.plot(np.full(len(values), here), values, "o", color=colour, alpha=0.35, markersize=3)
-        one = interval_of(values)
-        label = name if place == 0 else f"_{name}"
-        axes.plot(
-            here, one.mean, "_", color=colour, markersize=16, markeredgewidth=2.5, label=label
-        )
+        axes.plot(np.full(len(values), here), values, **style.as_marker(3.0), alpha=0.35)
+        one, colour = interval_of(values), style.colour
+        axes.plot(here, one.mean, "_", color=colour, markersize=16, markeredgewidth=2.5, label=name)
         if np.isfinite(one.high):
             axes.vlines(here, one.low, one.high, color=colour, linewidth=1.2)
 
@@ -69,7 +66,7 @@ def cross_state(results: Results) -> Figure:
     table = results.errors(results.plan.continued).mean("seed")
     rows = [*results.states, POOLED]
     values = table.sel(train=rows, state=results.states).values
-    figure = Figure(figsize=(5.2, 4.2), dpi=150, layout="constrained")
+    figure = empty_figure(5.2, 4.2)
     axes = figure.add_subplot()
     image = axes.imshow(values, cmap="cividis_r")
     middle = (values.min() + values.max()) / 2
@@ -92,14 +89,14 @@ def sweeps(results: Results) -> Figure:
         "rho": [(one.knobs.rho, one) for one in plan.sweep if one.knobs.mu == reference.knobs.mu],
         "lambda": [(one.knowledge, one) for name, one in plan.knowledge.items() if name != "hard"],
     }
-    figure = Figure(figsize=(11, 3.8), dpi=150, layout="constrained")
+    figure = empty_figure(11.0, 3.8)
     panels = figure.subplots(1, len(swept), sharey=True)
     for axes, (name, points) in zip(panels, swept.items(), strict=True):
         _sweep(axes, results, sorted(points, key=lambda point: point[0]))
         axes.set(xlabel=name)
         axes.grid(alpha=0.3)
     panels[0].set_ylabel(ERROR)
-    _legend(figure, panels[0])
+    legend_below(figure, [panels[0]])
     return figure
 
 
@@ -123,8 +120,7 @@ def response_curves(results: Results, arm: Setting) -> Figure:
     before, after = (results.of(one)["response"].isel(seed=0) for one in (start, arm))
     known = [name for name in SHOWN_PROBES if name in before["probe"].values]
     fluxes = before["flux"].values
-    size = (1 + 2.7 * len(known), 1 + 2.4 * len(fluxes))
-    figure = Figure(figsize=size, dpi=150, layout="constrained")
+    figure = empty_figure(1 + 2.7 * len(known), 1 + 2.4 * len(fluxes))
     panels = figure.subplots(len(fluxes), len(known), squeeze=False, sharey="row")
     for (row, column), axes in np.ndenumerate(panels):
         for place, state in enumerate(results.states):
@@ -138,14 +134,5 @@ def response_curves(results: Results, arm: Setting) -> Figure:
             axes.set_xlabel(f"{known[column].replace('_', ' ')},\nlow to high")
     for row, flux in enumerate(fluxes):
         panels[row, 0].set_ylabel(f"{flux} (g C m$^{{-2}}$ d$^{{-1}}$)")
-    _legend(figure, panels[0, 0])
+    legend_below(figure, [panels[0, 0]])
     return figure
-
-
-def _legend(figure: Figure, axes: Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, format="png")

@@ -7,20 +7,19 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kgml_jax.evaluation.figures import COLOURS
+from kgml_jax.evaluation.canvas import empty_figure, legend_below, save
+from kgml_jax.evaluation.styles import COLOURS
 
 
 def draw(folder: Path, results: xr.Dataset) -> None:
     """Draws the errors of all models."""
-    folder.mkdir(parents=True, exist_ok=True)
-    errors(results).savefig(folder / "errors.png")
+    save(errors(results), folder / "errors.png")
 
 
 def errors(results: xr.Dataset) -> Figure:
     """Returns the error of every model and site, by question and what it is compared with."""
     questions, bases = results["question"].values, results["basis"].values
-    size = (1.2 + 3.4 * len(questions), 0.8 + 2.8 * len(bases))
-    figure = Figure(figsize=size, dpi=150, layout="constrained")
+    figure = empty_figure(1.2 + 3.4 * len(questions), 0.8 + 2.8 * len(bases))
     panels = figure.subplots(len(bases), len(questions), sharex=True, sharey="row", squeeze=False)
     for row, basis in enumerate(bases):
         for column, question in enumerate(questions):
@@ -28,8 +27,7 @@ def errors(results: xr.Dataset) -> Figure:
             _panel(axes, results["error"].sel(question=question, basis=basis))
             axes.set_title(str(question) if row == 0 else "")
         panels[row, 0].set_ylabel(f"squared error (1),\ncompared with {basis}")
-    handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    legend_below(figure, [panels[0, 0]])
     return figure
 
 

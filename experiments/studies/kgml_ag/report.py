@@ -11,7 +11,8 @@ import xarray as xr
 
 from kgml_jax.adaptation import Weights
 from kgml_jax.cli import console
-from kgml_jax.evaluation import figures, tables
+from kgml_jax.evaluation import comparison_figures, tables
+from kgml_jax.evaluation.canvas import save
 from kgml_jax.evaluation.metrics import METRICS
 from kgml_jax.evaluation.physics import balance
 from kgml_jax.models.recurrent import RecurrentModel
@@ -84,7 +85,7 @@ class Report:
                 if variable in self.last[name] and variable != "GPP":
                     path = self.folder / "figures" / f"scatter_{name}_{variable}.png"
                     predictions = {"kgml-ag": self.last[name]}
-                    figures.scatter(path, data.sites, predictions, variable, days)
+                    save(comparison_figures.scatter(data.sites, predictions, variable, days), path)
 
 
 def scores(data: DividedSites, predicted: Predicted, name: str) -> xr.Dataset:

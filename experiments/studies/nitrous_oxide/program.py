@@ -238,7 +238,7 @@ def pretrained(
     checkpoint.save(folder / "checkpoint", weights, PhasesHeader(**files.plain(header)))
     test = sites.take([int(row) for row in np.flatnonzero(data.test_days.any(axis=1))])
     grid = report.pretraining_grid(test, predict_years(model, weights, test))
-    return Arm(model, weights, STRATEGIES["zero-shot"]), history, grid
+    return Arm(model, weights, STRATEGIES["pretrained"]), history, grid
 
 
 def arms(start: Arm, seed: int) -> dict[str, Arm]:

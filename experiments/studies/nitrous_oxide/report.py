@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from kgml_jax.evaluation.figures import COLOURS
+from kgml_jax.evaluation.canvas import empty_figure, legend_below, save
 from kgml_jax.evaluation.metrics import METRICS
+from kgml_jax.evaluation.styles import OBSERVED, styles
 from kgml_jax.evaluation.tables import Grid, number
 from kgml_jax.models.nitrous_oxide import EMISSION
 from kgml_jax.sites import PREDICTABLE, Sites
@@ -121,28 +122,22 @@ def draw(path: Path, results: xr.Dataset, soil: str, arms: Sequence[str]) -> Pat
       soil: name of the set-up.
       arms: those drawn.
     """
-    from matplotlib.figure import Figure
-
     own = results.sel(soil=soil)
     names = [str(name) for name in own["chamber"].values]
-    figure = Figure(figsize=(12, 1.8 * len(names) + 1.0), layout="constrained")
+    figure = empty_figure(12.0, 1.8 * len(names) + 1.0)
     panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
-    time = own["time"].to_numpy()
+    time, looks = own["time"].to_numpy(), styles(list(arms))
     for axes, name in zip(panels, names, strict=True):
         one = own.sel(chamber=name)
-        for order, (arm, colour) in enumerate(zip(arms, COLOURS, strict=False)):
+        for order, arm in enumerate(arms):
             series = one["N2O_predicted"].sel(arm=arm)
             # The first lines are the widest: where a later one is the same, they still show.
             width = 1.0 + 0.9 * (len(arms) - 1 - order)
-            axes.plot(time, series, color=colour, linewidth=width, label=arm)
-        dots = {"color": "black", "markersize": 3.5, "label": "measured"}
-        axes.plot(time, one["N2O_observed"], ".", **dots)
+            axes.plot(time, series, **looks[arm].as_line(width), label=arm)
+        axes.plot(time, one["N2O_observed"], **OBSERVED, markersize=3.5, label="measured")
         axes.set_title(name, loc="left", fontsize="medium")
         axes.margins(x=0)
     figure.suptitle(f"Chambers left out in turn, {soil} soil")
     figure.supylabel(r"N$_2$O, mg N m$^{-2}$ d$^{-1}$")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    return path
+    legend_below(figure, list(panels))
+    return save(figure, path)

@@ -9,7 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 
-from kgml_jax.evaluation.figures import COLOURS
+from kgml_jax.evaluation import canvas
+from kgml_jax.evaluation.canvas import empty_figure
+from kgml_jax.evaluation.styles import STYLES
 from studies.measured_fields.management import crop_years
 from studies.measured_fields.simulated import Result
 from studies.real_check.tables import CROPS, FLUXES, root_respiration
@@ -17,11 +19,12 @@ from studies.real_check.tables import CROPS, FLUXES, root_respiration
 CARBON, WATER = "g C m$^{-2}$ d$^{-1}$", "mm d$^{-1}$"
 SMOOTHED = 7
 """Days of the running mean of a daily series."""
+SIMULATED = STYLES["simulated"]
 SOIL_PERIOD = (np.datetime64("2009-04-01"), np.datetime64("2011-12-31"))
 
 
 def _panels(count: int, size: tuple[float, float], title: str) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=size, layout="constrained")
+    figure = empty_figure(*size)
     panels = list(np.atleast_1d(figure.subplots(count, 1, sharex=True)))
     panels[0].set_title(title)
     return figure, panels
@@ -35,9 +38,7 @@ def _label(axes: Axes, name: str) -> None:
 
 def _save(figure: Figure, panels: list[Axes], path: Path) -> Path:
     panels[0].legend(frameon=False, ncols=2)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    return path
+    return canvas.save(figure, path)
 
 
 def months(path: Path, pairs: xr.Dataset, site: str) -> Path:
@@ -48,7 +49,7 @@ def months(path: Path, pairs: xr.Dataset, site: str) -> Path:
     for axes, flux in zip(panels, FLUXES, strict=True):
         seen, modelled = (pairs[f"{flux}_{kind}"] for kind in ("observed", "simulated"))
         axes.plot(middles, seen, "o", color="black", markersize=3.5, label="observed")
-        axes.plot(middles, modelled, color=COLOURS[1], label="simulated")
+        axes.plot(middles, modelled, **SIMULATED.as_line(), label="simulated")
         _label(axes, flux)
     return _save(figure, panels, path)
 
@@ -61,7 +62,7 @@ def days(path: Path, result: Result) -> Path:
     for axes, flux in zip(panels, ("NEE", "ET"), strict=True):
         seen, modelled = _smooth(result.field.dataset[flux]), _smooth(result.simulated[flux])
         axes.plot(dates, seen, color="black", linewidth=1, label="observed")
-        axes.plot(dates, modelled, color=COLOURS[1], label="simulated")
+        axes.plot(dates, modelled, **SIMULATED.as_line(), label="simulated")
         _label(axes, flux)
         for season, _ in crop_years(result.field.plan, dates):
             if not season.left_out:
@@ -91,7 +92,7 @@ def soil(path: Path, result: Result, observed: xr.Dataset) -> Path:
             markersize=3.5,
             label="observed",
         )
-        axes.plot(result.dates[shown], values[shown], color=COLOURS[1], label="simulated")
+        axes.plot(result.dates[shown], values[shown], **SIMULATED.as_line(), label="simulated")
         _label(axes, name)
     return _save(figure, panels, path)
 
@@ -103,7 +104,7 @@ def county(path: Path, pairs: Mapping[int, np.ndarray]) -> Path:
     for axes, (crop, name) in zip(panels, CROPS.items(), strict=True):
         years, seen, modelled = pairs[crop].T
         axes.plot(years, seen, "o-", color="black", label="county")
-        axes.plot(years, modelled, "s-", color=COLOURS[1], label="simulated")
+        axes.plot(years, modelled, marker="d", **SIMULATED.as_line(), label="simulated")
         axes.set_ylabel(f"{name}, Mg ha$^{{-1}}$")
         axes.set_ylim(0, 1.25 * np.max(pairs[crop][:, 1:]))
     return _save(figure, panels, path)

@@ -6,24 +6,21 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from kgml_jax.evaluation.figures import COLOURS
-
-DPI = 150
+from kgml_jax.evaluation.canvas import empty_figure, legend_below, save
+from kgml_jax.evaluation.styles import COLOURS
 
 
 def draw(folder: Path, joined: xr.Dataset) -> None:
     """Draws recovery by stream, and estimate against truth with all streams."""
-    folder.mkdir(parents=True, exist_ok=True)
-    recovered(joined).savefig(folder / "recovery.png")
-    scattered(joined).savefig(folder / "truth.png")
+    save(recovered(joined), folder / "recovery.png")
+    save(scattered(joined), folder / "truth.png")
 
 
 def recovered(joined: xr.Dataset) -> Figure:
     """Returns r of every parameter by stream; dots where half of the sites identify it."""
     settings, streams = joined["setting"].values, joined["stream"].values
     names = [str(name).replace("_", " ") for name in joined["parameter"].values]
-    size = (4.5 + 2.6 * len(settings), 1.6 + 0.3 * len(names))
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    figure = empty_figure(4.5 + 2.6 * len(settings), 1.6 + 0.3 * len(names))
     panels = figure.subplots(1, len(settings), sharey=True, squeeze=False)[0]
     image = None
     for axes, setting in zip(panels, settings, strict=True):
@@ -48,7 +45,7 @@ def scattered(joined: xr.Dataset) -> Figure:
     names = last["parameter"].values
     columns = 6
     rows = -(-len(names) // columns)
-    figure = Figure(figsize=(2.1 * columns, 2.2 * rows), dpi=DPI, layout="constrained")
+    figure = empty_figure(2.1 * columns, 2.2 * rows)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, name in zip(panels, names, strict=False):
         for row, setting in enumerate(last["setting"].values):
@@ -59,8 +56,7 @@ def scattered(joined: xr.Dataset) -> Figure:
         axes.tick_params(labelsize=6)
     for axes in panels[len(names) :]:
         axes.set_axis_off()
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8)
+    legend_below(figure, [panels[0]])
     figure.supxlabel("true offset from the prior, unbounded space", fontsize=8)
     figure.supylabel("estimated offset", fontsize=8)
     return figure
