@@ -34,7 +34,7 @@ from kgml_jax.runs.saved import Calibrated, Pretrained
 from kgml_jax.sites import Sites
 from kgml_jax.split import DividedSites
 from kgml_jax.training.run import OnRound
-from kgml_jax.workflows import calibration, estimation, prediction, pretraining, scoring, simulation
+from kgml_jax.workflows import calibration, estimation, fields, pretraining, scoring, simulation
 from kgml_jax.workflows import observations as site_observations
 from kgml_jax.workflows import sites as site_sources
 from kgml_jax.workflows.estimation import Estimated
@@ -42,12 +42,16 @@ from kgml_jax.workflows.estimation import Estimated
 Settings = TypeVar("Settings")
 
 
-def read_sites(path: str | Path, metadata: str | Path | None = None, **options: Any) -> Sites:
+def read_sites(
+    path: str | Path, metadata: str | Path | None = None, fluxes: bool = True, **options: Any
+) -> Sites:
     """Reads tower or field data, checks them, and fills what may be filled.
 
     Args:
       path: FLUXNET daily file, zip or folder; NetCDF, Zarr or CSV with dims (site, time).
       metadata: CSV of site metadata (site, lat, lon, elev, igbp); by default `sites.csv` beside it.
+      fluxes: whether fluxes are needed. Without, files need to hold none, and those they hold are
+        not read: for `predict` and `simulate`.
       options: further fields of `data.choices.DataChoice`, such as `qc_threshold` or `partition`.
 
     Returns:
@@ -64,7 +68,7 @@ def read_sites(path: str | Path, metadata: str | Path | None = None, **options: 
     """
     table = None if metadata is None else Path(metadata)
     choice = _settings(DataChoice, {"data": Path(path), "metadata": table, **options})
-    return site_sources.load(choice)
+    return site_sources.load(choice, fluxes=fluxes)
 
 
 def synthetic_sites(
@@ -259,19 +263,27 @@ def estimate(
     return estimation.estimate(data, base, seed, chosen)
 
 
-def predict(fitted: Pretrained | Calibrated, sites: Sites | DividedSites) -> xr.Dataset:
-    """Predicts the daily fluxes of every site.
+def predict(
+    fitted: Pretrained | Calibrated,
+    sites: Sites | DividedSites,
+    unknown: Literal["pretrained", "nearest", "group"] = "pretrained",
+) -> xr.Dataset:
+    """Predicts the daily fluxes of every site, of fields without fluxes too.
 
     Args:
-      fitted: a pretrained model, or calibrated sites; sites that were not calibrated are predicted
-        with the pretrained model.
-      sites: with weather and, for models with the process model, a crop calendar.
+      fitted: a pretrained model, or calibrated sites.
+      sites: with weather and, for models with the process model, a crop calendar; of
+        `read_sites(path, fluxes=False)` where they have no fluxes.
+      unknown: what predicts sites that were not calibrated: the pretrained model, what the nearest
+        calibrated site owns, or the mean of what the calibrated sites of their group own.
 
     Returns:
-      Daily fluxes with CF attributes, dims (site, time); NaN outside of a site's record.
+      Daily fluxes with CF attributes, dims (site, time), NaN outside of a site's record; `outside`
+      flags the days, `site_outside` the sites, that lie outside of what the model has seen.
 
     Raises:
-      DataError: a site lacks what the model is driven by.
+      DataError: a site lacks what the model is driven by, or its place where the nearest is asked.
+      ValueError: there is no such choice, or it is not possible with what was fitted.
 
     Example:
       >>> fluxes["NEE"].dims, fluxes["NEE"].attrs["units"]
@@ -279,10 +291,7 @@ def predict(fitted: Pretrained | Calibrated, sites: Sites | DividedSites) -> xr.
       >>> fluxes["NEE"].resample(time="YE").sum().sizes["time"]
       4
     """
-    sites = _sites(sites)
-    base = fitted.base if isinstance(fitted, Calibrated) else fitted
-    site_sources.require_drivers(base, sites)
-    return prediction.as_dataset(prediction.predict(fitted, sites), sites)
+    return fields.predict_fields(fitted, _sites(sites), unknown).daily
 
 
 def simulate(

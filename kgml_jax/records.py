@@ -21,6 +21,7 @@ CANONICAL_UNITS = frozenset(
         "d",
         "d-1",
         "degC",
+        "degree_east",
         "degree_north",
         "degC d",
         "g C gN-1 h-1",

@@ -74,6 +74,21 @@ class Site:
     group: Field  # int32 (): index into `Sites.group_names`.
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a site lies and what grows there, as far as it was given: no default stands for it.
+
+    Attributes:
+      latitude: degrees north; None where it was not given.
+      longitude: degrees east; None where it was not given.
+      vegetation: class of IGBP, such as CRO; empty where it was not given.
+    """
+
+    latitude: float | None = None
+    longitude: float | None = None
+    vegetation: str = ""
+
+
 @dataclass(frozen=True, repr=False)
 class Sites(Shown):
     """Many sites with their names: `site` has a leading site axis on every leaf.
@@ -83,6 +98,7 @@ class Sites(Shown):
       group_names: of all groups (states, countries), in the order of `Site.group`.
       groups: group of every site.
       site: leaves (site, time, ...).
+      places: of every site, as far as they were given; empty if nothing was.
       origin: the `data.choices.DataChoice` they were read with; None if made otherwise.
       notes: `data.schema.Note`s, what was done to the data on the way in.
       truth: the synthetic world with its true parameters (xarray.Dataset); None of measured sites.
@@ -92,6 +108,7 @@ class Sites(Shown):
     group_names: tuple[str, ...]
     groups: tuple[str, ...]
     site: Site
+    places: tuple[Place, ...] = ()
     origin: Any = None
     notes: tuple[Any, ...] = ()
     truth: Any = None
@@ -107,7 +124,12 @@ class Sites(Shown):
             names=tuple(self.names[i] for i in rows),
             groups=tuple(self.groups[i] for i in rows),
             site=jax.tree.map(lambda leaf: leaf[rows], self.site),
+            places=tuple(self.places[i] for i in rows) if self.places else (),
         )
+
+    def place(self, row: int) -> Place:
+        """Returns what was given of where a site lies."""
+        return self.places[row] if self.places else Place()
 
     def one(self, name: str) -> Site:
         """Returns the site called `name`, without a site axis.

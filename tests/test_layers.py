@@ -38,7 +38,7 @@ ALLOWED = {
         *("records", "errors", "sites", "split", "models", "objectives", "training", "data"),
     },
     "runs": {
-        *("display", "split", "adaptation", "models", "objectives", "data", "training"),
+        *("display", "sites", "split", "adaptation", "models", "objectives", "data", "training"),
     },
     "workflows": {
         *("records", "errors", "display", "sites", "split", "adaptation", "process", "models"),

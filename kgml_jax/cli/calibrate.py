@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from kgml_jax.cli import command, console, drawings, report
-from kgml_jax.data.choices import SplitChoice
+from kgml_jax.data.choices import OtherData, SplitChoice
 from kgml_jax.runs import directory, saved
 from kgml_jax.training.strategies import present_name
 from kgml_jax.workflows import calibration, evaluation
@@ -23,10 +23,7 @@ class CalibrateConfig:
     """Finished run of pretrain."""
     run: Path = Path("runs/calibrate")
     """Folder for everything this run writes."""
-    data: Path | None = None
-    """Other sites than those of the pretraining run."""
-    metadata: Path | None = None
-    """CSV of site metadata for `--data`."""
+    data: Annotated[OtherData, command.FLAT] = field(default_factory=OtherData)
     split: Annotated[SplitChoice, command.FLAT] = field(default_factory=SplitChoice)
     """Used with `--data`; without, the split of the pretraining run is kept."""
     strategy: tuple[str, ...] = ("bias", "ftbsc", "site-only")
@@ -49,7 +46,7 @@ def main(config: CalibrateConfig) -> None:
     drawings.require(config.draw)
     base = saved.load_pretrained(config.from_run)
     calibration.require_strategies(config.strategy, base)
-    data = divide_after(base, config.data, config.metadata, config.split)
+    data = divide_after(base, config.data, config.split)
     drawings.require(config.draw, data)
     folder = directory.create(config.run, config, config.overwrite, source=config.from_run)
     report.write_inputs(folder, replace(data, sites=replace(data.sites, truth=None)))

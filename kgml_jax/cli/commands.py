@@ -30,6 +30,7 @@ COMMANDS = {
     "check": Command("what is in a file or folder, and what blocks a run", "check", "CheckConfig"),
     "pretrain": Command("one global model from all sites", "pretrain", "PretrainConfig"),
     "calibrate": Command("every site at once, by strategies", "calibrate", "CalibrateConfig"),
+    "predict": Command("fluxes of fields, with towers or without", "predict", "PredictConfig"),
     "evaluate": Command("scores of a run on days it never saw", "evaluate", "EvaluateConfig"),
     "estimate": Command("process parameters with intervals", "estimate", "EstimateConfig"),
     "simulate": Command("fields day by day by the process model", "simulate", "SimulateConfig"),

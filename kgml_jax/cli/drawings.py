@@ -66,7 +66,7 @@ def draw(folder: Path, found: Assessment, sites: tuple[str, ...] = ()) -> None:
     if np.isfinite(errors).any():
         save(comparison_figures.errors_by_strategy(results), folder / "errors.png")
     for strategy in (str(name) for name in results["strategy"].values):
-        if strategy != found.reference:
+        if strategy != found.reference and np.isfinite(errors).any():
             figure = comparison_figures.gain_per_site(errors, found.reference, strategy)
             save(figure, folder / f"gain_{strategy}.png")
     draw_learning(folder, folder.parent)

@@ -1,13 +1,13 @@
 """The command `estimate`: process parameters of every site, with units, bounds and intervals."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from kgml_jax.cli import command, console, drawings, estimate_report, posterior_check, report
-from kgml_jax.data.choices import DataChoice, SplitChoice, make_split, require_crops
+from kgml_jax.data.choices import DataChoice, OtherData, SplitChoice, make_split, require_crops
 from kgml_jax.inversion.solvers.shuffled import require_spotpy
 from kgml_jax.runs import directory, saved
 from kgml_jax.split import DividedSites
@@ -77,13 +77,14 @@ def divided(config: EstimateConfig, base: saved.Pretrained | None) -> DividedSit
       DataError: the data cannot be used.
     """
     if base is not None:
-        files = replace(DataChoice(), data=config.data.data, metadata=config.data.metadata)
-        if config.data != files:
+        given = config.data
+        other = OtherData(given.data, given.metadata, given.skip_bad_sites)
+        if given != other.after(DataChoice()):
             raise ValueError(
-                "with --from all options of the data but --data and --metadata are those of the "
-                "pretraining run; leave them out"
+                "with --from all options of the data but --data, --metadata and --skip-bad-sites "
+                "are those of the pretraining run; leave them out"
             )
-        return sites.divide_after(base, config.data.data, config.data.metadata, config.split)
+        return sites.divide_after(base, other, config.split)
     loaded = sites.load(config.data, config.settings.further)
     require_crops(loaded)
     return make_split(config.split, loaded).divide(loaded)

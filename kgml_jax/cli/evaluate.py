@@ -1,19 +1,19 @@
 """The command `evaluate`: predictions of a finished run, scored on days it never saw."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from kgml_jax.cli import drawings, report
-from kgml_jax.data.choices import data_from_json
+from kgml_jax.cli import command, drawings, notes, report
+from kgml_jax.data.choices import OtherData, data_from_json
 from kgml_jax.evaluation.references import require_scikit_learn
 from kgml_jax.runs import directory, files, saved
 from kgml_jax.split import Split
 from kgml_jax.workflows import evaluation
-from kgml_jax.workflows.sites import load
+from kgml_jax.workflows.sites import load, require_drivers
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,9 @@ class EvaluateConfig:
 
     from_run: Annotated[Path, tyro.conf.arg(name="from")] = Path("runs/calibrate")
     """Finished run of calibrate or pretrain."""
-    data: Path | None = None
-    """Sites to predict; default: those of the run. Sites the run does not know get
-    the pretrained model, zero-shot."""
-    metadata: Path | None = None
-    """CSV of site metadata for `--data`."""
+    data: Annotated[OtherData, command.FLAT] = field(default_factory=OtherData)
+    """Sites to predict and score. Sites the run does not know are predicted by the pretrained
+    model, zero-shot."""
     references: bool = False
     """Add a day-of-year climatology and gradient boosting, fitted on the non-test days."""
     run: Path = Path("runs/evaluate")
@@ -47,14 +45,15 @@ def main(config: EvaluateConfig) -> None:
     base = saved.load_pretrained(saved.pretraining_folder(config.from_run))
     choice = data_from_json(files.read_json(config.from_run / "data.json"))
     split = Split.from_json(json.dumps(files.read_json(config.from_run / "split.json")))
-    if config.data is not None:
-        choice = replace(choice, data=config.data, metadata=config.metadata)
-    data = evaluation.divide_as_run(split, base.split, load(choice))
+    sites = load(config.data.after(choice))
+    require_drivers(base, sites)
+    data = evaluation.divide_as_run(split, base.split, sites)
     drawings.require(config.draw, data)
     fitted = {
         name: saved.load_calibrated(config.from_run, name, base)
         for name in saved.strategies(config.from_run)
     }
     directory.create(config.run, config, config.overwrite, source=config.from_run)
+    notes.tell(sites.notes)
     found = evaluation.assess_run(base, fitted, data, config.references)
     report.finish_evaluation(config.run, found, config.draw)

@@ -8,7 +8,7 @@ from kgml_jax.cli import command, console, report
 from kgml_jax.data.choices import DataChoice, SplitChoice
 from kgml_jax.data.splits import leaky_inputs
 from kgml_jax.models.features import INPUT_SETS
-from kgml_jax.runs import directory, files, saved
+from kgml_jax.runs import directory, saved
 from kgml_jax.workflows import evaluation, pretraining, sites
 from kgml_jax.workflows.pretraining import ModelChoice, PretrainSettings
 
@@ -45,8 +45,4 @@ def main(config: PretrainConfig) -> None:
     watch = console.logged(folder)
     base = pretraining.pretrain(model, data, config.seed, config.settings, watch)
     saved.save(base, folder)
-    if not data.test_days.any():
-        console.warn("the split holds no test day: nothing is scored")
-        files.write_json(folder / "summary.json", evaluation.training_summary(base, data))
-        return
     report.finish_pretraining(folder, evaluation.assess_pretraining(base, data))

@@ -10,9 +10,9 @@ import rich.table
 import xarray as xr
 
 from kgml_jax.adaptation import Weights, trained_share
-from kgml_jax.cli import drawings
-from kgml_jax.cli.console import OUT, say, warn
-from kgml_jax.errors import listed
+from kgml_jax.cli import drawings, notes
+from kgml_jax.cli.console import OUT, say
+from kgml_jax.cli.untested import tell_untested
 from kgml_jax.evaluation import scores, tables
 from kgml_jax.evaluation.tables import Grid
 from kgml_jax.runs import files
@@ -30,9 +30,7 @@ def write_inputs(folder: Path, data: DividedSites) -> None:
     files.write_json(folder / "data.json", sites.origin)
     files.write_json(folder / "split.json", json.loads(data.split.to_json()))
     files.write_json(folder / "data_notes.json", sites.notes)
-    for note in sites.notes:
-        if note.kind == "warning":
-            warn(f"{note.site} {note.variable}: {note.message}")
+    notes.tell(sites.notes)
     if sites.truth is not None:
         write_dataset(folder / "synthetic_world.nc", sites.truth)
 
@@ -58,11 +56,13 @@ def finish_calibration(folder: Path, found: Assessment, draw: tuple[str, ...] = 
     origin = found.data.sites.origin
     files.write_json(folder / "summary.json", {**summary, "data": files.plain(origin)})
     drawings.draw(folder / "figures", found, draw)
-    print_medians(found.results)
+    if found.scored_variables:
+        print_medians(found.results)
     OUT.print(tables.terminal(outcome_grid(summary["strategies"], found.reference)))
     if found.pairs:
         OUT.print(tables.terminal(tables.comparison_grid(found.pairs)))
     say_remarks(found)
+    tell_untested(found)
     say(
         f"Calibrated {len(found.data)} sites. {HEADLINE}.\n"
         f"Everything is in {folder}. Next, predict and score with it:\n"
@@ -130,7 +130,8 @@ def finish_evaluation(folder: Path, found: Assessment, draw: tuple[str, ...] = (
         f"{markdown(found.results)}\n{tables.markdown(outcome)}{notes}"
     )
     drawings.draw(folder / "figures", found, draw)
-    print_medians(found.results)
+    if found.scored_variables:
+        print_medians(found.results)
     OUT.print(tables.terminal(outcome))
     say_remarks(found)
     scored = found.scored_sites
@@ -138,8 +139,7 @@ def finish_evaluation(folder: Path, found: Assessment, draw: tuple[str, ...] = (
         f"Scored {len(found.predictions)} ways of predicting {len(scored)} sites on "
         f"{found.scored_days} observed days that the run never saw."
     )
-    if silent := [name for name in found.data.sites.names if name not in scored]:
-        say(f"Not scored, for want of observations on such days: {listed(silent, 12)}.")
+    tell_untested(found)
     say(f"Everything is in {folder}: evaluation.nc, predictions.nc, tables.md, figures/.")
 
 
@@ -178,12 +178,15 @@ def finish_pretraining(folder: Path, found: Assessment) -> None:
     _write_scores(folder, found, "sites.nc")
     files.write_json(folder / "summary.json", summary)
     drawings.draw(folder / "figures", found)
-    print_medians(found.results)
-    OUT.print(tables.terminal(outcome_grid(summary["strategies"], found.reference)))
+    if found.scored_variables:
+        print_medians(found.results)
+        OUT.print(tables.terminal(outcome_grid(summary["strategies"], found.reference)))
     say_remarks(found)
+    tell_untested(found)
+    scored = "; the table scores the days it never saw" if found.scored_variables else ""
     say(
         f"Pretrained one model on {summary['sites_trained_on']} of {summary['sites']} sites in "
-        f"{summary['steps']} steps ({summary['seconds']:.0f} s); the table scores the days it "
-        f"never saw.\nEverything is in {folder}. Next, calibrate every site:\n"
+        f"{summary['steps']} steps ({summary['seconds']:.0f} s){scored}.\n"
+        f"Everything is in {folder}. Next, calibrate every site:\n"
         f"  kgml-jax calibrate --from {folder}"
     )

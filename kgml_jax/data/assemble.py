@@ -11,7 +11,7 @@ from kgml_jax.data import estimates
 from kgml_jax.data.schema import ATTRIBUTES, FORCING, NEUTRAL_FORCING, Reading
 from kgml_jax.errors import DataError
 from kgml_jax.process.drivers import Attributes, Forcing
-from kgml_jax.sites import VARIABLES, Calendar, Site, Sites
+from kgml_jax.sites import VARIABLES, Calendar, Place, Site, Sites
 
 LEAST_UNCERTAINTY = 0.1
 """Smallest standard error of a daily flux: a stated 0 would make one day weigh without limit."""
@@ -38,7 +38,7 @@ def assemble(
 
     Args:
       source: a reading, or canonical data sets with the dimension `time`, no NaN in the forcing,
-        and the attributes `site` and, if known, `group`.
+        and the attributes `site` and, if known, `group`, `latitude`, `longitude`, `vegetation`.
       targets: names of `sites.PREDICTABLE` that become targets where a data set has them.
 
     Raises:
@@ -62,7 +62,17 @@ def assemble(
         identity=_stack([np.uint32(zlib.crc32(name.encode())) for name in names]),
         group=_stack([np.int32(group_names.index(group)) for group in groups]),
     )
-    return Sites(names=names, group_names=group_names, groups=groups, site=site)
+    places = tuple(_place(dataset) for dataset in datasets)
+    return Sites(names, group_names, groups, site, places)
+
+
+def _place(dataset: xr.Dataset) -> Place:
+    given = (dataset.attrs.get(name) for name in ("latitude", "longitude"))
+    degrees = [
+        float(value) if isinstance(value, int | float) and np.isfinite(value) else None
+        for value in given
+    ]
+    return Place(*degrees, vegetation=dataset.attrs.get("vegetation", ""))
 
 
 def _stack(rows: Sequence[Any]) -> Any:

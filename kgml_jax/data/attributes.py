@@ -1,19 +1,20 @@
 """Site metadata: a table with one row a site; estimates and defaults where it is silent."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from kgml_jax.data import tables
-from kgml_jax.data.schema import ATTRIBUTES, Note
-from kgml_jax.errors import DataError, listed
+from kgml_jax.data.schema import ATTRIBUTES, SITE_QUANTITIES, Note
+from kgml_jax.errors import DataError, listed, raise_together
 from kgml_jax.process import pedotransfer
 
 FILE_NAME = "sites.csv"
 
-_ALIASES = {"lat": "latitude", "elev": "elevation"}
+_ALIASES = {"lat": "latitude", "lon": "longitude", "elev": "elevation"}
 
 _ESTIMATED = {
     "field_capacity": "field_capacity",
@@ -55,7 +56,8 @@ def attach(dataset: xr.Dataset, table: pd.DataFrame) -> tuple[xr.Dataset, list[N
     An attribute is the data set's own, else the table's, else (how the soil holds and passes water)
     estimated from texture if sand and clay are given, else the default. The group is the data set's
     own, else the column `group`, else `igbp`, else the two letters of the country in a FLUXNET
-    name, else `"all"`.
+    name, else `"all"`. What was given of the place, and no default, is in the attributes `latitude`
+    and `longitude` (else NaN) and `vegetation` (the column `igbp`, else empty).
 
     Raises:
       DataError: an attribute lies outside its bounds, or sand and clay are more than the soil.
@@ -64,6 +66,7 @@ def attach(dataset: xr.Dataset, table: pd.DataFrame) -> tuple[xr.Dataset, list[N
     row = table.loc[site] if site in table.index else pd.Series(dtype=object)
     given = _given(dataset, row)
     _check(site, given)
+    longitude = given.pop("longitude", None)
     estimated = {name: value for name, value in _estimates(given).items() if name not in given}
     known = given | estimated
     missing = [name for name in ATTRIBUTES if name not in known]
@@ -77,7 +80,18 @@ def attach(dataset: xr.Dataset, table: pd.DataFrame) -> tuple[xr.Dataset, list[N
         if not _has(dataset, name) and name != "mean_annual_temperature"
     }
     notes = _estimated(site, list(estimated)) + _defaults(site, missing)
-    return dataset.assign(added).assign_attrs(group=group), notes
+    dataset = dataset.drop_vars("longitude", errors="ignore").assign(added)
+    return dataset.assign_attrs(_place(longitude, row, given), group=group), notes
+
+
+def _place(longitude: float | None, row: pd.Series, given: dict[str, float]) -> dict[str, Any]:
+    # Always all of it: a file may have attributes of these names that mean something else.
+    vegetation = row.get("igbp")
+    return {
+        "latitude": given.get("latitude", np.nan),
+        "longitude": np.nan if longitude is None else longitude,
+        "vegetation": vegetation.strip() if isinstance(vegetation, str) else "",
+    }
 
 
 def _has(dataset: xr.Dataset, name: str) -> bool:
@@ -85,22 +99,25 @@ def _has(dataset: xr.Dataset, name: str) -> bool:
 
 
 def _given(dataset: xr.Dataset, row: pd.Series) -> dict[str, float]:
-    given = {name: _number(row.get(name)) for name in ATTRIBUTES}
-    given |= {name: dataset[name].item() for name in ATTRIBUTES if _has(dataset, name)}
+    given = {name: _number(row.get(name)) for name in SITE_QUANTITIES}
+    given |= {name: dataset[name].item() for name in SITE_QUANTITIES if _has(dataset, name)}
     return {name: value for name, value in given.items() if value is not None}
 
 
 def _check(site: str, given: dict[str, float]) -> None:
+    errors = []
     for name, value in given.items():
-        low, high = ATTRIBUTES[name].bounds or (-np.inf, np.inf)
+        low, high = SITE_QUANTITIES[name].bounds or (-np.inf, np.inf)
         if not low <= value <= high:
-            expected = f"{low:g} to {high:g} {ATTRIBUTES[name].units}"
+            expected = f"{low:g} to {high:g} {SITE_QUANTITIES[name].units}"
             problem = "is not a possible value"
-            raise DataError(problem, site=site, variable=name, found=value, expected=expected)
+            place = {"site": site, "variable": name}
+            errors.append(DataError(problem, found=value, expected=expected, **place))
     texture = given.get("sand", 0.0) + given.get("clay", 0.0)
     if texture > 1.0 + 1e-6:
         expected = "fractions of the mineral soil, together at most 1"
-        raise DataError("sand and clay", site=site, found=texture, expected=expected)
+        errors.append(DataError("sand and clay", site=site, found=texture, expected=expected))
+    raise_together(errors)
 
 
 def _estimates(given: dict[str, float]) -> dict[str, float]:

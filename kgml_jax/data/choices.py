@@ -33,6 +33,9 @@ class DataChoice:
     """FLUXNET's partitioning of Reco and GPP: night-time or daytime."""
     prescribe_gpp: bool = False
     """Give the tower's or simulated GPP to the model; legacy inputs switch it on."""
+    skip_bad_sites: bool = False
+    """Leave out sites that `check` blocks, and years at the ends of a record whose weather lacks
+    a variable, and list them; otherwise one of them stops the run."""
     synthetic_sites: int = 30
     """Number of synthetic sites, in the ratio IL:IA:IN = 22:41:27."""
     synthetic_years: int = 8
@@ -43,6 +46,37 @@ class DataChoice:
     """Table of CLIGEN stations whose climates the synthetic sites take. None: state climates."""
     synthetic_twist: Twist | None = None
     """What respiration at the synthetic sites does that the process model does not know."""
+
+
+@dataclass(frozen=True)
+class OtherData:
+    """Which files a program works on that goes on with a run."""
+
+    data: Path | None = None
+    """Other sites than those of the run."""
+    metadata: Path | None = None
+    """CSV of site metadata (site, lat, lon, elev, igbp) for `--data`."""
+    skip_bad_sites: bool = False
+    """Leave out sites that `check` blocks, and years at the ends of a record whose weather lacks
+    a variable, and list them; otherwise one of them stops the run."""
+
+    def after(self, origin: DataChoice | None) -> DataChoice:
+        """Returns the choice of data of a run with these files in place of its own.
+
+        Args:
+          origin: of the run; None if it is not known.
+
+        Raises:
+          ValueError: metadata without data, or neither data nor an origin.
+        """
+        if self.data is None and self.metadata is not None:
+            raise ValueError("--metadata has no meaning without --data")
+        if self.data is None and origin is None:
+            raise ValueError("the run does not say which data it learnt from; use --data")
+        choice, skip = origin or DataChoice(), self.skip_bad_sites
+        if self.data is None:
+            return replace(choice, skip_bad_sites=skip or choice.skip_bad_sites)
+        return replace(choice, data=self.data, metadata=self.metadata, skip_bad_sites=skip)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from kgml_jax.data.distance import great_circle
 from kgml_jax.errors import DataError
 
 _STATES = """
@@ -32,9 +33,6 @@ CODES: dict[str, str] = {postal: code for code, postal, _ in _ROWS} | {
 COUNTIES: dict[tuple[str, str], int] = {("IL", "CHAMPAIGN"): 19}
 """Code within its state of a county that a file may give by name alone."""
 
-EARTH_RADIUS = 6371.0
-"""km."""
-
 
 def nearest_county(
     latitude: float, longitude: float, centroids: Mapping[str, tuple[float, float]]
@@ -53,11 +51,8 @@ def nearest_county(
     if not centroids:
         raise DataError("no county centres are given", variable="county")
     codes = list(centroids)
-    points = np.deg2rad(np.array([centroids[code] for code in codes], dtype=np.float64))
-    own = np.deg2rad(np.array([latitude, longitude]))
-    half = np.sin(0.5 * (points - own)) ** 2
-    inner = half[:, 0] + np.cos(own[0]) * np.cos(points[:, 0]) * half[:, 1]
-    distance = 2 * EARTH_RADIUS * np.arcsin(np.sqrt(inner))
+    points = np.array([centroids[code] for code in codes], dtype=np.float64)
+    distance = great_circle(latitude, longitude, points)
     best = int(np.argmin(distance))
     if distance[best] > 200.0:
         found = f"{codes[best]}, {distance[best]:.0f} km away"

@@ -12,7 +12,7 @@ COPY = "the same days of the nearest year"
 
 def fill(
     values: np.ndarray, time: pd.DatetimeIndex, name: str, options: ReadOptions
-) -> tuple[np.ndarray, dict[str, int], tuple[int, int] | None]:
+) -> tuple[np.ndarray, dict[str, int], list[tuple[int, int]]]:
     """Fills the gaps of one forcing.
 
     Gaps of up to `options.max_gap` days are interpolated linearly (held at an end of the record);
@@ -21,9 +21,9 @@ def fill(
     them all: one year's weather, not a mean of years, keeps its variability.
 
     Returns:
-      The filled values, the number of days by rule, and the first gap left as `(start, stop)`.
+      The filled values, the number of days by rule, and the gaps left as `(start, stop)`.
     """
-    filled, counts, left = values.copy(), {}, None
+    filled, counts, left = values.copy(), {}, []
     known = np.flatnonzero(np.isfinite(values))
     for start, stop in gaps_of(values):
         if stop - start <= options.max_gap and len(known):
@@ -35,7 +35,7 @@ def fill(
         else:
             rule, block = COPY, None
         if block is None:
-            left = left or (start, stop)
+            left.append((start, stop))
             continue
         filled[start:stop] = block
         counts[rule] = counts.get(rule, 0) + stop - start

@@ -1,6 +1,7 @@
 """From what a file says to what a model may use: masks of targets, forcing without gaps."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from kgml_jax.data.schema import (
     expected_units,
     iso,
 )
-from kgml_jax.errors import DataError
+from kgml_jax.errors import DataError, kept, listed, raise_together
 from kgml_jax.sites import VARIABLES
 
 SLIGHT_EXCESS = 0.002
@@ -44,7 +45,12 @@ class _Record:
         if count:
             self.notes.append(Note(self.site, variable, kind, int(count), message))
 
-    def error(self, problem: str, variable: str, **detail: object) -> DataError:
+    def cut(self, part: slice) -> None:
+        """Keeps a part of the record."""
+        self.values = {name: row[part] if row.ndim else row for name, row in self.values.items()}
+        self.time = self.time[part]
+
+    def error(self, problem: str, variable: str, **detail: Any) -> DataError:
         return DataError(problem, file=self.file, site=self.site, variable=variable, **detail)
 
 
@@ -61,16 +67,22 @@ def finish(dataset: xr.Dataset, options: ReadOptions) -> tuple[xr.Dataset, list[
 
     Raises:
       DataError: days are absent or stand twice, a forcing is empty, out of its range, or has a gap
-        longer than the rules fill, or a flux has the wrong sign.
+        longer than the rules fill, or a flux has the wrong sign; all that is wrong with the values
+        in one message.
     """
     record = _trimmed(dataset)
     days.check(record.time, record.file, record.site)
+    if options.skip_bad_sites:
+        _cut_years(record, options)
     _targets(record, options)
+    errors: list[DataError] = []
     for name in [name for name in FORCING if name in record.values]:
-        _forcing(record, name, options)
-    _temperatures(record)
-    _co2(record)
-    _mean_temperature(record)
+        with kept(errors):
+            _forcing(record, name, options)
+    if not errors:
+        _temperatures(record)
+        _co2(record)
+        _mean_temperature(record)
     record.values.pop(POTENTIAL_RADIATION, None)
     finished = xr.Dataset(
         {
@@ -80,7 +92,9 @@ def finish(dataset: xr.Dataset, options: ReadOptions) -> tuple[xr.Dataset, list[
         coords={"time": ("time", record.time)},
         attrs=dataset.attrs,
     )
-    signs.refuse_wrong(finished)
+    with kept(errors):
+        signs.refuse_wrong(finished)
+    raise_together(errors)
     return finished, record.notes
 
 
@@ -94,10 +108,42 @@ def _trimmed(dataset: xr.Dataset) -> _Record:
     if not len(known):
         variables = ", ".join(REQUIRED_FORCING[:2]) + " and others"
         raise record.error("no forcing has any value", variables, found="missing throughout")
-    kept = slice(int(known[0]), int(known[-1]) + 1)
-    record.values = {name: row[kept] if row.ndim else row for name, row in values.items()}
-    record.time = time[kept]
+    record.cut(slice(int(known[0]), int(known[-1]) + 1))
     return record
+
+
+def _cut_years(record: _Record, options: ReadOptions) -> None:
+    """Cuts calendar years off the ends of the record that lack a required forcing.
+
+    A year lacks it where a gap is longer than the rules fill. Years within the record stay, and
+    all of them where none would be left: the site is then refused as it is.
+    """
+    while lacking := _lacking(record, options):
+        year = record.time.year.to_numpy()
+        complete = [one for one in np.unique(year) if one not in lacking]
+        if not complete:
+            return
+        inside = (year >= complete[0]) & (year <= complete[-1])
+        if inside.all():
+            return
+        for one in np.unique(year[~inside]):
+            count, message = int((year == one).sum()), f"{one} left out: a gap in the forcing"
+            record.note(lacking[one], "left out", count, message)
+        # What is left is looked at again: a gap may have been filled from a year that is gone.
+        days_inside = np.flatnonzero(inside)
+        record.cut(slice(int(days_inside[0]), int(days_inside[-1]) + 1))
+
+
+def _lacking(record: _Record, options: ReadOptions) -> dict[int, str]:
+    """Returns the years with a gap that the rules do not fill, and in which variables."""
+    lacking: dict[int, list[str]] = {}
+    for name in [name for name in REQUIRED_FORCING if name in record.values]:
+        values = record.values[name].astype(np.float64)
+        values = np.where(_outside(name, values)[0], np.nan, values)
+        for start, stop in gaps.fill(values, record.time, name, options)[2]:
+            for year in np.unique(record.time.year[start:stop]):
+                lacking.setdefault(int(year), []).append(name)
+    return {year: ", ".join(dict.fromkeys(names)) for year, names in lacking.items()}
 
 
 def _targets(record: _Record, options: ReadOptions) -> None:
@@ -132,12 +178,12 @@ def _forcing(record: _Record, name: str, options: ReadOptions) -> None:
     filled, counts, left = gaps.fill(values, record.time, name, limits)
     for rule, count in counts.items():
         record.note(name, "filled", count, rule)
-    if left is not None and name != "co2":
-        start, *_, end = iso(record.time[left[0] : left[1]])
+    if left and name != "co2":
+        spans = [iso(record.time[[start, stop - 1]]) for start, stop in left]
         raise record.error(
             "a gap in the forcing is longer than the rules fill",
             name,
-            found=f"no value from {start} to {end}",
+            found=f"no value from {listed([f'{start} to {end}' for start, end in spans], 3)}",
             expected=f"gaps of at most {options.max_gap} days, or at most {options.max_copy} days "
             "where another year has the same days",
         )
@@ -149,9 +195,7 @@ def _within_bounds(record: _Record, name: str, values: np.ndarray) -> np.ndarray
     if bounds is None:
         return values
     low, high = bounds
-    slight = SLIGHT_EXCESS * (high - low)
-    outside = (values < low - slight) | (values > high + slight)
-    near = ((values < low) | (values > high)) & ~outside
+    outside, near = _outside(name, values)
     count, total = int(outside.sum()), int(np.isfinite(values).sum())
     limits = f"{low:g} to {high:g} {FORCING[name].units}"
     if count > OUTSIDE_LIMIT * total and name != "co2":
@@ -164,6 +208,14 @@ def _within_bounds(record: _Record, name: str, values: np.ndarray) -> np.ndarray
     record.note(name, "converted", near.sum(), f"slightly outside {limits}: set to the bound")
     record.note(name, "warning", count, f"outside {limits}: treated as missing")
     return np.where(outside, np.nan, np.clip(values, low, high))
+
+
+def _outside(name: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns which days lie outside the physical range, and which only slightly."""
+    low, high = FORCING[name].bounds or (-np.inf, np.inf)
+    slight = SLIGHT_EXCESS * (high - low) if np.isfinite(high - low) else 0.0
+    outside = (values < low - slight) | (values > high + slight)
+    return outside, ((values < low) | (values > high)) & ~outside
 
 
 def _temperatures(record: _Record) -> None:
@@ -186,7 +238,8 @@ def _potential(record: _Record) -> np.ndarray:
     potential = record.values.get(POTENTIAL_RADIATION)
     if potential is not None and np.isfinite(potential).all():
         return potential
-    latitude = float(record.values["latitude"])
+    # A site whose attributes were refused is looked at further, for all that is wrong with it.
+    latitude = float(record.values.get("latitude", np.asarray(ATTRIBUTES["latitude"].default)))
     return estimates.extraterrestrial_radiation(latitude, record.time.day_of_year.to_numpy())
 
 

@@ -42,10 +42,15 @@ FORCING: dict[str, Quantity] = {
 
 ATTRIBUTES: dict[str, Quantity] = quantities(Attributes)
 
+SITE_QUANTITIES: dict[str, Quantity] = ATTRIBUTES | {
+    "longitude": Quantity("degree_east", "Longitude.", bounds=(-180.0, 360.0))
+}
+"""What may be given of a site: what drives models, and where it lies."""
+
 POTENTIAL_RADIATION = "potential_shortwave_radiation"
 """Radiation at the top of the atmosphere; used to estimate temperature ranges, never stored."""
 
-KINDS = ("converted", "filled", "estimated", "defaulted", "masked", "warning")
+KINDS = ("converted", "filled", "estimated", "defaulted", "masked", "warning", "left out")
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,11 @@ class ReadOptions:
     """Partitioning of FLUXNET's Reco and GPP: NT (night-time) or DT (daytime)."""
     prescribe_gpp: bool = False
     """Give the tower's GPP to the model as an input. It contains the observed NEE: legacy only."""
+    skip_bad_sites: bool = False
+    """Leave out sites that cannot be used, and years at the ends of a record whose forcing has gaps
+    that cannot be filled."""
+    fluxes: bool = True
+    """Fluxes are needed. Without, only weather, management and place are read, as to predict."""
 
     def __post_init__(self) -> None:
         if self.partition not in ("NT", "DT"):
@@ -114,8 +124,13 @@ def expected_units(name: str) -> str | None:
     """Returns the canonical units of a variable of the schema; None if it is not in the schema."""
     if name.endswith("_qc") and name[:-3] in VARIABLES:
         return "1"
-    quantity = {**FORCING, **ATTRIBUTES, **PREDICTABLE}.get(name.removesuffix("_uncertainty"))
+    quantity = {**FORCING, **SITE_QUANTITIES, **PREDICTABLE}.get(name.removesuffix("_uncertainty"))
     return None if quantity is None else quantity.units
+
+
+def is_observed(name: str) -> bool:
+    """Whether a variable is a target, its quality or its uncertainty: nothing that drives."""
+    return name.removesuffix("_qc").removesuffix("_uncertainty") in PREDICTABLE
 
 
 def iso(days: Any) -> list[str]:

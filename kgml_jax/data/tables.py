@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from kgml_jax.data import time_steps
 from kgml_jax.errors import DataError, listed
 
 MISSING = (-9999.0, -6999.0)
@@ -79,13 +80,39 @@ def numbers(column: pd.Series, file: str, site: str | None, variable: str) -> np
     return values
 
 
+def daily(column: pd.Series, file: str, site: str | None, hours: str) -> pd.DatetimeIndex:
+    """Returns the days of the time column of a daily series, as `dates`.
+
+    Args:
+      column: dates, `YYYYMMDD` or ISO.
+      file: named in an error.
+      site: named in an error.
+      hours: recipe that makes days of hours; see `time_steps`.
+
+    Raises:
+      DataError: a cell is not a date, or the series is of another time step.
+    """
+    time_steps.refuse_by_digits(_text(column), file, hours)
+    stamps = _stamps(column, file, site)
+    time_steps.refuse_by_spacing(stamps, file, hours)
+    return stamps.floor("D").as_unit("ns")
+
+
 def dates(column: pd.Series, file: str, site: str | None = None) -> pd.DatetimeIndex:
     """Returns the days of a column of dates, `YYYYMMDD` or ISO.
 
     Raises:
       DataError: a cell is not a date.
     """
-    text = column.astype(str).str.strip()
+    return _stamps(column, file, site).floor("D").as_unit("ns")
+
+
+def _text(column: pd.Series) -> pd.Series:
+    return column.astype(str).str.strip()
+
+
+def _stamps(column: pd.Series, file: str, site: str | None) -> pd.DatetimeIndex:
+    text = _text(column)
     compact = bool(text.str.fullmatch(r"\d{8}").all())
     days = pd.to_datetime(text, format="%Y%m%d" if compact else "ISO8601", errors="coerce")
     wrong = text.loc[np.asarray(days.isna())]
@@ -98,4 +125,4 @@ def dates(column: pd.Series, file: str, site: str | None = None) -> pd.DatetimeI
             found=f"{listed(list(wrong), 3)} in row {wrong.index[0] + 2}",
             expected="YYYYMMDD or YYYY-MM-DD",
         )
-    return pd.DatetimeIndex(days, name="time").floor("D").as_unit("ns")
+    return pd.DatetimeIndex(days, name="time")

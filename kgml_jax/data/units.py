@@ -52,6 +52,7 @@ FACTORS: dict[str, dict[str, float]] = {
     "umol mol-1": {"ppm": 1.0, "ppmv": 1.0, "mol mol-1": 1e6, "1e-6": 1.0},
     "degC": dict.fromkeys(("C", "celsius", "Celsius", "degree_Celsius", "degrees_Celsius"), 1.0),
     "degree_north": {"degrees_north": 1.0, "degree": 1.0, "degrees": 1.0, "deg": 1.0},
+    "degree_east": {"degrees_east": 1.0, "degree": 1.0, "degrees": 1.0, "deg": 1.0},
     "m": {"cm": 1e-2, "km": 1e3},
     "1": {
         "-": 1.0,

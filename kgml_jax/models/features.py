@@ -161,7 +161,7 @@ def fit_scaling(names: Sequence[str], data: DividedSites) -> Scaling:
     days = (data.roles == TRAIN) & np.asarray(site.valid)
     if not days.any():
         raise ValueError("the split leaves no training day, so nothing can be standardised")
-    inputs = tuple(_scale(name, _column(name, site, days)) for name in names)
+    inputs = tuple(_scale(name, daily(name, site)[days]) for name in names)
     targets = []
     for name, values in site.targets.items():
         observed = np.asarray(values)[days & np.asarray(site.mask[name])]
@@ -183,13 +183,22 @@ def _feature(name: str, site: Site) -> Field:
     raise ValueError(f"{name!r} is no input; there are {', '.join(known)}")
 
 
-def _column(name: str, site: Site, days: np.ndarray) -> np.ndarray:
+def daily(name: str, site: Site) -> np.ndarray:
+    """Returns one input of many sites in physical units, shape (site, time).
+
+    Args:
+      name: as `features` takes it.
+      site: leaves (site, time, ...).
+
+    Raises:
+      ValueError: the name is no input.
+    """
     if name in quantities(Attributes):
         per_site = np.asarray(getattr(site.attributes, name))
-        return np.broadcast_to(per_site[:, None], days.shape)[days]
+        return np.broadcast_to(per_site[:, None], np.shape(site.valid))
     if name in _DERIVED:
-        return np.asarray(jax.vmap(_DERIVED[name])(site))[days]
-    return np.asarray(_feature(name, site))[days]
+        return np.asarray(jax.vmap(_DERIVED[name])(site))
+    return np.asarray(_feature(name, site))
 
 
 def _scale(name: str, values: np.ndarray) -> Scale:

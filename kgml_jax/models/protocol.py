@@ -6,6 +6,7 @@ from typing import Any, Protocol, get_args, get_origin, get_type_hints
 import jax
 
 from kgml_jax.adaptation import Weights
+from kgml_jax.models.envelope import Envelope
 from kgml_jax.models.features import Scaling
 from kgml_jax.records import Field
 from kgml_jax.sites import Site
@@ -52,6 +53,15 @@ def scaling_from_json(described: dict[str, Any]) -> Scaling:
       ValueError: a part of it is not known to this version.
     """
     return _rebuilt(Scaling, described)
+
+
+def envelope_from_json(described: dict[str, Any]) -> Envelope:
+    """Returns the envelope that `dataclasses.asdict` described.
+
+    Raises:
+      ValueError: a part of it is not known to this version.
+    """
+    return _rebuilt(Envelope, described)
 
 
 def _rebuilt(annotation: type[Any], value: Any) -> Any:

@@ -26,16 +26,18 @@ BEFORE_RESULTS = frozenset(
 PACKAGES = ("kgml_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
 
 
-def create(folder: Path, config: Any, overwrite: bool, source: Path | None = None) -> Path:
-    """Makes the folder and writes `config.json` and `versions.json` into it.
+def check_free(
+    folder: Path, overwrite: bool, source: Path | None = None, option: str = "--run"
+) -> None:
+    """Refuses a folder that a run cannot be written to.
 
     A run that ended there before it had any result is begun anew without being told to.
 
     Args:
       folder: the run directory.
-      config: the program's configuration.
-      overwrite: replace an earlier run in `folder`.
+      overwrite: an earlier run in `folder` may be replaced.
       source: run this one reads from, which must not lie in `folder`, nor `folder` in it.
+      option: of the command line, that names the folder.
 
     Raises:
       ValueError: the folder is in use and `overwrite` is False, it is no run directory, or it
@@ -44,12 +46,37 @@ def create(folder: Path, config: Any, overwrite: bool, source: Path | None = Non
     if source is not None:
         own, other = folder.resolve(), source.resolve()
         if own.is_relative_to(other) or other.is_relative_to(own):
-            raise ValueError(f"--run {folder} overlaps with --from {source}; choose another --run")
+            raise ValueError(
+                f"{option} {folder} overlaps with --from {source}; choose another {option}"
+            )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         if not overwrite and not without_results(folder):
-            raise ValueError(f"{folder} exists already; choose another --run or add --overwrite")
+            raise ValueError(f"{folder} exists already; choose another {option} or add --overwrite")
         if not (folder / "config.json").is_file():
             raise ValueError(f"{folder} is not a run directory, so it is not overwritten")
+
+
+def create(
+    folder: Path,
+    config: Any,
+    overwrite: bool,
+    source: Path | None = None,
+    option: str = "--run",
+) -> Path:
+    """Makes the folder and writes `config.json` and `versions.json` into it.
+
+    Args:
+      folder: the run directory.
+      config: the program's configuration.
+      overwrite: replace an earlier run in `folder`.
+      source: run this one reads from, which must not lie in `folder`, nor `folder` in it.
+      option: of the command line, that names the folder.
+
+    Raises:
+      ValueError: as `check_free`.
+    """
+    check_free(folder, overwrite, source, option)
+    if folder.exists() and any(folder.iterdir()):
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "config.json", plain(config))

@@ -3,6 +3,8 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +13,32 @@ import numpy as np
 import xarray as xr
 
 
-def write_dataset(path: Path, dataset: xr.Dataset) -> None:
-    """Writes netCDF: version 4 where h5netcdf is installed, else version 3 through scipy.
+@contextmanager
+def in_one_step(path: Path) -> Iterator[Path]:
+    """Gives a path to write to, which takes the place of `path` when all is written.
 
-    It appears in one step: a file of that name is whole, and one that was there stays until then.
+    A file of that name is whole, one that was there stays until then, and of an attempt that fails
+    nothing stays.
     """
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        yield partial
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    partial.replace(path)
+
+
+def write_dataset(path: Path, dataset: xr.Dataset) -> None:
+    """Writes netCDF in one step: version 4 where h5netcdf is installed, else 3 through scipy."""
     try:
         import h5netcdf  # noqa: F401
     except ImportError:
         engine = "scipy"
     else:
         engine = "h5netcdf"
-    partial = path.with_suffix(".partial")
-    dataset.to_netcdf(partial, engine=engine)
-    partial.replace(path)
+    with in_one_step(path) as partial:
+        dataset.to_netcdf(partial, engine=engine)
 
 
 def plain(value: Any) -> Any:
@@ -46,9 +60,9 @@ def plain(value: Any) -> Any:
 
 def write_json(path: Path, value: Any) -> None:
     """Writes a JSON file in one step: a reader sees all of it or none."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(plain(value), indent=2, allow_nan=False) + "\n")
-    partial.replace(path)
+    text = json.dumps(plain(value), indent=2, allow_nan=False)
+    with in_one_step(path) as partial:
+        partial.write_text(text + "\n")
 
 
 def read_json(path: Path) -> Any:

@@ -7,7 +7,7 @@ A pretrained model is one checkpoint, `checkpoint/`. Calibrated sites are one ch
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,11 +19,18 @@ from kgml_jax.adaptation import Adaptation, Weights, trained_share
 from kgml_jax.data.choices import DataChoice, data_from_json
 from kgml_jax.display import Shown
 from kgml_jax.models import kinds
+from kgml_jax.models.envelope import Envelope
 from kgml_jax.models.features import Scaling
-from kgml_jax.models.protocol import model_from_json, model_to_json, scaling_from_json
+from kgml_jax.models.protocol import (
+    envelope_from_json,
+    model_from_json,
+    model_to_json,
+    scaling_from_json,
+)
 from kgml_jax.objectives.compose import Total
 from kgml_jax.objectives.standard import standard
 from kgml_jax.runs import files
+from kgml_jax.sites import Place
 from kgml_jax.split import Split
 from kgml_jax.training import checkpoint
 from kgml_jax.training.strategies import STRATEGIES, present_name
@@ -45,6 +52,7 @@ class PretrainedHeader:
     warmup_days: int
     scaling: dict[str, Any] | None = None
     training: dict[str, Any] | None = None
+    envelope: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,8 @@ class CalibratedHeader:
       moved: by unit, whether it left the starting point.
       pretrained: fingerprint of the model and weights it starts from.
       fits: fields of `SiteFits`.
+      places: by site, fields of `sites.Place`.
+      groups: by site.
     """
 
     kind: ClassVar[str] = "calibrated"
@@ -65,6 +75,8 @@ class CalibratedHeader:
     moved: list[bool]
     pretrained: str
     fits: dict[str, Any] | None = None
+    places: dict[str, Any] | None = None
+    groups: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +112,7 @@ class Pretrained(Shown):
       warmup_days: days before 1 January that bring the state of a window up to date.
       origin: the data it was trained on; None if they were not read by `read_sites`.
       training: how training went; None of runs of older versions.
+      envelope: what it saw on the training days; None of runs of older versions.
       stored_fingerprint: that of the files it was read from.
     """
 
@@ -112,6 +125,7 @@ class Pretrained(Shown):
     warmup_days: int
     origin: DataChoice | None = None
     training: Training | None = None
+    envelope: Envelope | None = None
     stored_fingerprint: str | None = None
 
     @cached_property
@@ -176,6 +190,8 @@ class Calibrated(Shown):
       moved: bool (unit,), whether a unit left where it started.
       start: where strategies from scratch start; None for the pretrained weights.
       fits: how it went; None of runs of older versions.
+      places: where each calibrated site lies, as far as it was given, by name.
+      groups: group of each calibrated site, by name; empty of runs of older versions.
     """
 
     base: Pretrained
@@ -185,6 +201,8 @@ class Calibrated(Shown):
     moved: np.ndarray
     start: Weights | None = None
     fits: SiteFits | None = None
+    places: Mapping[str, Place] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def adaptation(self) -> Adaptation:
@@ -239,6 +257,7 @@ def save(fitted: Pretrained | Calibrated, folder: Path) -> None:
         weighting=fitted.weighting,
         warmup_days=fitted.warmup_days,
         training=None if fitted.training is None else dataclasses.asdict(fitted.training),
+        envelope=None if fitted.envelope is None else dataclasses.asdict(fitted.envelope),
     )
     folder.mkdir(parents=True, exist_ok=True)
     if fitted.origin is not None:
@@ -253,6 +272,8 @@ def _save_calibrated(fitted: Calibrated, folder: Path) -> None:
         moved=np.asarray(fitted.moved).tolist(),
         pretrained=fitted.base.fingerprint,
         fits=None if fitted.fits is None else dataclasses.asdict(fitted.fits),
+        places={name: dataclasses.asdict(place) for name, place in fitted.places.items()},
+        groups=dict(fitted.groups),
     )
     tree = {"phi": fitted.phi}
     if fitted.start is not None:
@@ -346,6 +367,7 @@ def load_pretrained(folder: Path) -> Pretrained:
         warmup_days=header.warmup_days,
         origin=data_from_json(files.read_json(described)) if described.is_file() else None,
         training=None if header.training is None else Training(**header.training),
+        envelope=None if header.envelope is None else envelope_from_json(header.envelope),
         # As it was described: a version that gives the model one more field reads the same.
         stored_fingerprint=files.fingerprint(weights, header.model),
     )
@@ -386,6 +408,8 @@ def load_calibrated(folder: Path, strategy: str, base: Pretrained | None = None)
         moved=np.array(header.moved, bool),
         start=stored.get("start"),
         fits=None if header.fits is None else _site_fits(header.fits),
+        places={name: Place(**described) for name, described in (header.places or {}).items()},
+        groups=header.groups or {},
     )
 
 

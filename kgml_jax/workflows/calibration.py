@@ -158,6 +158,8 @@ def calibrate(
         moved=np.asarray(found.best_step > 0),
         start=weights if way.scratch else None,
         fits=_site_fits(base, data, way, rows, weights, found, seconds),
+        places={name: data.sites.place(row) for row, name in enumerate(data.sites.names)},
+        groups=dict(zip(data.sites.names, data.sites.groups, strict=True)),
     )
 
 

@@ -58,6 +58,18 @@ class Assessment:
         return [str(name) for name in self.results["site"].values[observed.values]]
 
     @property
+    def untested(self) -> tuple[str, ...]:
+        """Names of the sites without observed test days: their scores are NaN."""
+        scored = self.scored_sites
+        return tuple(name for name in self.data.sites.names if name not in scored)
+
+    @property
+    def scored_variables(self) -> tuple[str, ...]:
+        """Names of the variables that are observed on a test day of some site."""
+        observed = self.results["n_observed"].max(("strategy", "site")) > 0
+        return tuple(str(name) for name in self.results["variable"].values[observed.values])
+
+    @property
     def scored_days(self) -> int:
         """Test days of all sites on which a variable that is scored is observed."""
         mask = self.data.sites.site.mask
@@ -92,6 +104,7 @@ def assess_pretraining(base: Pretrained, data: DividedSites) -> Assessment:
     """Scores the pretrained model on its test days."""
     found = _assess_beside(base, {REFERENCE: predict_pretrained(base, data.sites)}, data)
     summary = training_summary(base, data) | {
+        "sites_untested": found.untested,
         "median_mse": float(found.results["standardised_mse"].median()),
         "balance_residual": float(found.results["balance_residual"].mean()),
         "variables": variable_summaries(found.results, REFERENCE),
@@ -126,13 +139,15 @@ def assess_calibration(
     found = _assess_beside(base, predictions, data)
     results = found.results.assign(_fits_by_site(base, fitted, data))
     error = results["standardised_mse"]
-    results["harmed"] = (error > error.sel(strategy=REFERENCE)).astype(float)
+    tested = error.notnull().any("strategy")
+    results["harmed"] = (error > error.sel(strategy=REFERENCE)).astype(float).where(tested)
     text = "worse than the pretrained model on the test days"
     results["harmed"].attrs = {"units": "1", "long_name": text}
     pairs = tuple(comparisons(results, REFERENCE))
     found = replace(found, results=results, pairs=pairs)
     summary = {
         "sites": len(data),
+        "sites_untested": found.untested,
         "split": data.split.kind,
         "headline": HEADLINE,
         "strategies": {name: _summary(name, fitted.get(name), results) for name in predictions},
@@ -166,6 +181,7 @@ def assess_run(
     summary = {
         "sites": len(data),
         "sites_scored": len(found.scored_sites),
+        "sites_untested": found.untested,
         "split": data.split.kind,
         "days_scored": found.scored_days,
         "headline": HEADLINE,

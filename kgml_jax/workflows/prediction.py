@@ -18,13 +18,6 @@ Fluxes = dict[str, np.ndarray]
 """Daily values by variable, each (site, time), in the units of `sites.PREDICTABLE`."""
 
 
-def predict(fitted: Pretrained | Calibrated, sites: Sites) -> Fluxes:
-    """Predicts every site with a fitted model; see `predict_calibrated`."""
-    if isinstance(fitted, Calibrated):
-        return predict_calibrated(fitted, sites)
-    return predict_pretrained(fitted, sites)
-
-
 def predict_pretrained(base: Pretrained, sites: Sites) -> Fluxes:
     """Predicts every site with the pretrained model as it is."""
     return predict_sites(base.model, base.weights, sites)
@@ -87,6 +80,7 @@ def as_dataset(
     result = frame(sites.names, source.dates, history)
     result = result.drop_vars(["layer", "layer_bounds"])
     result.attrs["title"] = title
+    result.attrs["comment"] = "A time stands for the day it starts."
     result.attrs["source"] = result.attrs["source"].replace(", process model", "")
     for name, values in fluxes.items():
         quantity = PREDICTABLE[name]
@@ -94,6 +88,8 @@ def as_dataset(
             "long_name": quantity.doc.removesuffix("."),
             "units": udunits(quantity.units),
             "cell_methods": "time: mean",
+            # The units of netCDF do not say of what element a gram is.
+            "units_in_full": quantity.units,
         }
         result[name] = (("site", "time"), source.placed(values), attributes)
     return result

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from kgml_jax.data.choices import require_crops, require_gpp
-from kgml_jax.models import kinds
+from kgml_jax.models import envelope, kinds
 from kgml_jax.models.features import INPUT_SETS, Scaling, fit_scaling
 from kgml_jax.models.observables import FURTHER_NAMES
 from kgml_jax.models.process import ProcessModel
@@ -203,6 +203,7 @@ def pretrain(
             best_error=float(fit.best_error),
             seconds=time.perf_counter() - started,
         ),
+        envelope=envelope.of_training([scale.name for scale in scaling.inputs], data),
     )
 
 

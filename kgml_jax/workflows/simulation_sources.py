@@ -95,7 +95,7 @@ def open_source(data: choices.DataChoice, parameters: str | Path, prescribed: bo
     elif truth:
         raise ValueError("--parameters truth: only synthetic sites have true parameters")
     else:
-        source = measured(load(replace(data, prescribe_gpp=prescribed)))
+        source = measured(load(replace(data, prescribe_gpp=prescribed), fluxes=False))
     if isinstance(parameters, Path):
         return _with_parameters(source, read_parameters(parameters, source.names))
     return source

@@ -8,6 +8,7 @@ import numpy as np
 from kgml_jax.data.assemble import assemble
 from kgml_jax.data.choices import (
     DataChoice,
+    OtherData,
     SplitChoice,
     divide_unseen,
     hide_new_sites,
@@ -17,7 +18,7 @@ from kgml_jax.data.choices import (
 )
 from kgml_jax.data.read import ReadOptions, read
 from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
-from kgml_jax.errors import DataError
+from kgml_jax.errors import DataError, listed
 from kgml_jax.models import kinds
 from kgml_jax.models.simulation import simulate_sites
 from kgml_jax.runs.saved import Pretrained
@@ -25,18 +26,24 @@ from kgml_jax.sites import TEST, VARIABLES, Sites
 from kgml_jax.split import DividedSites, Split
 
 
-def load(choice: DataChoice, further: tuple[str, ...] = ()) -> Sites:
+def load(choice: DataChoice, further: tuple[str, ...] = (), fluxes: bool = True) -> Sites:
     """Reads or generates the sites.
 
     Args:
       choice: which.
       further: names of `sites.FURTHER` that become targets beside the fluxes where data hold them.
+      fluxes: whether observed fluxes are needed. Without, files need to hold none, and those they
+        hold are left out: for what neither learns nor scores.
 
     Raises:
-      DataError: the data cannot be used, or GPP is to be prescribed and a site has none.
+      DataError: the data cannot be used, none of the sites observes a flux and they are needed, or
+        GPP is to be prescribed and a site has none.
     """
     targets = (*VARIABLES, *further)
-    sites = _synthetic(choice, targets) if choice.data is None else _read(choice, targets)
+    if choice.data is None:
+        sites = _synthetic(choice, targets)
+    else:
+        sites = _read(choice, choice.data, targets, fluxes)
     if choice.prescribe_gpp:
         require_gpp(sites)
     return replace(sites, origin=choice)
@@ -59,16 +66,28 @@ def _synthetic(choice: DataChoice, targets: tuple[str, ...]) -> Sites:
     return replace(assemble(per_site(world), targets), truth=world)
 
 
-def _read(choice: DataChoice, targets: tuple[str, ...]) -> Sites:
+def _read(choice: DataChoice, path: Path, targets: tuple[str, ...], fluxes: bool) -> Sites:
     options = ReadOptions(
         qc_threshold=choice.qc_threshold,
         max_gap=choice.max_gap,
         max_copy=choice.max_copy,
         partition=choice.partition,
         prescribe_gpp=choice.prescribe_gpp,
+        skip_bad_sites=choice.skip_bad_sites,
+        fluxes=fluxes,
     )
-    reading = read(choice.data or "", choice.metadata, options)
-    return replace(assemble(reading, targets), notes=reading.notes)
+    reading = read(path, choice.metadata, options)
+    sites = replace(assemble(reading, targets), notes=reading.notes)
+    if fluxes and not sites.site.targets:
+        raise DataError(
+            "no flux is observed at any site",
+            file=path,
+            site=listed(sites.names),
+            expected=f"some of {', '.join(targets)}; without fluxes sites can be predicted "
+            "(kgml-jax predict) and simulated (kgml-jax simulate), in Python after "
+            "read_sites(path, fluxes=False)",
+        )
+    return sites
 
 
 def divide(sites: Sites, choice: SplitChoice) -> DividedSites:
@@ -89,32 +108,24 @@ def divide(sites: Sites, choice: SplitChoice) -> DividedSites:
     return split.divide(sites)
 
 
-def divide_after(
-    base: Pretrained, data: Path | None, metadata: Path | None, choice: SplitChoice
-) -> DividedSites:
+def divide_after(base: Pretrained, other: OtherData, choice: SplitChoice) -> DividedSites:
     """Returns the sites to calibrate, divided with no test day the pretrained model saw.
 
     On the data of the pretraining its split is kept, but sites it never saw are divided anew.
 
     Args:
       base: the pretrained model.
-      data: other sites than those of the pretraining.
-      metadata: CSV of metadata for `data`.
+      other: sites, where they are not those of the pretraining.
       choice: how the days of sites that the pretraining did not see are divided.
 
     Raises:
       ValueError: an option has no meaning here, or it is not known what the model learnt from.
     """
-    if data is None and metadata is not None:
-        raise ValueError("--metadata has no meaning without --data")
-    if base.origin is None and data is None:
-        raise ValueError("the pretrained model does not say which data it learnt from; use --data")
-    origin = base.origin or DataChoice()
-    sites = load(origin if data is None else replace(origin, data=data, metadata=metadata))
+    sites = load(other.after(base.origin))
     require_drivers(base, sites)
-    return (
-        divide_new(base, sites, choice) if data is not None else divide_again(base, sites, choice)
-    )
+    if other.data is not None:
+        return divide_new(base, sites, choice)
+    return divide_again(base, sites, choice)
 
 
 def require_drivers(base: Pretrained, sites: Sites) -> None:

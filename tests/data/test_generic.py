@@ -137,6 +137,20 @@ def test_an_attribute_that_changes_with_time_is_refused(schema, tmp_path):
         read(path)
 
 
+def test_an_attribute_along_the_days_of_an_array_is_one_value_if_it_does_not_change(
+    schema, tmp_path
+):
+    dataset = schema()
+    along = xr.zeros_like(dataset["NEE"]).assign_attrs(units="degree_north")
+    dataset["latitude"] = along + dataset["latitude"]
+    dataset["latitude"].attrs["units"] = "degree_north"
+    reading = read(write(dataset, tmp_path / "data.nc"))
+    assert [site["latitude"].item() for site in reading.sites] == [50.0, 40.0]
+    dataset["latitude"][0, 3] = 12.0
+    with pytest.raises(DataError, match=r"latitude.*changes with time"):
+        read(write(dataset, tmp_path / "moving.nc"))
+
+
 def test_a_folder_of_schema_files_joins_their_sites(schema, tmp_path):
     write(schema(("north",)), tmp_path / "a.nc")
     write(schema(("south",)), tmp_path / "b.csv")

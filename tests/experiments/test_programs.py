@@ -13,7 +13,7 @@ from kgml_jax.cli import calibrate, command, evaluate, pretrain
 from kgml_jax.cli.calibrate import CalibrateConfig
 from kgml_jax.cli.commands import COMMANDS
 from kgml_jax.cli.evaluate import EvaluateConfig
-from kgml_jax.data.choices import SplitChoice
+from kgml_jax.data.choices import OtherData, SplitChoice
 from kgml_jax.runs import saved
 from kgml_jax.training.checkpoint import HEADER
 from kgml_jax.workflows import calibration
@@ -176,7 +176,7 @@ def test_sites_the_pretrained_model_saw_are_not_scored_on_those_days(
 ):
     path = tmp_path / "early.nc"
     world.isel(time=slice(0, 1096)).to_netcdf(path)
-    config = CalibrateConfig(from_run=pretrained_run, run=tmp_path / "run", data=path)
+    config = CalibrateConfig(from_run=pretrained_run, run=tmp_path / "run", data=OtherData(path))
     with pytest.raises(ValueError, match="the pretrained model saw test days"):
         calibrate.main(config)
     assert not (tmp_path / "run").exists()

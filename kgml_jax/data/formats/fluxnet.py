@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from kgml_jax.data import tables
+from kgml_jax.data import tables, time_steps
 from kgml_jax.data.schema import POTENTIAL_RADIATION, Note, Piece, ReadOptions, expected_units
 from kgml_jax.data.units import convert
-from kgml_jax.errors import DataError
+from kgml_jax.errors import DataError, kept, listed, raise_together
 
 DAILY_NAME = re.compile(
     r"^(?P<hub>[A-Za-z0-9]+)_(?P<site>[A-Za-z]{2}-[A-Za-z0-9]+)_FLUXNET(?:2015)?_"
@@ -21,7 +21,10 @@ DAILY_NAME = re.compile(
 )
 """`FLX_<site>_FLUXNET2015_SUBSET_DD_<years>_<version>.csv` and its later relatives."""
 
-ARCHIVE_NAME = re.compile(r"^[A-Za-z0-9]+_[A-Za-z]{2}-[A-Za-z0-9]+_FLUXNET.*\.zip$")
+EXAMPLE = "FLX_US-Ne3_FLUXNET2015_SUBSET_DD_2001-2013_1-4.csv"
+
+ARCHIVE_NAME = re.compile(r"^[A-Za-z0-9]+_[A-Za-z]{2}-[A-Za-z0-9]+_(?:FLUXNET|ARCHIVE).*\.zip$")
+"""Of FLUXNET and its networks, and ICOS's `ICOSETC_<site>_ARCHIVE_L2.zip`."""
 
 FORCING_COLUMNS = {
     "air_temperature_mean": (("TA_F",), "degC"),
@@ -63,7 +66,7 @@ def load(path: Path, options: ReadOptions) -> list[Piece]:
 
 def site_of(name: str) -> str:
     """Returns the site in the name of a FLUXNET file, or the name itself."""
-    match = re.match(r"^[A-Za-z0-9]+_([A-Za-z]{2}-[A-Za-z0-9]+)_FLUXNET", name)
+    match = re.match(r"^[A-Za-z0-9]+_([A-Za-z]{2}-[A-Za-z0-9]+)_(?:FLUXNET|ARCHIVE)", name)
     return match[1] if match else name
 
 
@@ -78,7 +81,8 @@ def _daily_files(path: Path) -> Iterator[tuple[str, bytes]]:
         return
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if DAILY_NAME.match(Path(name).name)]
+            members = archive.namelist()
+            names = [name for name in members if DAILY_NAME.match(Path(name).name)]
             for name in names:
                 yield Path(name).name, archive.read(name)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
@@ -86,7 +90,10 @@ def _daily_files(path: Path) -> Iterator[tuple[str, bytes]]:
         raise DataError(message, file=path, site=site_of(path.name)) from error
     if not names:
         raise DataError(
-            "the archive holds no daily file", file=path, expected="a member named *_DD_*.csv"
+            "the archive holds no daily file",
+            file=path,
+            found=listed(members) or "nothing",
+            expected="a member named *_DD_*.csv",
         )
 
 
@@ -95,19 +102,12 @@ def _piece(name: str, data: bytes, options: ReadOptions) -> Piece:
     table = tables.columns(data, name, site)
     if "TIMESTAMP" not in table:
         raise DataError("the column is missing", file=name, site=site, variable="TIMESTAMP")
-    days = tables.dates(table["TIMESTAMP"], name, site)
+    days = tables.daily(table["TIMESTAMP"], name, site, time_steps.IN_ARCHIVE)
     if not data.endswith(b"\n"):
         # The last number may have lost digits: -9999 cut to -9 looks like a measurement.
         raise DataError("the file is cut off", file=name, site=site, found="an unfinished line")
     _check_end(name, site, days)
-    columns = {
-        column: tables.numbers(table[column], name, site, column)
-        for column in _wanted(options)
-        if column in table
-    }
-    variables, notes = _forcing(name, site, columns)
-    targets, more = _targets(name, site, columns, options)
-    variables |= targets
+    variables, notes = _variables(name, site, table, options)
     dataset = xr.Dataset(
         {
             key: ("time", values, {"units": expected_units(key) or "MJ m-2 d-1"})
@@ -116,11 +116,41 @@ def _piece(name: str, data: bytes, options: ReadOptions) -> Piece:
         coords={"time": ("time", days)},
         attrs={"site": site, "source": name, "network": "FLUXNET"},
     )
-    return Piece(site, dataset, tuple(notes + more))
+    return Piece(site, dataset, tuple(notes))
+
+
+def _variables(
+    name: str, site: str, table: dict[str, pd.Series], options: ReadOptions
+) -> tuple[dict[str, np.ndarray], list[Note]]:
+    columns, errors = {}, []
+    for column in [column for column in _wanted(options) if column in table]:
+        with kept(errors):
+            columns[column] = tables.numbers(table[column], name, site, column)
+    raise_together(errors)
+    missing = [
+        FORCING_COLUMNS[variable][0][0]
+        for variable in _NEEDED
+        if not any(column in columns for column in FORCING_COLUMNS[variable][0])
+    ]
+    if options.fluxes and not any(column in columns for column in _NET_EXCHANGE):
+        missing.append(" or ".join(_NET_EXCHANGE))
+    if missing:
+        problem = "the column is missing" if len(missing) == 1 else "the columns are missing"
+        raise DataError(problem, file=name, site=site, variable=", ".join(missing))
+    forcing, notes = _forcing(site, columns)
+    targets, more = _targets(site, columns, options) if options.fluxes else ({}, [])
+    notes += more
+    if options.prescribe_gpp:
+        given, more = _prescribed(site, columns, options)
+        forcing |= given
+        notes += more
+    return forcing | targets, notes
 
 
 def _wanted(options: ReadOptions) -> list[str]:
     forcing = [column for columns, _ in FORCING_COLUMNS.values() for column in columns]
+    if not options.fluxes:
+        return [*forcing, *(_partition(options)["GPP"] if options.prescribe_gpp else ())]
     net = [name + suffix for name in _NET_EXCHANGE for suffix in ("", "_QC", "_RANDUNC")]
     parts = [column for pair in _partition(options).values() for column in pair]
     return [*forcing, *net, *parts, "LE_F_MDS", "LE_F_MDS_QC", "LE_RANDUNC"]
@@ -150,9 +180,7 @@ def _check_end(name: str, site: str, days: pd.DatetimeIndex) -> None:
         )
 
 
-def _forcing(
-    name: str, site: str, columns: dict[str, np.ndarray]
-) -> tuple[dict[str, np.ndarray], list[Note]]:
+def _forcing(site: str, columns: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[Note]]:
     forcing, notes = {}, []
     for variable, (choices, units) in FORCING_COLUMNS.items():
         column = next((choice for choice in choices if choice in columns), None)
@@ -162,8 +190,6 @@ def _forcing(
             if units != canonical and variable != POTENTIAL_RADIATION:
                 message = f"{column}: {units} converted to {canonical}"
                 notes.append(Note(site, variable, "converted", len(columns[column]), message))
-        elif variable in _NEEDED:
-            raise DataError("the column is missing", file=name, site=site, variable=choices[0])
     if ("air_temperature_max" in forcing) != ("air_temperature_min" in forcing):
         forcing.pop("air_temperature_max", None)
         forcing.pop("air_temperature_min", None)
@@ -171,9 +197,9 @@ def _forcing(
 
 
 def _targets(
-    name: str, site: str, columns: dict[str, np.ndarray], options: ReadOptions
+    site: str, columns: dict[str, np.ndarray], options: ReadOptions
 ) -> tuple[dict[str, np.ndarray], list[Note]]:
-    targets, notes = _net_exchange(name, site, columns)
+    targets, notes = _net_exchange(site, columns)
     for flux, choices in _partition(options).items():
         column = next((choice for choice in choices if choice in columns), None)
         if column is None:
@@ -186,25 +212,28 @@ def _targets(
         targets |= _evapotranspiration(columns)
         message = "LE_F_MDS: W m-2 converted to mm d-1"
         notes.append(Note(site, "ET", "converted", len(columns["LE_F_MDS"]), message))
-    if options.prescribe_gpp and "GPP" in targets:
-        negative = int(np.sum(targets["GPP"] < 0))
-        targets["prescribed_gpp"] = np.maximum(targets["GPP"], 0.0)
-        message = "the tower's GPP is an input; it is derived from the observed NEE"
-        notes.append(Note(site, "prescribed_gpp", "warning", len(targets["GPP"]), message))
-        if negative:
-            message = "negative tower GPP set to 0 where it is an input"
-            notes.append(Note(site, "prescribed_gpp", "converted", negative, message))
     return targets, notes
 
 
-def _net_exchange(
-    name: str, site: str, columns: dict[str, np.ndarray]
+def _prescribed(
+    site: str, columns: dict[str, np.ndarray], options: ReadOptions
 ) -> tuple[dict[str, np.ndarray], list[Note]]:
-    column = next((choice for choice in _NET_EXCHANGE if choice in columns), None)
+    column = next((name for name in _partition(options)["GPP"] if name in columns), None)
     if column is None:
-        raise DataError(
-            "the column is missing", file=name, site=site, variable=" or ".join(_NET_EXCHANGE)
-        )
+        return {}, []
+    gpp = columns[column]
+    message = "the tower's GPP is an input; it is derived from the observed NEE"
+    notes = [Note(site, "prescribed_gpp", "warning", len(gpp), message)]
+    if negative := int(np.sum(gpp < 0)):
+        message = "negative tower GPP set to 0 where it is an input"
+        notes.append(Note(site, "prescribed_gpp", "converted", negative, message))
+    return {"prescribed_gpp": np.maximum(gpp, 0.0)}, notes
+
+
+def _net_exchange(
+    site: str, columns: dict[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], list[Note]]:
+    column = next(choice for choice in _NET_EXCHANGE if choice in columns)
     targets, notes = {"NEE": columns[column]}, []
     if column != _NET_EXCHANGE[0]:
         notes.append(Note(site, "NEE", "warning", 1, f"no {_NET_EXCHANGE[0]}: {column} is used"))

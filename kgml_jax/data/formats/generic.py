@@ -8,28 +8,45 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from kgml_jax.data import tables
+from kgml_jax.data import tables, time_steps
 from kgml_jax.data.days import check as check_days
-from kgml_jax.data.schema import ATTRIBUTES, REQUIRED_FORCING, Note, Piece, expected_units
+from kgml_jax.data.schema import (
+    DEFAULT_OPTIONS,
+    REQUIRED_FORCING,
+    SITE_QUANTITIES,
+    Note,
+    Piece,
+    ReadOptions,
+    expected_units,
+    is_observed,
+)
 from kgml_jax.data.units import convert
-from kgml_jax.errors import DataError, listed
+from kgml_jax.errors import DataError, kept, listed, raise_together
 
 SUFFIXES = (".nc", ".nc4", ".zarr", ".csv", ".csv.gz")
 
 _HEADER = re.compile(r"^(?P<name>[^\[]+?)\s*(?:\[(?P<units>[^\]]*)\])?$")
 _CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
+_BOUNDS = ("bnds", "nv", "bounds")
+_TIMES = ("date", "day", "Time", "TIME", "datetime", "t")
 _TIME_NAMES = ("time", "date", "TIMESTAMP")
 
 
-def load(path: Path) -> list[Piece]:
+def load(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> list[Piece]:
     """Reads every site of a file in the schema.
 
     Raises:
       DataError: damaged file, unknown or missing units, or a required variable is missing.
     """
+    time_steps.refuse_by_name(path)
     table = path.name.endswith((".csv", ".csv.gz"))
     dataset, notes = _from_table(path) if table else _from_arrays(path)
     _check_names(path, dataset)
+    for name in [name for name in SITE_QUANTITIES if name in dataset]:
+        if "time" in dataset[name].dims:
+            dataset[name] = _constant(path, dataset[name])
+    if not options.fluxes:
+        dataset = dataset.drop_vars([name for name in map(str, dataset) if is_observed(name)])
     converted, more = _canonical(path, dataset)
     notes += more
     return [
@@ -44,9 +61,7 @@ def _addressed(notes: list[Note], site: str) -> list[Note]:
 
 def _from_arrays(path: Path) -> tuple[xr.Dataset, list[Note]]:
     dataset = _opened(path)
-    if "time" not in dataset.dims or set(dataset.dims) - {"site", "time", "bnds", "nv"}:
-        found = ", ".join(map(str, dataset.dims))
-        raise DataError("dimensions", file=path, found=found, expected="(site, time) or time")
+    _check_dims(path, [str(name) for name in dataset.dims])
     calendar = str(dataset["time"].attrs.get("calendar", "standard"))
     if calendar not in _CALENDARS:
         raise DataError(
@@ -64,7 +79,33 @@ def _from_arrays(path: Path) -> tuple[xr.Dataset, list[Note]]:
         expected = "dates, or numbers with units like 'days since 2001-01-01'"
         found = str(dataset["time"].dtype)
         raise DataError("no dates", file=path, variable="time", found=found, expected=expected)
-    return _at_start_of_day(dataset), []
+    return _at_start_of_day(dataset, path), []
+
+
+def _check_dims(path: Path, names: list[str]) -> None:
+    strange = [name for name in names if name not in ("site", "time", *_BOUNDS)]
+    if not strange and "time" in names:
+        return
+    place, series = [name for name in strange if name not in _TIMES], "time" in names
+    renamed = {name: "time" for name in strange if name in _TIMES and not series}
+    steps = []
+    if len(place) == 1 and "site" not in names:
+        renamed[place[0]] = "site"
+    elif len(place) == 2 and "site" not in names:
+        # A grid: every cell is a site, which needs one name.
+        steps.append(f'stack(site={place}).reset_index("site")')
+        steps.append('assign_coords(site=lambda d: [f"cell{n}" for n in range(d.sizes["site"])])')
+    if renamed:
+        steps.insert(0, f"rename({renamed})")
+    opened = f'xarray.{"open_zarr" if path.suffix == ".zarr" else "open_dataset"}("{path.name}")'
+    recipe = f'    {".".join([opened, *steps])}.to_netcdf("sites.nc")' if steps else None
+    raise DataError(
+        "dimensions",
+        file=path,
+        found=", ".join(names),
+        expected="(site, time) or time",
+        recipe=recipe,
+    )
 
 
 def _opened(path: Path) -> xr.Dataset:
@@ -82,17 +123,21 @@ def _opened(path: Path) -> xr.Dataset:
         raise DataError(message, file=path) from error
 
 
-def _at_start_of_day(dataset: xr.Dataset) -> xr.Dataset:
+def _at_start_of_day(dataset: xr.Dataset, path: Path) -> xr.Dataset:
     bounds = dataset["time"].attrs.get("bounds", dataset["time"].encoding.get("bounds"))
     bounds = bounds or "time_bnds"
     # With bounds, a stamp at the end of its day is moved back to the day it speaks of.
     stamps = dataset[bounds].to_numpy()[:, 0] if bounds in dataset else dataset["time"].to_numpy()
-    days = pd.DatetimeIndex(stamps).floor("D").as_unit("ns")
+    stamps = pd.DatetimeIndex(stamps)
+    time_steps.refuse_by_spacing(stamps, path.name, time_steps.of_arrays(path.name))
+    days = stamps.floor("D").as_unit("ns")
     return dataset.drop_vars(bounds, errors="ignore").assign_coords(time=days)
 
 
 def _from_table(path: Path) -> tuple[xr.Dataset, list[Note]]:
-    table = tables.columns(tables.contents(path), path.name)
+    data = tables.contents(path)
+    time_steps.refuse_by_header(tables.header(data), path)
+    table = tables.columns(data, path.name)
     names, units = {}, {}
     for column in table:
         match = _HEADER.match(column)
@@ -104,7 +149,8 @@ def _from_table(path: Path) -> tuple[xr.Dataset, list[Note]]:
         raise DataError(
             "the column is missing", file=path, variable="time", found=listed(list(table))
         )
-    days = tables.dates(table[time], path.name)
+    hours = time_steps.of_table(path.name, time, by_site="site" in table)
+    days = tables.daily(table[time], path.name, None, hours)
     sites = np.full(len(days), _stem(path), dtype=object)
     sites = np.asarray(table["site"].astype(str), dtype=object) if "site" in table else sites
     keep = [name for name in table if name not in (time, "site", "group")]
@@ -115,8 +161,6 @@ def _from_table(path: Path) -> tuple[xr.Dataset, list[Note]]:
     dataset = pd.DataFrame(values, index=rows).to_xarray()
     for name in keep:
         dataset[name].attrs["units"] = units[name]
-    for name in [name for name in keep if name in ATTRIBUTES]:
-        dataset[name] = _constant(path, dataset[name])
     if "group" in table:
         groups = dict(zip(sites, table["group"].astype(str), strict=True))
         dataset["group"] = ("site", [groups[site] for site in dataset["site"].to_numpy()])
@@ -145,7 +189,7 @@ def _check_names(path: Path, dataset: xr.Dataset) -> None:
 
 
 def _canonical(path: Path, dataset: xr.Dataset) -> tuple[xr.Dataset, list[Note]]:
-    variables, notes = {}, []
+    variables, notes, errors = {}, [], []
     for name in map(str, dataset.data_vars):
         expected = expected_units(name)
         if expected is None and name != "group":
@@ -156,14 +200,16 @@ def _canonical(path: Path, dataset: xr.Dataset) -> tuple[xr.Dataset, list[Note]]
         found = array.attrs.get("units")
         values = np.asarray(array.to_numpy(), dtype=np.float64)
         values = np.where(np.isin(values, tables.MISSING), np.nan, values)
-        spread = name.endswith("_uncertainty")
-        values = convert(values, found, expected, file=path.name, variable=name, is_spread=spread)
+        place = {"file": path.name, "variable": name, "is_spread": name.endswith("_uncertainty")}
+        with kept(errors):
+            values = convert(values, found, expected, **place)
         if str(found).strip() != expected:
             message = f"{found} converted to {expected}"
             notes.append(
                 Note("", name, "converted", values.shape[-1] if values.ndim else 1, message)
             )
         variables[name] = (array.dims, values, {"units": expected})
+    raise_together(errors)
     coords = {name: dataset[name] for name in ("site", "time") if name in dataset.coords}
     group = {"group": dataset["group"]} if "group" in dataset else {}
     return xr.Dataset(variables | group, coords=coords, attrs=dataset.attrs), notes

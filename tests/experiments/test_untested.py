@@ -1,0 +1,108 @@
+"""Sites without a day to test on are trained and calibrated, and that is said."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import toys
+import xarray as xr
+
+from kgml_jax.cli import calibrate, evaluate, pretrain
+from kgml_jax.cli.calibrate import CalibrateConfig
+from kgml_jax.cli.evaluate import EvaluateConfig
+from kgml_jax.cli.pretrain import PretrainConfig
+from kgml_jax.models.features import DYNAMIC_INPUTS, fit_scaling
+from kgml_jax.split import DividedSites
+from kgml_jax.workflows.evaluation import assess
+
+TINY = ("--hidden", 4, "--basis-layers", 1, "--rh-layers", 1, "--steps", 2, "--validate-every", 1)
+TARGETS = ("NEE", "Reco", "GPP", "Ra", "Rh", "ET")
+
+
+@pytest.fixture(scope="module")
+def world(pretrained_run):
+    with xr.open_dataset(pretrained_run / "synthetic_world.nc") as stored:
+        return stored.drop_vars([n for n in stored if str(n).endswith("_truth")]).load()
+
+
+@pytest.fixture
+def one_year(world, tmp_path):
+    """Two sites of one year: nothing can be kept for testing."""
+    world.isel(site=[0, 1], time=slice(0, 365)).to_netcdf(tmp_path / "one_year.nc")
+    return tmp_path / "one_year.nc"
+
+
+def test_a_year_is_trained_calibrated_and_evaluated_without_a_test(one_year, run_program, tmp_path):
+    options = ("--data", one_year, "--batch", 2, "--warmup-days", 10, *TINY)
+    status, out, err = run_program(pretrain, PretrainConfig, *options, "--run", tmp_path / "base")
+    assert status == 0, err
+    assert "nothing was tested" in err
+    assert "Pretrained one model on 2 of 2 sites" in out
+    summary = json.loads((tmp_path / "base" / "summary.json").read_text())
+    assert summary["median_mse"] is None
+    assert len(summary["sites_untested"]) == 2
+
+    options = ("--from", tmp_path / "base", "--strategy", "bias", "--steps", 2)
+    status, out, err = run_program(calibrate, CalibrateConfig, *options, "--run", tmp_path / "cal")
+    assert status == 0, err
+    assert "nothing was tested" in err
+    assert "Calibrated 2 sites" in out
+    with xr.open_dataset(tmp_path / "cal" / "sites.nc") as results:
+        assert np.isnan(results["mse"]).all()
+        assert np.isnan(results["harmed"]).all()
+        assert np.isfinite(results["validation_error"]).all()
+
+    options = ("--from", tmp_path / "cal", "--run", tmp_path / "scores")
+    status, out, err = run_program(evaluate, EvaluateConfig, *options)
+    assert status == 0, err
+    assert "nothing was tested" in err
+    assert "predicting 0 sites on 0 days" in out
+    with xr.open_dataset(tmp_path / "scores" / "predictions.nc") as predictions:
+        assert np.isfinite(predictions["NEE"]).all()
+
+
+def test_only_sites_with_observed_test_days_count_as_scored(
+    world, pretrained_run, run_program, tmp_path
+):
+    gone = world.copy(deep=True)
+    name = str(gone["site"].values[1])
+    for target in TARGETS:
+        if target in gone:
+            gone[target][1, 730:] = np.nan
+    gone.to_netcdf(tmp_path / "gone.nc")
+    options = ("--from", pretrained_run, "--data", tmp_path / "gone.nc", "--run", tmp_path / "run")
+    status, out, err = run_program(evaluate, EvaluateConfig, *options)
+    assert status == 0, err
+    assert f"not tested, for no observed day was kept for testing: {name} (1 of 3 sites)" in err
+    assert "Scored 1 ways of predicting 2 sites" in out
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["sites_untested"] == [name]
+    with xr.open_dataset(tmp_path / "run" / "evaluation.nc") as scores:
+        assert np.isnan(scores["r2"].sel(site=name)).all()
+        assert np.isfinite(scores["r2"].drop_sel(site=name)).all()
+
+
+def test_the_scores_of_tested_sites_do_not_depend_on_untested_ones():
+    data = toys.divided(toys.sites(count=3))
+    scaling = fit_scaling(DYNAMIC_INPUTS, data)
+    fluxes = {name: 0.9 * values for name, values in data.sites.site.targets.items()}
+    whole = assess({"one": fluxes}, data, scaling)
+    roles = np.where(np.arange(3)[:, None] == 1, 1, data.roles)
+    part = assess({"one": fluxes}, DividedSites.of_roles(data.sites, roles), scaling)
+    assert whole.untested == ()
+    assert part.untested == (data.sites.names[1],)
+    kept = [data.sites.names[0], data.sites.names[2]]
+    xr.testing.assert_equal(part.results.sel(site=kept), whole.results.sel(site=kept))
+
+
+def test_a_variable_seen_in_training_alone_is_not_scored():
+    data = toys.divided(toys.sites(count=2))
+    mask = dict(data.sites.site.mask)
+    mask["GPP"] = mask["GPP"] & (data.roles != 3)
+    sites = replace(data.sites, site=data.sites.site.replace(mask=mask))
+    data = replace(data, sites=sites)
+    fluxes = dict(data.sites.site.targets)
+    found = assess({"one": fluxes}, data, fit_scaling(DYNAMIC_INPUTS, data))
+    assert set(found.scored_variables) == {"NEE", "Reco"}
+    assert found.untested == ()
