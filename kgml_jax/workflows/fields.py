@@ -73,7 +73,7 @@ def predict_fields(
         fluxes = predict_pretrained(base, sites)
     envelope = base.envelope or of_scaling(base.scaling)
     beyond = outside(envelope, sites)
-    daily = as_dataset(fluxes, sites, history).assign(
+    daily = as_dataset(fluxes, sites, history=history).assign(
         _flags(beyond, sites, kinds.memory_days(base.model)) | _described(taken, beyond)
     )
     daily = daily.assign_coords(_coordinates(sites))
