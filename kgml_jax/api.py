@@ -290,6 +290,8 @@ def predict(
       (('site', 'time'), 'g m-2 d-1')
       >>> fluxes["NEE"].resample(time="YE").sum().sizes["time"]
       4
+      >>> fluxes["outside"].attrs["flag_meanings"]
+      'weather management place crop start_of_record no_record'
     """
     return fields.predict_fields(fitted, _sites(sites), unknown).daily
 

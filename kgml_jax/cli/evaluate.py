@@ -23,8 +23,8 @@ class EvaluateConfig:
     from_run: Annotated[Path, tyro.conf.arg(name="from")] = Path("runs/calibrate")
     """Finished run of calibrate or pretrain."""
     data: Annotated[OtherData, command.FLAT] = field(default_factory=OtherData)
-    """Sites to predict and score. Sites the run does not know are predicted by the pretrained
-    model, zero-shot."""
+    """Sites to predict and score. Sites the run does not know get the pretrained model,
+    zero-shot."""
     references: bool = False
     """Add a day-of-year climatology and gradient boosting, fitted on the non-test days."""
     run: Path = Path("runs/evaluate")

@@ -56,7 +56,7 @@ def finish_calibration(folder: Path, found: Assessment, draw: tuple[str, ...] = 
     origin = found.data.sites.origin
     files.write_json(folder / "summary.json", {**summary, "data": files.plain(origin)})
     drawings.draw(folder / "figures", found, draw)
-    if found.scored_variables:
+    if found.scored_sites:
         print_medians(found.results)
     OUT.print(tables.terminal(outcome_grid(summary["strategies"], found.reference)))
     if found.pairs:
@@ -125,12 +125,12 @@ def finish_evaluation(folder: Path, found: Assessment, draw: tuple[str, ...] = (
     write_dataset(folder / "predictions.nc", predictions)
     files.write_json(folder / "summary.json", summary)
     outcome = outcome_grid(summary["strategies"], found.reference)
-    notes = "".join(f"\n{remark}\n" for remark in found.remarks)
+    remarks = "".join(f"\n{remark}\n" for remark in found.remarks)
     (folder / "tables.md").write_text(
-        f"{markdown(found.results)}\n{tables.markdown(outcome)}{notes}"
+        f"{markdown(found.results)}\n{tables.markdown(outcome)}{remarks}"
     )
     drawings.draw(folder / "figures", found, draw)
-    if found.scored_variables:
+    if found.scored_sites:
         print_medians(found.results)
     OUT.print(tables.terminal(outcome))
     say_remarks(found)
@@ -178,12 +178,12 @@ def finish_pretraining(folder: Path, found: Assessment) -> None:
     _write_scores(folder, found, "sites.nc")
     files.write_json(folder / "summary.json", summary)
     drawings.draw(folder / "figures", found)
-    if found.scored_variables:
+    if found.scored_sites:
         print_medians(found.results)
-        OUT.print(tables.terminal(outcome_grid(summary["strategies"], found.reference)))
+    OUT.print(tables.terminal(outcome_grid(summary["strategies"], found.reference)))
     say_remarks(found)
     tell_untested(found)
-    scored = "; the table scores the days it never saw" if found.scored_variables else ""
+    scored = "; the table scores the days it never saw" if found.scored_sites else ""
     say(
         f"Pretrained one model on {summary['sites_trained_on']} of {summary['sites']} sites in "
         f"{summary['steps']} steps ({summary['seconds']:.0f} s){scored}.\n"

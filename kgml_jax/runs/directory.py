@@ -31,8 +31,6 @@ def check_free(
 ) -> None:
     """Refuses a folder that a run cannot be written to.
 
-    A run that ended there before it had any result is begun anew without being told to.
-
     Args:
       folder: the run directory.
       overwrite: an earlier run in `folder` may be replaced.
@@ -64,6 +62,8 @@ def create(
     option: str = "--run",
 ) -> Path:
     """Makes the folder and writes `config.json` and `versions.json` into it.
+
+    A run that ended there before it had any result is begun anew without being told to.
 
     Args:
       folder: the run directory.

@@ -58,16 +58,10 @@ class Assessment:
         return [str(name) for name in self.results["site"].values[observed.values]]
 
     @property
-    def untested(self) -> tuple[str, ...]:
-        """Names of the sites without observed test days: their scores are NaN."""
+    def untested(self) -> list[str]:
+        """Names of the other sites: of none of their observed days a score can be made."""
         scored = self.scored_sites
-        return tuple(name for name in self.data.sites.names if name not in scored)
-
-    @property
-    def scored_variables(self) -> tuple[str, ...]:
-        """Names of the variables that are observed on a test day of some site."""
-        observed = self.results["n_observed"].max(("strategy", "site")) > 0
-        return tuple(str(name) for name in self.results["variable"].values[observed.values])
+        return [name for name in self.data.sites.names if name not in scored]
 
     @property
     def scored_days(self) -> int:

@@ -88,7 +88,7 @@ def test_a_refit_moves_the_sites_that_moved_and_no_others(calibrated_run, pretra
     gated = saved.load_calibrated(calibrated_run, "ftbsc")
     base = saved.load_pretrained(pretrained_run)
     settings = CalibrateSettings(steps=6, validate_every=3, refit=True)
-    data = divide_after(base, None, None, SplitChoice())
+    data = divide_after(base, OtherData(), SplitChoice())
     again = calibration.calibrate(base, data, "ftbsc", settings=settings)
     np.testing.assert_array_equal(again.moved, gated.moved)
     np.testing.assert_array_equal(again.fits.validation_error, gated.fits.validation_error)
