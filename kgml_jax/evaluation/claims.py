@@ -138,5 +138,6 @@ def relative_difference(of: ArrayLike, over: ArrayLike) -> Interval:
     return Interval(float(mean), float(low), float(high), logarithms.n)
 
 
-def _greater(text: str, of: ArrayLike, over: ArrayLike) -> Requirement:
+def greater(text: str, of: ArrayLike, over: ArrayLike) -> Requirement:
+    """Requires that paired positive replicates `of` exceed `over`, by their relative difference."""
     return Requirement(text, relative_difference(of, over), above=0.0)

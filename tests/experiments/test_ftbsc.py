@@ -1,15 +1,16 @@
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import toys
 import xarray as xr
-from studies.ftbsc import clock, program, report, worlds
-from studies.ftbsc import results as ftbsc_results
+from studies.ftbsc import cells, program, replicates, report
 from studies.ftbsc import settings as ftbsc_settings
 from studies.ftbsc.cells import Laboratory
-from studies.ftbsc.settings import FtbscConfig
+from studies.ftbsc.results import Results, gather, verdicts
+from studies.ftbsc.settings import FtbscConfig, Setting, design_of
 from studies.ftbsc.store import Store
 from studies.ftbsc.training import FitResults, Held, Knobs
 
@@ -66,7 +67,7 @@ def test_fits_repeat_and_part_again():
 @pytest.fixture(params=[True, False], ids=["quick", "full"])
 def settings(request):
     config = ftbsc_settings.resolved(ftbsc_settings.FtbscConfig(quick=request.param))
-    return ftbsc_settings.plan(config).settings()
+    return design_of(config).settings()
 
 
 def test_settings_have_names_of_their_own(settings):
@@ -76,162 +77,154 @@ def test_settings_have_names_of_their_own(settings):
 def test_every_setting_comes_after_the_stage_it_starts_from(settings):
     seen = set()
     for setting in settings:
-        if setting.arm != "scratch":
-            stage = ftbsc_settings.scratch_of(
-                setting, next(s for s in settings if s.arm == "scratch")
-            )
-            assert stage in seen
+        if setting.training != "scratch":
+            scratch = next(s for s in settings if s.training == "scratch")
+            assert ftbsc_settings.scratch_of(setting, scratch) in seen
         seen.add(setting)
 
 
 STATES = ("IA", "IA", "IA", "IL", "IN", "IN")
 
 
-def toy_sites(config=None, counts="paper", seed=0):
+def toy_sites(config, counts, seed):
     sites = toys.sites(len(STATES), years=6, seed=seed)
     names = tuple(f"{state}-{row}" for row, state in enumerate(STATES))
     return replace(sites, names=names, groups=STATES, group_names=("IA", "IL", "IN"))
 
 
 CONFIG = FtbscConfig(
-    quick=True, inputs="default", hidden=2, warmup_days=5, steps=4, validate_every=2, batch=4
+    seeds=3,
+    inputs="default",
+    hidden=2,
+    warmup_days=5,
+    steps=4,
+    validate_every=2,
+    batch=4,
+    mu=(1e-2, 1.0),
+    rho=(1e-2,),
+    knowledge=(1.0, 0.0),
 )
 
 
-class Fake:
+@dataclass(frozen=True)
+class ExactLaboratory(Laboratory):
     """Cells without training: predictions are what was observed, with an error by arm."""
 
-    def __init__(self, levels):
-        self.levels = levels
-        self.calls = []
-        self.stop_after = np.inf
-        self.validation = lambda setting: 1.0
+    levels: Mapping[str, float] = field(default_factory=dict)
+    validation: Callable[[Setting], float] = lambda setting: 1.0
+    stop_after: float = np.inf
+    trained: list[tuple[Setting, int]] = field(default_factory=list)
 
-    def fit(self, laboratory, setting, world, seed, before, rounds=None):
-        if len(self.calls) == self.stop_after:
-            raise KeyboardInterrupt
-        self.calls.append((setting, seed))
-        count = len(world.fit_names)
+    def fit(self, setting, replicate, seed, before, rounds=None):
+        if rounds is None:
+            if len(self.trained) == self.stop_after:
+                raise KeyboardInterrupt
+            self.trained.append((setting, seed))
+        count = len(replicate.fit_names)
         each = np.full(count, self.validation(setting))
         weights = {"calibration": {"input_scale": np.full((count, 2), float(seed))}}
         return FitResults(weights, each, each, each, each, np.ones(count, bool))
 
-    def predictions(self, laboratory, setting, world, weights):
+    def predictions(self, setting, replicate, weights):
         seed = int(weights["calibration"]["input_scale"][0, 0])
-        site = world.windows
-        found = {}
-        for row, name in enumerate(world.fit_names):
+        site = replicate.windows
+        predicted = {}
+        for row, name in enumerate(replicate.fit_names):
             random = np.random.default_rng((seed, row))
-            own = np.array([world.state_of[place] == name for place in world.owner])[:, None]
-            level = self.levels.get(setting.arm, 2.0)
-            level = np.where(own, level, self.levels["pooled" if name == "pooled" else "other"])
+            inside = [replicate.state_of[place] == name for place in replicate.owner]
+            level = self.levels.get(setting.training, 2.0)
+            elsewhere = self.levels["pooled" if name == "pooled" else "other"]
+            level = np.where(np.array(inside)[:, None], level, elsewhere)
             error = level * random.normal(size=site.valid.shape)
-            reco, gpp = (np.asarray(site.targets[one]) for one in ("Reco", "GPP"))
+            reco, gpp = (np.asarray(site.targets[variable]) for variable in ("Reco", "GPP"))
             reco = reco + error
             amiss = 0.01 * (1 + row + seed) if setting.knowledge else 0.5
             nee = reco - gpp + amiss
-            found[name] = {"GPP": gpp, "Ra": reco / 2, "Rh": reco / 2, "Reco": reco, "NEE": nee}
-        return found
+            fluxes = {"GPP": gpp, "Ra": reco / 2, "Rh": reco / 2, "Reco": reco, "NEE": nee}
+            predicted[name] = fluxes
+        return predicted
 
-    def curves(self, laboratory, setting, world, weights):
-        probes = laboratory.probes
-        points = np.arange(len(probes[0].values), dtype=float)
-        return np.broadcast_to(points, (len(world.states), len(probes), 2, points.size))
+    def curves(self, setting, replicate, weights):
+        points = np.arange(len(self.probes[0].values), dtype=float)
+        return np.broadcast_to(points, (len(replicate.states), len(self.probes), 2, points.size))
 
 
 GOOD = {"calibrated": 0.5, "continued": 0.7, "pooled": 1.0, "other": 1.5}
 
 
-@pytest.fixture
-def fake(monkeypatch):
-    made = Fake(GOOD)
-    monkeypatch.setattr(Laboratory, "fit", lambda *args: made.fit(*args))
-    monkeypatch.setattr(Laboratory, "_predictions", lambda *args: made.predictions(*args))
-    monkeypatch.setattr(Laboratory, "_curves", lambda *args: made.curves(*args))
-    monkeypatch.setattr(worlds, "load_sites", toy_sites)
-    monkeypatch.setattr(clock, "measure", lambda *args: clock.Pace(1.0, 1.0, 1.0))
-    monkeypatch.setattr(program, "resolved", small)
-    return made
+def run_toys(folder, levels=GOOD, **options):
+    """Runs what is missing without training; returns what was trained."""
+    trained = []
+    equip = lambda config, scaling: ExactLaboratory(
+        config, scaling, levels=levels, trained=trained, **options
+    )
+    try:
+        program.run_missing(replace(CONFIG, run=folder), load=toy_sites, equip=equip)
+    except KeyboardInterrupt:
+        assert len(trained) == options["stop_after"]
+    return trained
 
 
-@pytest.fixture
-def unreported(monkeypatch):
-    monkeypatch.setattr(report, "write", lambda *args: None)
-
-
-def small(config):
-    sizes = {name: getattr(CONFIG, name) for name in ("steps", "validate_every", "batch")}
-    quick = ftbsc_settings.resolved(config)
-    return replace(quick, warmup_days=5, mu=(1e-2, 1.0), rho=(1e-2,), **sizes)
+def results_of(folder):
+    design = design_of(CONFIG)
+    return Results(gather(Store(folder), design.settings(), range(3)), design)
 
 
 def judged(folder):
-    config = small(replace(CONFIG, run=folder))
-    wanted = ftbsc_settings.plan(config)
-    cells = ftbsc_results.gather(Store(folder), wanted.settings(), range(3))
-    results = ftbsc_results.Results(cells, wanted)
-    return {one.name: one for one in ftbsc_results.verdicts(results, results.chosen())}
+    results = results_of(folder)
+    return {claim.name: claim.verdict for claim in verdicts(results, results.chosen())}
 
 
-def test_the_verdicts_follow_from_the_cells(fake, tmp_path, capsys):
-    program.main(replace(CONFIG, run=tmp_path / "run"))
+def test_the_verdicts_follow_from_the_cells(tmp_path, capsys):
+    config = replace(CONFIG, run=tmp_path / "run")
+    run_toys(config.run)
+    report.write(config, design_of(config), Store(config.run), range(3))
     printed = capsys.readouterr().out
     assert printed.index("cells to run take at most") < printed.index("[1/")
-    assert "Verdicts on the claims" in (tmp_path / "run" / "tables.md").read_text()
-    assert len(list((tmp_path / "run" / "figures").glob("*.png"))) == 4
-    verdicts = {name: one.verdict for name, one in judged(tmp_path / "run").items()}
+    assert "Verdicts on the claims" in (config.run / "tables.md").read_text()
+    assert len(list((config.run / "figures").glob("*.png"))) == 4
+    found = judged(config.run)
     reproduced = ("T1", "T3", "T4", "T5", "D")
-    assert [verdicts[name] for name in reproduced] == [claims.REPRODUCED] * 5
-    with xr.open_dataset(tmp_path / "run" / "ftbsc.nc") as written:
+    assert [found[name] for name in reproduced] == [claims.REPRODUCED] * 5
+    with xr.open_dataset(config.run / "ftbsc.nc") as written:
         assert {"setting", "seed", "train", "site", "state", "variable"} <= set(written.sizes)
         assert {"mse", "r2", "paper_loss", "balance_residual", "response"} <= set(written)
         assert (written["paper_loss"] <= written["mse"] / written["target_sd"] ** 2).all()
 
 
-def test_another_order_of_the_arms_is_not_reproduced(fake, unreported, tmp_path):
-    fake.levels = GOOD | {"calibrated": 0.9}
-    program.main(replace(CONFIG, run=tmp_path / "run"))
+def test_another_order_of_the_arms_is_not_reproduced(tmp_path):
+    run_toys(tmp_path / "run", GOOD | {"calibrated": 0.9})
     found = judged(tmp_path / "run")
-    assert found["T1"].verdict == claims.NOT_REPRODUCED
-    assert found["T4"].verdict == claims.NOT_REPRODUCED
-    assert found["T3"].verdict == claims.REPRODUCED
+    assert found["T1"] == claims.NOT_REPRODUCED
+    assert found["T4"] == claims.NOT_REPRODUCED
+    assert found["T3"] == claims.REPRODUCED
 
 
-def test_a_run_that_was_stopped_goes_on_where_it_was(fake, unreported, tmp_path):
-    config = replace(CONFIG, run=tmp_path / "run")
-    fake.stop_after = 7
-    with pytest.raises(KeyboardInterrupt):
-        program.main(config)
-    before, fake.calls, fake.stop_after = fake.calls, [], np.inf
-    program.main(config)
-    wanted = ftbsc_settings.plan(small(config)).settings()
-    assert set(before).isdisjoint(fake.calls)
-    assert len(before) + len(fake.calls) == 3 * len(wanted)
-    fake.calls = []
-    program.main(config)
-    assert fake.calls == []
+def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path):
+    before = run_toys(tmp_path / "run", stop_after=7)
+    after = run_toys(tmp_path / "run")
+    assert set(before).isdisjoint(after)
+    assert len(before) + len(after) == 3 * len(design_of(CONFIG).settings())
+    assert run_toys(tmp_path / "run") == []
 
 
-def test_cells_of_another_configuration_are_refused(fake, unreported, tmp_path):
-    program.main(replace(CONFIG, run=tmp_path / "run"))
+def test_cells_of_another_configuration_are_refused(tmp_path):
+    run_toys(tmp_path / "run", stop_after=1)
     with pytest.raises(ValueError, match=r"rate 0\.001 before, 0\.005 now.*choose another --run"):
-        program.main(replace(CONFIG, run=tmp_path / "run", rate=5e-3))
+        program.run_missing(replace(CONFIG, run=tmp_path / "run", rate=5e-3), load=toy_sites)
 
 
 def test_cells_of_files_that_changed_since_are_refused(tmp_path):
-    store, sites = Store.open(replace(CONFIG, run=tmp_path / "run")), toy_sites()
-    store.holds(sites)
-    store.holds(toy_sites())
+    store = Store.open(replace(CONFIG, run=tmp_path / "run"))
+    store.holds(toy_sites(CONFIG, "given", 0))
+    store.holds(toy_sites(CONFIG, "given", 0))
     with pytest.raises(ValueError, match=r"data of --data are not those of the cells"):
-        store.holds(toy_sites(seed=1))
+        store.holds(toy_sites(CONFIG, "given", 1))
 
 
-def test_the_ridges_are_chosen_on_validation_days_alone(fake, unreported, tmp_path):
-    fake.validation = lambda setting: 0.5 if setting.knobs.mu == 1.0 else 1.0
-    program.main(replace(CONFIG, run=tmp_path / "run"))
-    wanted = ftbsc_settings.plan(small(CONFIG))
-    cells = ftbsc_results.gather(Store(tmp_path / "run"), wanted.settings(), range(3))
-    assert ftbsc_results.Results(cells, wanted).chosen().knobs.mu == 1.0
+def test_the_ridges_are_chosen_on_validation_days_alone(tmp_path):
+    run_toys(tmp_path / "run", validation=lambda setting: 0.5 if setting.knobs.mu == 1.0 else 1.0)
+    assert results_of(tmp_path / "run").chosen().knobs.mu == 1.0
 
 
 @pytest.mark.parametrize(
@@ -245,7 +238,7 @@ def test_the_ridges_are_chosen_on_validation_days_alone(fake, unreported, tmp_pa
 )
 def test_what_would_compare_nothing_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        ftbsc_settings.plan(replace(CONFIG, **change))
+        design_of(replace(CONFIG, **change))
 
 
 def test_a_run_that_finished_nothing_does_not_bind_its_folder(tmp_path):
@@ -254,26 +247,24 @@ def test_a_run_that_finished_nothing_does_not_bind_its_folder(tmp_path):
     assert files.read_json(tmp_path / "run" / "config.json")["rate"] == 5e-3
 
 
-@pytest.fixture
-def stages(monkeypatch):
+@pytest.fixture(scope="module")
+def stages():
     """A first stage and what was calibrated from it with the backbone held, really trained."""
-    monkeypatch.setattr(Laboratory, "model", lambda *args: toys.ToyModel())
-    config = small(CONFIG)
-    monkeypatch.setattr(worlds, "load_sites", toy_sites)
-    world = worlds.make_world(config, "paper", 0)
-    laboratory = Laboratory(config, worlds.scaling(config, toy_sites()))
-    wanted = ftbsc_settings.plan(config)
-    first = laboratory.run(wanted.scratch, world, 0, None)
-    second = laboratory.run(wanted.ablation["head only"], world, 0, first.weights)
-    return world, first, second
+    replicate = replicates.make_replicate(CONFIG, "paper", 0, load=toy_sites)
+    scaling = replicates.scaling(CONFIG, toy_sites(CONFIG, "paper", 0))
+    laboratory = Laboratory(CONFIG, scaling, build=lambda *some: toys.ToyModel())
+    design = design_of(CONFIG)
+    first = cells.run(laboratory, design.scratch, replicate, 0, None)
+    head = design.ablation["head only"]
+    return replicate, first, cells.run(laboratory, head, replicate, 0, first.weights)
 
 
 def test_calibration_starts_from_the_pooled_model(stages):
-    world, first, second = stages
+    replicate, first, second = stages
     pooled = first.scores["best_error"].sel(train="pooled")
     np.testing.assert_allclose(second.scores["best_error"].sel(train="pooled"), pooled, rtol=1e-5)
     assert second.scores["steps"].sel(train="pooled") == 0
-    assert (second.scores["steps"].sel(train=list(world.states)) > 0).all()
+    assert (second.scores["steps"].sel(train=list(replicate.states)) > 0).all()
     better = second.scores["best_error"] <= second.scores["start_error"]
     assert better.all()
 
@@ -288,15 +279,15 @@ def test_what_an_ablation_holds_is_held_in_every_state(stages):
 
 
 def test_a_cell_scores_every_model_in_every_state(stages):
-    world, first, _ = stages
+    replicate, first, _ = stages
     assert first.scores["mse"].sel(variable="NEE").notnull().all()
-    assert first.scores["train"].values.tolist() == list(world.fit_names)
+    assert first.scores["train"].values.tolist() == list(replicate.fit_names)
     assert np.isfinite(first.scores["response"]).all()
-    assert world.site_years == {"IA": 9, "IL": 3, "IN": 6}
+    assert replicate.site_years == {"IA": 9, "IL": 3, "IN": 6}
 
 
 @pytest.mark.slow
-def test_the_experiment_runs_on_the_embedded_data(tmp_path, monkeypatch, capsys):
+def test_the_experiment_runs_on_the_embedded_data(tmp_path, capsys):
     sizes = {"steps": 2, "validate_every": 2, "batch": 2, "other_batch": 1, "hidden": 2, "seeds": 2}
     data = replace(CONFIG.data, synthetic_sites=6, synthetic_years=4)
     short = {"mu": (1e-2,), "rho": (1e-2,), "knowledge": (1.0, 0.0), "warmup_days": 5}

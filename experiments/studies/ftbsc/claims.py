@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from kgml_jax.evaluation.claims import (
     Claim,
     Requirement,
-    _greater,
+    greater,
     interval_of,
     relative_difference,
 )
@@ -43,8 +43,8 @@ def orderings(calibrated: xr.DataArray, independent: xr.DataArray, pooled: xr.Da
         ours, alone, common = (
             errors.sel(state=state).values for errors in (calibrated, independent, pooled)
         )
-        requirements.append(_greater(f"{state}: independent over calibrated", alone, ours))
-        requirements.append(_greater(f"{state}: global over independent", common, alone))
+        requirements.append(greater(f"{state}: independent over calibrated", alone, ours))
+        requirements.append(greater(f"{state}: global over independent", common, alone))
     text = "in every state MSE(calibrated) < MSE(independent) < MSE(global)"
     return Claim("T1", text, tuple(requirements))
 
@@ -94,7 +94,7 @@ def own_is_best(table: xr.DataArray) -> Claim:
         for other in column["train"].values:
             if other != state:
                 text = f"tested in {state}: trained on {other} over trained on {state}"
-                requirements.append(_greater(text, column.sel(train=other).values, own))
+                requirements.append(greater(text, column.sel(train=other).values, own))
     text = "in the cross-state table every diagonal entry is the lowest of its column"
     return Claim("T3", text, tuple(requirements))
 
@@ -115,7 +115,7 @@ def insensitive(
         requirements.append(
             Requirement(f"{name}: change of calibrated", change, -SENSITIVITY, SENSITIVITY)
         )
-        requirements.append(_greater(f"{name}: independent over calibrated", independent, errors))
+        requirements.append(greater(f"{name}: independent over calibrated", independent, errors))
     varied = " and ".join(variants)
     text = f"{varied} change MSE(calibrated) by < 6 % each, and leave it < MSE(indep.)"
     return Claim("T4", text, tuple(requirements))
@@ -134,7 +134,7 @@ def knowledge_pays(
     """
     near = interval_of(residual)
     requirements = (
-        _greater("residual without over with the terms", residual_without, residual),
+        greater("residual without over with the terms", residual_without, residual),
         Requirement("residual with the terms, g C m-2 d-1", near, below=NEAR_ZERO, relative=False),
         Requirement(
             "change of MSE by the terms",

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from kgml_jax.cli.console import spoken
 from studies.ftbsc.cells import Laboratory
+from studies.ftbsc.replicates import Replicate
 from studies.ftbsc.settings import FtbscConfig, Setting
-from studies.ftbsc.worlds import World
 
 Result = TypeVar("Result")
 
@@ -21,12 +21,12 @@ class Pace:
     """Measured seconds of the parts of the experiment.
 
     Attributes:
-      world: generating or reading the sites of a seed.
+      sites: generating or reading the sites of a seed.
       program: compiling a descent with its first round.
       round: one round of the reference descent, all fits.
     """
 
-    world: float
+    sites: float
     program: float
     round: float
 
@@ -38,7 +38,7 @@ def seconds_of(function: Callable[[], Result]) -> tuple[float, Result]:
     return time.perf_counter() - started, result
 
 
-def measure(laboratory: Laboratory, setting: Setting, make: Callable[[], World]) -> Pace:
+def measure(laboratory: Laboratory, setting: Setting, make: Callable[[], Replicate]) -> Pace:
     """Compiles the first descent, which the experiment needs anyway, and times a round of it.
 
     Args:
@@ -46,11 +46,11 @@ def measure(laboratory: Laboratory, setting: Setting, make: Callable[[], World])
       setting: a first stage.
       make: makes the sites of a seed.
     """
-    seconds, world = seconds_of(make)
-    one_round = lambda: laboratory.fit(setting, world, 0, None, rounds=1)
+    seconds, replicate = seconds_of(make)
+    one_round = lambda: laboratory.fit(setting, replicate, 0, None, rounds=1)
     program, _ = seconds_of(one_round)
     each, _ = seconds_of(one_round)
-    return Pace(world=seconds, program=program, round=each)
+    return Pace(sites=seconds, program=program, round=each)
 
 
 def rounds(config: FtbscConfig, setting: Setting) -> float:
@@ -62,13 +62,13 @@ def rounds(config: FtbscConfig, setting: Setting) -> float:
 def forecast(config: FtbscConfig, pace: Pace, cells: Sequence[tuple[Setting, int]]) -> str:
     """Says how long `cells` take at most; those that stop early take less."""
     settings = {setting for setting, _ in cells}
-    programs = {(one.balance, one.knowledge, one.batch) for one in settings}
-    worlds = {(setting.counts, seed) for setting, seed in cells}
-    # The first program and the first world are there already.
-    making = pace.program * (len(programs) - 1) + pace.world * (len(worlds) - 1)
+    programs = {(setting.balance, setting.knowledge, setting.batch) for setting in settings}
+    replicates = {(setting.counts, seed) for setting, seed in cells}
+    # The first program and the first replicate are there already.
+    making = pace.program * (len(programs) - 1) + pace.sites * (len(replicates) - 1)
     descending = pace.round * sum(rounds(config, setting) for setting, _ in cells)
     return (
-        f"Measured: {pace.world:.1f} s to make the sites of a seed, {pace.program:.0f} s to "
+        f"Measured: {pace.sites:.1f} s to make the sites of a seed, {pace.program:.0f} s to "
         f"compile a descent, {pace.round:.1f} s a round of {config.validate_every} steps. "
         f"The {len(cells)} cells to run take at most about {spoken(making + descending)}."
     )

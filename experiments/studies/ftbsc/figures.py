@@ -63,7 +63,7 @@ def _dots(axes: Axes, errors: xr.DataArray, shift: float, style: Style, name: st
 
 def cross_state(results: Results) -> Figure:
     """Returns the train-by-test table of the independent models as colours."""
-    table = results.errors(results.plan.continued).mean("seed")
+    table = results.errors(results.design.continued).mean("seed")
     rows = [*results.states, POOLED]
     values = table.sel(train=rows, state=results.states).values
     figure = empty_figure(5.2, 4.2)
@@ -82,12 +82,12 @@ def cross_state(results: Results) -> Figure:
 
 def sweeps(results: Results) -> Figure:
     """Returns test and validation errors over mu, rho and lambda."""
-    plan = results.plan
-    reference = plan.reference
+    design = results.design
+    reference = design.reference
     swept = {
-        "mu": [(one.knobs.mu, one) for one in plan.sweep if one.knobs.rho == reference.knobs.rho],
-        "rho": [(one.knobs.rho, one) for one in plan.sweep if one.knobs.mu == reference.knobs.mu],
-        "lambda": [(one.knowledge, one) for name, one in plan.knowledge.items() if name != "hard"],
+        "mu": [(one.knobs.mu, one) for one in design.sweep if one.knobs.rho == reference.knobs.rho],
+        "rho": [(one.knobs.rho, one) for one in design.sweep if one.knobs.mu == reference.knobs.mu],
+        "lambda": [(s.knowledge, s) for name, s in design.knowledge.items() if name != "hard"],
     }
     figure = empty_figure(11.0, 3.8)
     panels = figure.subplots(1, len(swept), sharey=True)
@@ -116,7 +116,7 @@ def _sweep(axes: Axes, results: Results, points: list[tuple[float, Setting]]) ->
 
 def response_curves(results: Results, arm: Setting) -> Figure:
     """Returns responses of Ra and Rh of every state before and after calibration, first seed."""
-    start = scratch_of(arm, results.plan.scratch)
+    start = scratch_of(arm, results.design.scratch)
     before, after = (results.of(one)["response"].isel(seed=0) for one in (start, arm))
     known = [name for name in SHOWN_PROBES if name in before["probe"].values]
     fluxes = before["flux"].values

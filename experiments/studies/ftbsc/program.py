@@ -5,73 +5,106 @@ calibrated in each state. See `docs/ftbsc.md`.
 """
 
 import time
+from collections.abc import Callable
 from functools import lru_cache, partial
 
 from kgml_jax.cli import console
 from kgml_jax.cli.console import say, warn
 from kgml_jax.data.splits import leaky_inputs
-from kgml_jax.models.features import INPUT_SETS
-from studies.ftbsc import clock, report
-from studies.ftbsc import worlds as ftbsc_worlds
+from kgml_jax.models.features import INPUT_SETS, Scaling
+from kgml_jax.sites import Sites
+from studies.ftbsc import cells, clock, report
 from studies.ftbsc.cells import Laboratory
-from studies.ftbsc.settings import FtbscConfig, Plan, Setting, plan, resolved, scratch_of, seeds
+from studies.ftbsc.replicates import Load, Replicate, load_sites, make_replicate, scaling
+from studies.ftbsc.settings import (
+    Design,
+    FtbscConfig,
+    Setting,
+    design_of,
+    resolved,
+    scratch_of,
+    seeds,
+)
 from studies.ftbsc.store import Store
+
+Equip = Callable[[FtbscConfig, Scaling], Laboratory]
+"""Makes what trains and predicts, of a resolved configuration and the standardisation."""
 
 
 def main(config: FtbscConfig) -> None:
     """Runs all cells that are not finished, then writes and prints what came out."""
     config = resolved(config)
-    wanted = plan(config)
-    store = Store.open(config)
-    every = [(setting, seed) for seed in seeds(config) for setting in wanted.settings()]
+    design, store = run_missing(config)
+    report.write(config, design, store, seeds(config))
+
+
+def run_missing(
+    config: FtbscConfig, load: Load = load_sites, equip: Equip = Laboratory
+) -> tuple[Design, Store]:
+    """Runs all cells of a resolved configuration that are not finished.
+
+    Args:
+      config: resolved.
+      load: reads or generates the sites of a seed.
+      equip: makes the laboratory.
+
+    Returns:
+      The design, and the store with all its cells.
+    """
+    design, store = design_of(config), Store.open(config)
+    every = [(setting, seed) for seed in seeds(config) for setting in design.settings()]
     missing = [cell for cell in every if not store.has(*cell)]
     say(f"{len(every)} cells, of which {len(every) - len(missing)} are finished in {config.run}.")
     if missing:
-        run_cells(config, wanted, store, missing)
-    report.write(config, wanted, store, seeds(config))
+        sites = load(config, design.scratch.counts, config.seed)
+        check_data(config, store, sites)
+        laboratory = equip(config, scaling(config, sites))
+        run_cells(laboratory, design, store, missing, partial(make_replicate, config, load=load))
+    return design, store
+
+
+def check_data(config: FtbscConfig, store: Store, sites: Sites) -> None:
+    """Refuses files that changed since the finished cells were trained, and warns of a leak.
+
+    Raises:
+      ValueError: the cells there were trained on other data.
+    """
+    if config.data.data is None:
+        return
+    store.holds(sites)
+    if leak := leaky_inputs(INPUT_SETS[config.inputs], tuple(sites.site.targets)):
+        warn(f"{leak}; --inputs default predicts GPP")
 
 
 def run_cells(
-    config: FtbscConfig, wanted: Plan, store: Store, missing: list[tuple[Setting, int]]
+    laboratory: Laboratory,
+    design: Design,
+    store: Store,
+    missing: list[tuple[Setting, int]],
+    make: Callable[[str, int], Replicate],
 ) -> None:
     """Runs cells one after the other and says before and after each how long the rest will take.
 
     Args:
-      config: resolved.
-      wanted: which settings there are.
+      laboratory: trains and predicts.
+      design: which settings there are.
       store: takes the finished cells.
       missing: cells to run, seed by seed, each after the one it starts from.
+      make: makes the replicate of counts and a seed.
     """
-    laboratory = make_laboratory(config, wanted, store)
     # Two, as many as a seed has: cells come seed by seed.
-    worlds = lru_cache(maxsize=2)(partial(ftbsc_worlds.make_world, config))
-    make = partial(worlds, wanted.scratch.counts, missing[0][1])
-    pace = clock.measure(laboratory, wanted.scratch, make)
-    say(clock.forecast(config, pace, missing))
-    work = [clock.rounds(config, setting) for setting, _ in missing]
+    replicates = lru_cache(maxsize=2)(make)
+    first = partial(replicates, design.scratch.counts, missing[0][1])
+    pace = clock.measure(laboratory, design.scratch, first)
+    say(clock.forecast(laboratory.config, pace, missing))
+    work = [clock.rounds(laboratory.config, setting) for setting, _ in missing]
     started = time.perf_counter()
     for done, (setting, seed) in enumerate(missing, start=1):
-        stage = scratch_of(setting, wanted.scratch)
+        stage = scratch_of(setting, design.scratch)
         before = None if setting == stage else store.weights(stage, seed)
-        store.save(
-            setting, seed, laboratory.run(setting, worlds(setting.counts, seed), seed, before)
-        )
+        replicate = replicates(setting.counts, seed)
+        store.save(setting, seed, cells.run(laboratory, setting, replicate, seed, before))
         elapsed = time.perf_counter() - started
         left = console.spoken(elapsed / sum(work[:done]) * sum(work[done:]))
         spent = console.spoken(elapsed)
         say(f"[{done}/{len(missing)}] seed {seed} {setting.name}; {spent} spent, about {left} left")
-
-
-def make_laboratory(config: FtbscConfig, wanted: Plan, store: Store) -> Laboratory:
-    """Returns the laboratory with the standardisation of the first seed's sites.
-
-    Raises:
-      ValueError: files changed since the finished cells were trained.
-    """
-    sites = ftbsc_worlds.load_sites(config, wanted.scratch.counts, config.seed)
-    if config.data.data is not None:
-        store.holds(sites)
-    leak = leaky_inputs(INPUT_SETS[config.inputs], tuple(sites.site.targets))
-    if leak and config.data.data is not None:
-        warn(f"{leak}; --inputs default predicts GPP")
-    return Laboratory(config, ftbsc_worlds.scaling(config, sites))

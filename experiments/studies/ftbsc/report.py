@@ -7,13 +7,13 @@ from kgml_jax.runs.files import write_dataset
 from studies.ftbsc import results as ftbsc_results
 from studies.ftbsc import tables
 from studies.ftbsc.results import Results
-from studies.ftbsc.settings import FtbscConfig, Plan
+from studies.ftbsc.settings import Design, FtbscConfig
 from studies.ftbsc.store import Store
 
 
-def write(config: FtbscConfig, wanted: Plan, store: Store, seeds: Sequence[int]) -> None:
+def write(config: FtbscConfig, design: Design, store: Store, seeds: Sequence[int]) -> None:
     """Writes `ftbsc.nc`, `tables.md` and figures, and prints the tables; the verdicts come last."""
-    results = Results(ftbsc_results.gather(store, wanted.settings(), seeds), wanted)
+    results = Results(ftbsc_results.gather(store, design.settings(), seeds), design)
     write_dataset(config.run / "ftbsc.nc", results.cells)
     arm = results.chosen()
     judged = ftbsc_results.verdicts(results, arm)

@@ -12,7 +12,7 @@ from kgml_jax.evaluation import resampling, responses
 from kgml_jax.evaluation.claims import POOLED, Claim
 from kgml_jax.evaluation.resampling import Resample
 from studies.ftbsc import claims
-from studies.ftbsc.settings import GIVEN, Plan, Setting, scratch_of
+from studies.ftbsc.settings import GIVEN, Design, Setting, scratch_of
 from studies.ftbsc.store import Store
 
 KINDS = {"weather and GPP": responses.DYNAMIC_BOUND, "soil and place": responses.ATTRIBUTE_BOUND}
@@ -44,11 +44,11 @@ class Results:
 
     Attributes:
       cells: as of `gather`.
-      plan: the part each setting plays.
+      design: the part each setting plays.
     """
 
     cells: xr.Dataset
-    plan: Plan
+    design: Design
 
     @property
     def states(self) -> list[str]:
@@ -120,7 +120,7 @@ class Results:
         """
         before, after = (
             self.cells["response"].sel(setting=one.name)
-            for one in (scratch_of(setting, self.plan.scratch), setting)
+            for one in (scratch_of(setting, self.design.scratch), setting)
         )
         dims = ("seed", "state", "probe", "flux", "point")
         curves = [one.transpose(*dims).to_numpy() for one in (before, after)]
@@ -129,13 +129,13 @@ class Results:
 
     def compared(self, arm: Setting) -> list[tuple[Setting, Setting]]:
         """Returns, for each setting of the counts, the uncalibrated and the calibrated arm."""
-        equal = self.plan.equal
-        pairs = [(self.plan.continued, arm)]
+        equal = self.design.equal
+        pairs = [(self.design.continued, arm)]
         return [*pairs, (equal["continued"], equal["calibrated"])] if equal else pairs
 
     def chosen(self) -> Setting:
         """Returns the calibrated arm whose validation errors are lowest over seeds and states."""
-        validation = {setting: self.validation(setting) for setting in self.plan.sweep}
+        validation = {setting: self.validation(setting) for setting in self.design.sweep}
         return min(validation, key=lambda setting: validation[setting])
 
     def validation(self, setting: Setting) -> float:
@@ -169,26 +169,26 @@ def verdicts(results: Results, arm: Setting) -> list[Claim]:
 
 
 def _claims(results: Results, arm: Setting, resampled: bool) -> list[Claim]:
-    plan = results.plan
-    table = results.errors(plan.continued, resampled)
+    design = results.design
+    table = results.errors(design.continued, resampled)
     independent = own_models(table)
     own = lambda setting: own_models(results.errors(setting, resampled))
     overall = lambda setting: own(setting).mean("state", skipna=False).values
     residual = lambda setting: _residual(results, setting, resampled)
-    without = plan.knowledge["soft, lambda=0"]
+    without = design.knowledge["soft, lambda=0"]
     return [
         claims.orderings(own(arm), independent, pooled_model(table)),
         _gain(results, own(arm), independent),
         claims.own_is_best(table),
         claims.insensitive(
-            overall(plan.reference),
-            {name: overall(setting) for name, setting in plan.sensitivity.items()},
+            overall(design.reference),
+            {name: overall(setting) for name, setting in design.sensitivity.items()},
             independent.mean("state", skipna=False).values,
         ),
         claims.knowledge_pays(
-            residual(plan.reference),
+            residual(design.reference),
             residual(without),
-            overall(plan.reference),
+            overall(design.reference),
             overall(without),
         ),
         drift(results, arm, resampled),
@@ -201,7 +201,7 @@ def _residual(results: Results, setting: Setting, resampled: bool) -> np.ndarray
 
 
 def _gain(results: Results, calibrated: xr.DataArray, independent: xr.DataArray) -> Claim:
-    data = training_data(results, results.plan.reference)
+    data = training_data(results, results.design.reference)
     if list(data.values()).count(max(data.values())) > 1:
         return Claim("T2", f"no single state has most data: {data}", ())
     return claims.least_gain(calibrated, independent, data)
@@ -215,7 +215,7 @@ def training_data(results: Results, setting: Setting) -> Mapping[str, float]:
 
 def drift(results: Results, setting: Setting, resampled: bool = False) -> Claim:
     """Judges whether a calibrated arm keeps the physics of the model it started from."""
-    start = scratch_of(setting, results.plan.scratch)
+    start = scratch_of(setting, results.design.scratch)
     pairs = []
     for name in ("balance_residual", "negative_share"):
         before = pooled_model(results.physics(start, name, resampled))

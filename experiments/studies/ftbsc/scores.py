@@ -9,7 +9,7 @@ from kgml_jax.evaluation import physics, scores
 from kgml_jax.evaluation.scores import Predictions
 from kgml_jax.models.features import Scaling
 from kgml_jax.training.windows import YEAR_DAYS
-from studies.ftbsc.worlds import World
+from studies.ftbsc.replicates import Replicate
 
 METRICS = ("mse", "r2")
 
@@ -23,11 +23,11 @@ DESCRIBED = {
 }
 
 
-def scored(world: World, scaling: Scaling, predictions: Predictions) -> xr.Dataset:
+def scored(replicate: Replicate, scaling: Scaling, predictions: Predictions) -> xr.Dataset:
     """Scores every fit's model on the observed test days.
 
     Args:
-      world: the sites.
+      replicate: the sites.
       scaling: its targets are what is scored.
       predictions: by the state, or all, that a model was trained on, of the test windows.
 
@@ -39,37 +39,37 @@ def scored(world: World, scaling: Scaling, predictions: Predictions) -> xr.Datas
       training, by state), and the coordinate `state_of` of every site.
     """
     sds = {scale.name: scale.sd for scale in scaling.targets}
-    by_site = _blocks(world, predictions, by_state=False).rename(group="site")
-    by_state = _blocks(world, predictions, by_state=True).rename(group="state")
+    by_site = _blocks(replicate, predictions, by_state=False).rename(group="site")
+    by_state = _blocks(replicate, predictions, by_state=True).rename(group="state")
     # A site too short for a test year stays, without scores.
-    by_site = by_site.sel(variable=list(sds)).reindex(site=list(world.sites))
-    by_state = by_state.sel(variable=list(sds), state=list(world.states))
+    by_site = by_site.sel(variable=list(sds)).reindex(site=list(replicate.sites))
+    by_state = by_state.sel(variable=list(sds), state=list(replicate.states))
     sd = xr.DataArray(list(sds.values()), dims="variable")
     seen = by_site["n_observed"].isel(strategy=0, drop=True).fillna(0.0)
-    days = xr.DataArray(world.days, dims="site")
+    days = xr.DataArray(replicate.days, dims="site")
     state_metrics: dict[str, Any] = {f"state_{name}": by_state[name] for name in METRICS}
     found = by_site[list(METRICS)].assign(
         **state_metrics,
         n_observed=seen,
         paper_loss=by_site["mse"].where(seen > 0, 0.0) / sd**2 * seen / days,
         target_sd=sd,
-        site_years=("state", [world.site_years[state] for state in world.states]),
+        site_years=("state", [replicate.site_years[state] for state in replicate.states]),
     )
-    found = found.merge(_physics(world, predictions)).rename(strategy="train")
+    found = found.merge(_physics(replicate, predictions)).rename(strategy="train")
     for name, (units, long_name) in DESCRIBED.items():
         found[name].attrs = {"units": units, "long_name": long_name}
-    return found.assign_coords(state_of=("site", list(world.state_of)))
+    return found.assign_coords(state_of=("site", list(replicate.state_of)))
 
 
-def _blocks(world: World, predictions: Predictions, by_state: bool) -> xr.Dataset:
-    everything = np.ones(np.shape(world.windows.valid), bool)
-    return scores.by_group(predictions, world.scored(by_state), everything, METRICS)
+def _blocks(replicate: Replicate, predictions: Predictions, by_state: bool) -> xr.Dataset:
+    everything = np.ones(np.shape(replicate.windows.valid), bool)
+    return scores.by_group(predictions, replicate.scored(by_state), everything, METRICS)
 
 
-def _physics(world: World, predictions: Predictions) -> xr.Dataset:
-    warmup = np.shape(world.windows.valid)[1] - YEAR_DAYS
-    scored_days = np.arange(np.shape(world.windows.valid)[1]) >= warmup
-    selection = np.broadcast_to(scored_days, np.shape(world.windows.valid))
-    checks = physics.balance(predictions, world.scored(), selection)
+def _physics(replicate: Replicate, predictions: Predictions) -> xr.Dataset:
+    warmup = np.shape(replicate.windows.valid)[1] - YEAR_DAYS
+    scored_days = np.arange(np.shape(replicate.windows.valid)[1]) >= warmup
+    selection = np.broadcast_to(scored_days, np.shape(replicate.windows.valid))
+    checks = physics.balance(predictions, replicate.scored(), selection)
     # Windows are of one length, so that a site's mean is that of its windows.
-    return checks.groupby("group").mean().rename(group="site").reindex(site=list(world.sites))
+    return checks.groupby("group").mean().rename(group="site").reindex(site=list(replicate.sites))

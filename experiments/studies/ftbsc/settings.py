@@ -8,7 +8,7 @@ from kgml_jax.cli import command
 from kgml_jax.data import choices
 from studies.ftbsc.training import Knobs
 
-Arm = Literal["scratch", "continued", "calibrated"]
+Training = Literal["scratch", "continued", "calibrated"]
 Balance = Literal["soft", "hard"]
 GIVEN, PAPER, EQUAL = "given", "paper", "equal"
 
@@ -102,8 +102,9 @@ class Setting:
       counts: whose series: in the paper's ratio, equal for all states, or given by the data.
       balance: `"hard"`: NEE := Ra + Rh - GPP.
       knowledge: weight lambda of the knowledge terms.
-      arm: `"scratch"`: first stage of each state's own model and of the pooled one; `"continued"`:
-        their second stage; `"calibrated"`: second stage of the states from the pooled model.
+      training: `"scratch"`: first stage of each state's own model and of the pooled one;
+        `"continued"`: their second stage; `"calibrated"`: second stage of the states from the
+        pooled model.
       knobs: mu, rho and what is free.
       batch: site-years a step looks at.
       rate: learning rate.
@@ -112,7 +113,7 @@ class Setting:
     counts: str
     balance: Balance
     knowledge: float
-    arm: Arm
+    training: Training
     knobs: Knobs
     batch: int
     rate: float
@@ -121,16 +122,16 @@ class Setting:
     def name(self) -> str:
         """A name that tells all settings apart and fits a file system."""
         knobs = self.knobs
-        parts = [self.counts, self.arm, self.balance, f"lambda{self.knowledge:g}"]
-        if self.arm == "calibrated":
+        parts = [self.counts, self.training, self.balance, f"lambda{self.knowledge:g}"]
+        if self.training == "calibrated":
             free = [part for part in ("head", "backbone") if getattr(knobs, part)]
             parts += [f"mu{knobs.mu:g}", f"rho{knobs.rho:g}", "+".join(free) or "frozen"]
         return "-".join([*parts, f"batch{self.batch}", f"rate{self.rate:g}"])
 
 
 @dataclass(frozen=True)
-class Plan:
-    """All settings of an experiment, with the part each plays."""
+class Design:
+    """Design of the experiment: all its settings, with the part each plays."""
 
     scratch: Setting
     continued: Setting
@@ -179,7 +180,7 @@ def scratch_of(setting: Setting, scratch: Setting) -> Setting:
     )
 
 
-def plan(config: FtbscConfig) -> Plan:
+def design_of(config: FtbscConfig) -> Design:
     """Returns what a resolved configuration runs.
 
     Raises:
@@ -189,8 +190,8 @@ def plan(config: FtbscConfig) -> Plan:
     counts = PAPER if config.data.data is None else GIVEN
     mu, rho, weight = config.mu[0], config.rho[0], config.knowledge[0]
     scratch = Setting(counts, "soft", weight, "scratch", Knobs(), config.batch, config.scratch_rate)
-    continued = replace(scratch, arm="continued", rate=config.rate)
-    reference = replace(continued, arm="calibrated", knobs=Knobs(mu, rho))
+    continued = replace(scratch, training="continued", rate=config.rate)
+    reference = replace(continued, training="calibrated", knobs=Knobs(mu, rho))
     with_knobs = lambda knobs: replace(reference, knobs=knobs)
     sweep = [reference]
     sweep += [with_knobs(Knobs(other, rho)) for other in config.mu[1:]]
@@ -198,8 +199,8 @@ def plan(config: FtbscConfig) -> Plan:
     without = {
         f"soft, lambda={other:g}": replace(reference, knowledge=other) for other in config.knowledge
     }
-    equal = {s.arm: replace(s, counts=EQUAL) for s in (continued, reference)}
-    return Plan(
+    equal = {s.training: replace(s, counts=EQUAL) for s in (continued, reference)}
+    return Design(
         scratch=scratch,
         continued=continued,
         reference=reference,

@@ -62,7 +62,7 @@ class Store:
 
     def save(self, setting: Setting, seed: int, cell: Cell) -> None:
         """Writes a cell; first stages with their weights, from which others start."""
-        if setting.arm == "scratch":
+        if setting.training == "scratch":
             path = self._path(setting, seed, ".npz")
             leaves: dict[str, Any] = dict(flatten(cell.weights))
             partial = path.with_suffix(".partial")

@@ -20,7 +20,7 @@ from studies.ftbsc.results import (
     responses_by_kind,
     training_data,
 )
-from studies.ftbsc.settings import Plan, Setting, scratch_of
+from studies.ftbsc.settings import Design, Setting, scratch_of
 
 MEASURE = "masked squared error of the test years, each variable in units of its variance"
 BRACKETS = "mean over seeds [95 % interval]"
@@ -28,7 +28,7 @@ BRACKETS = "mean over seeds [95 % interval]"
 
 def arms(results: Results, arm: Setting) -> Grid:
     """Global, independent and calibrated models by state, in every setting of the counts."""
-    plan = results.plan
+    design = results.design
     rows = []
     for continued, ours in results.compared(arm):
         table = results.errors(continued)
@@ -41,7 +41,7 @@ def arms(results: Results, arm: Setting) -> Grid:
             rows.append((*name, *(_spread(interval_of(one)) for one in three), *gains))
     header = ("counts", "state", "site-years", "global", "independent", "calibrated")
     header += ("calibrated vs independent", "calibrated vs global")
-    title = f"Arms: {MEASURE}; {BRACKETS}. Calibrated: {_words(arm)} as {_origin(plan.sweep)}"
+    title = f"Arms: {MEASURE}; {BRACKETS}. Calibrated: {_words(arm)} as {_origin(design.sweep)}"
     return Grid(title, header, tuple(rows), text_columns=2)
 
 
@@ -70,7 +70,7 @@ def variables(results: Results, arm: Setting) -> Grid:
 
 
 def _three(results: Results, arm: Setting, state: str) -> list[tuple[Setting, str]]:
-    continued = results.plan.continued
+    continued = results.design.continued
     return [(continued, POOLED), (continued, state), (arm, state)]
 
 
@@ -81,7 +81,7 @@ def _of_state(cells: xr.Dataset, state: str) -> xr.Dataset:
 def cross_state(results: Results, arm: Setting) -> Grid:
     """Train by test, the lowest of each column marked."""
     rows = []
-    for what, setting in {"independent": results.plan.continued, "calibrated": arm}.items():
+    for what, setting in {"independent": results.design.continued, "calibrated": arm}.items():
         table = results.errors(setting)
         lowest = table.mean("seed").idxmin("train")
         for train in (*results.states, POOLED):
@@ -99,44 +99,45 @@ def cross_state(results: Results, arm: Setting) -> Grid:
     return Grid(title, header, tuple(rows), text_columns=2)
 
 
-def _calibrated_arms(plan: Plan) -> list[tuple[str, str, Setting]]:
+def _calibrated_arms(design: Design) -> list[tuple[str, str, Setting]]:
     # Kind, name and setting of every calibrated arm, each once.
     others = {
-        "ablation": plan.ablation,
-        "sensitivity": plan.sensitivity,
-        "knowledge": plan.knowledge,
+        "ablation": design.ablation,
+        "sensitivity": design.sensitivity,
+        "knowledge": design.knowledge,
     }
     listed = [
-        ("reference" if one == plan.reference else "ridges", _words(one), one) for one in plan.sweep
+        ("reference" if setting == design.reference else "ridges", _words(setting), setting)
+        for setting in design.sweep
     ]
     for kind, named in others.items():
-        listed += [(kind, name, one) for name, one in named.items() if one != plan.reference]
+        listed += [(kind, name, s) for name, s in named.items() if s != design.reference]
     return listed
 
 
 def variants(results: Results, arm: Setting) -> Grid:
     """Every calibrated arm: sweeps, ablation, sensitivity, balance; and what it is varied from."""
-    plan = results.plan
-    reference = _overall(results, plan.reference)
-    independent = own_models(results.errors(plan.continued)).mean("state").values
+    design = results.design
+    reference = _overall(results, design.reference)
+    independent = own_models(results.errors(design.continued)).mean("state").values
     against = lambda errors: (_change(errors, reference), _change(errors, independent))
     rows = []
-    for kind, name, setting in _calibrated_arms(plan):
+    for kind, name, setting in _calibrated_arms(design):
         errors = _overall(results, setting)
         spread = _spread(interval_of(errors))
         validation = number(results.validation(setting))
         rows.append((kind, _marked(name, setting, arm), validation, spread, *against(errors)))
-    uncalibrated = {"neither, zero-shot": plan.scratch, "neither, global": plan.continued}
+    uncalibrated = {"neither, zero-shot": design.scratch, "neither, global": design.continued}
     for name, setting in uncalibrated.items():
         errors = pooled_model(results.errors(setting)).mean("state").values
         rows.append(("ablation", name, "", _spread(interval_of(errors)), *against(errors)))
     header = ("kind", "arm", "validation", "test", "vs reference", "vs independent")
     title = (
         f"Calibrated arms, mean over states: {MEASURE}; {BRACKETS}. All are varied from the "
-        f"reference: head and backbone free, lambda {plan.reference.knowledge:g}, soft balance, "
-        f"batch {plan.reference.batch}, rate {plan.reference.rate:g}. Zero-shot: the pooled model "
-        "from which calibration starts; global: the same after its own second stage; independent: "
-        "always with the reference's rate, batch and lambda"
+        f"reference: head and backbone free, lambda {design.reference.knowledge:g}, soft balance, "
+        f"batch {design.reference.batch}, rate {design.reference.rate:g}. Zero-shot: the pooled "
+        "model from which calibration starts; global: the same after its own second stage; "
+        "independent: always with the reference's rate, batch and lambda"
     )
     return Grid(title, header, tuple(rows), text_columns=2)
 
@@ -151,10 +152,10 @@ def _marked(name: str, setting: Setting, arm: Setting) -> str:
 
 def physics(results: Results, arm: Setting) -> Grid:
     """Balance, signs and responses before and after calibration, for every calibrated arm."""
-    plan = results.plan
+    design = results.design
     rows = []
-    for kind, name, setting in _calibrated_arms(plan):
-        start = scratch_of(setting, plan.scratch)
+    for kind, name, setting in _calibrated_arms(design):
+        start = scratch_of(setting, design.scratch)
         cells = []
         for quantity in ("balance_residual", "negative_share"):
             before = pooled_model(results.physics(start, quantity)).mean()
@@ -178,7 +179,7 @@ def physics(results: Results, arm: Setting) -> Grid:
 
 def response_grid(results: Results, arm: Setting) -> Grid:
     """How large every response is, and how much of its shape calibration keeps."""
-    start = scratch_of(arm, results.plan.scratch)
+    start = scratch_of(arm, results.design.scratch)
     curves = [results.of(setting)["response"] for setting in (start, arm)]
     alike = results.correlations(arm)
     size = lambda curve: number(float((curve.max("point") - curve.min("point")).mean()))

@@ -1,6 +1,7 @@
 """The sites on which FTBSC-KGML is tried, by state, split by years and cut into windows."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,14 +16,17 @@ from kgml_jax.models.simulation import simulate_sites
 from kgml_jax.sites import TEST, TRAIN, Site, Sites
 from kgml_jax.split import DividedSites
 from kgml_jax.training.windows import FitData, cut, make_fit_data, site_years
-from kgml_jax.workflows.sites import load
+from kgml_jax.workflows import sites as site_sources
 from studies.ftbsc.settings import EQUAL, FtbscConfig
 
 PREDICTED = ("GPP", "Ra", "Rh", "Reco", "NEE")
 
+Load = Callable[[FtbscConfig, str, int], Sites]
+"""Configuration, counts and seed to sites; see `load_sites`."""
+
 
 @dataclass(frozen=True)
-class World:
+class Replicate:
     """Sites of one seed, ready for training and scoring.
 
     Attributes:
@@ -78,7 +82,7 @@ def load_sites(config: FtbscConfig, counts: str, seed: int) -> Sites:
     """
     prescribed = reads_gpp(config)
     if config.data.data is not None:
-        return load(replace(config.data, prescribe_gpp=prescribed))
+        return site_sources.load(replace(config.data, prescribe_gpp=prescribed))
     paper = apportion(config.data.synthetic_sites)
     equal = dict.fromkeys(paper, config.data.synthetic_sites // len(RATIO))
     most = {state: max(paper[state], equal[state]) for state in paper}
@@ -117,17 +121,25 @@ def scaling(config: FtbscConfig, sites: Sites) -> Scaling:
     """Returns the standardisation of all models, fitted on the training days of `sites`."""
     fitted = fit_scaling(INPUT_SETS[config.inputs], divide(config, sites))
     given = ("GPP",) if reads_gpp(config) else ()
-    kept = [one for one in fitted.targets if one.name in PREDICTED and one.name not in given]
+    kept = [t for t in fitted.targets if t.name in PREDICTED and t.name not in given]
     return replace(fitted, targets=tuple(kept))
 
 
-def make_world(config: FtbscConfig, counts: str, seed: int) -> World:
-    """Loads, divides and cuts the sites of a seed; see `load_sites`.
+def make_replicate(
+    config: FtbscConfig, counts: str, seed: int, load: Load = load_sites
+) -> Replicate:
+    """Loads, divides and cuts the sites of a seed.
+
+    Args:
+      config: how sites are divided and cut.
+      counts: as for `load_sites`.
+      seed: of the synthetic world.
+      load: reads or generates the sites.
 
     Raises:
       ValueError: there are fewer than two states, or one has no training or validation day.
     """
-    sites = load_sites(config, counts, seed)
+    sites = load(config, counts, seed)
     states = tuple(sorted(set(sites.groups)))
     if len(states) < 2:
         raise ValueError(f"the sites are of one group, {', '.join(states)}; expected two or more")
@@ -136,8 +148,9 @@ def make_world(config: FtbscConfig, counts: str, seed: int) -> World:
     everyone = list(range(len(sites)))
     fit_data = make_fit_data(data, [*members, everyone], config.warmup_days)
     where = [window for windows in site_years(data, TEST) for window in windows]
-    trained = Counter(sites.groups[row] for own in site_years(data, TRAIN) for row, _ in own)
-    return World(
+    training_years = [year for years in site_years(data, TRAIN) for year in years]
+    trained = Counter(sites.groups[row] for row, _ in training_years)
+    return Replicate(
         states=states,
         sites=sites.names,
         state_of=sites.groups,
