@@ -11,6 +11,9 @@ if jax.__version_info__ < (0, 11):  # later releases of XLA have only fast emitt
     FLAGS.append("--xla_cpu_use_fusion_emitters=false")
 os.environ.setdefault("XLA_FLAGS", " ".join(FLAGS))  # read when the first array is made
 
+# One core a test process: threads of scikit-learn that wait for a core burn what they wait.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 jax.config.update("jax_num_cpu_devices", 2)
 
 

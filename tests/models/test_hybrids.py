@@ -30,15 +30,6 @@ HYBRIDS = (*CONSERVING, "residual")
 ROUNDING = 1e-12
 """g C m-2 d-1; float64: found equal to the bit, but another compiler may order sums otherwise."""
 
-# Small programs that run once: what the compiler would gain by trying hard is lost on the way.
-compiled = functools.partial(
-    jax.jit,
-    compiler_options={
-        "xla_backend_optimization_level": 0,
-        "xla_llvm_disable_expensive_passes": True,
-    },
-)
-
 
 def corn_and_soybean(years, count=3):
     """Sites of random soils and places under a smooth climate, in float64."""
@@ -120,12 +111,12 @@ def examined(model):
         )
         return fluxes, jax.tree.map(lambda daily: jnp.max(jnp.abs(daily)), left), least.min()
 
-    return compiled(run)
+    return jax.jit(run)
 
 
 @functools.cache
 def predicted(model):
-    return compiled(model.predict)
+    return jax.jit(model.predict)
 
 
 def outcome(name, weights, site):
@@ -269,8 +260,8 @@ def test_derivatives_are_those_of_finite_differences(name):
         fluxes = model.predict(weights, site)
         return jnp.mean(fluxes["NEE"] ** 2) + 0.1 * jnp.mean(fluxes["ET"])
 
-    gradient = compiled(jax.grad(loss))(at)
-    forward = compiled(lambda point, way: jax.jvp(loss, (point,), (way,)))
+    gradient = jax.jit(jax.grad(loss))(at)
+    forward = jax.jit(lambda point, way: jax.jvp(loss, (point,), (way,)))
     step = 1e-5
     displaced = lambda by, way: jax.tree.map(lambda w, d: w + by * d, at, way)
     for seed in range(3):
@@ -289,7 +280,7 @@ def test_the_circle_through_network_and_state_can_be_cut():
     site = one_site(1, SHORT)
     whole, cut = built("closure"), built("closure", stop_state_gradient=True)
     weights = drawn(whole)
-    loss = lambda model: compiled(
+    loss = lambda model: jax.jit(
         jax.value_and_grad(lambda own: jnp.mean(model.predict(own, site)["Rh"]))
     )
     (value, slope), (same, other) = loss(whole)(weights), loss(cut)(weights)
