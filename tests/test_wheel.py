@@ -76,7 +76,9 @@ def test_the_wheel_holds_the_package_and_nothing_beside_it(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"kgml_jax"}
     assert "kgml_jax/api.py" in names
-    assert not [name for name in names if "test" in name or "experiments" in name]
+    parts = {part for name in names for part in name.split("/")}
+    assert not parts & {"tests", "experiments", "studies", "benchmarks", "docs"}
+    assert not [part for part in parts if part.startswith("test_")]
 
 
 @pytest.mark.tutorial
