@@ -8,6 +8,7 @@ import pytest
 
 from kgml_jax.data.assemble import assemble
 from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
+from kgml_jax.data.synthetic.world import OUTPUTS
 from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.protocol import model_from_json, model_to_json
 from kgml_jax.models.simulation import priors, simulate_batches, simulate_sites
@@ -100,7 +101,9 @@ def test_zero_offsets_are_the_prior(sites, key):
     weights = ProcessModel().init(key)
     declared = quantities(ecosystem.Params)
     assert set(weights["process"]) == set(declared)
-    expected = simulate(priors(3), vars(sites.site.attributes), vars(sites.site.forcing))
+    # The program that made the world is asked for the same outputs, and compiled once.
+    place = priors(3), vars(sites.site.attributes), vars(sites.site.forcing)
+    expected = simulate(*place, outputs=tuple(OUTPUTS.values()))
     fluxes = predict(weights, on_devices(sites.one(sites.names[0])))
     for name in VARIABLES:
         np.testing.assert_allclose(fluxes[name], expected[name][0], atol=TOLERANCE)
