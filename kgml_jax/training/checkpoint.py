@@ -72,10 +72,10 @@ def read_header(folder: Path, header: type[AnyHeader]) -> AnyHeader:
         described = json.loads(path.read_text())
     except json.JSONDecodeError as error:
         raise CheckpointError(f"{path} is not valid JSON: {error}") from error
-    if described.pop("schema", None) != SCHEMA:
+    if (schema := described.pop("schema", None)) != SCHEMA:
         raise CheckpointError(
-            f"{path}: written by another schema than {SCHEMA}, the one this version reads; "
-            "train again or use the version that wrote it"
+            f"{path}: schema {schema!r}, this version reads schema {SCHEMA}; train again or use "
+            "the version that wrote it"
         )
     if (kind := described.pop("kind", None)) != header.kind:
         raise CheckpointError(f"{path}: holds {kind!r}, expected {header.kind!r}")

@@ -135,8 +135,10 @@ def build(choice: ModelChoice, scaling: Scaling) -> Any:
     options = {name: value for name, value in options.items() if name in own}
     if choice.model == "recurrent" and choice.inputs == "legacy":
         options["gpp"] = "input"
-    if not choice.parameters:
-        options.pop("parameters", None)
+    options.pop("parameters", None)
+    if choice.parameters:
+        # Also where the model has no such option, which it then says.
+        options["parameters"] = choice.parameters
     return kinds.build(choice.model, scaling, **options)
 
 

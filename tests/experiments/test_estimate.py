@@ -101,7 +101,9 @@ def test_intervals_that_are_drawn_are_the_conformal_ones(last_year):
     np.testing.assert_allclose(half_width, one.factor[:, None] * one.sd, rtol=1e-4)  # float32
     np.testing.assert_array_equal(drawn["NEE"], fitted.fluxes["estimated"]["NEE"])
     few = replace(one, factor=np.full_like(one.factor, np.inf))
-    drawn = estimate_report.with_intervals(replace(fitted, predictions={"NEE": few}))
+    unsure = replace(fitted)
+    vars(unsure)["predictions"] = {"NEE": few}  # made when first read
+    drawn = estimate_report.with_intervals(unsure)
     assert np.isnan(drawn["NEE_upper"]).all()
 
 
