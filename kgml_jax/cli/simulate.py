@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import rich.progress
 
-from kgml_jax.cli import command, console
+from kgml_jax.cli import command, console, notes
 from kgml_jax.data import choices
 from kgml_jax.evaluation.tables import terminal
 from kgml_jax.models.process import ProcessModel
@@ -51,6 +51,7 @@ def main(config: SimulateConfig) -> None:
     check(config)
     prescribed = config.gpp == "prescribed" or config.data.prescribe_gpp
     source = open_source(config.data, config.parameters, prescribed)
+    notes.tell(source.notes)
     model = ProcessModel(
         spin_up_cycles=config.spin_up_cycles,
         spin_up_days=config.spin_up_days,

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from kgml_jax.data import choices, tables
+from kgml_jax.data.schema import Note
 from kgml_jax.data.synthetic.drawing import SyntheticConfig, draw
 from kgml_jax.errors import DataError, listed
 from kgml_jax.models.simulation import Arrays, priors, simulate_sites
@@ -46,6 +47,8 @@ class Source:
     """Days that are simulated before the record starts."""
     take: Callable[[Sequence[int]], Batch]
     """Returns the sites of some rows."""
+    notes: tuple[Note, ...] = ()
+    """What was done to the data on the way in."""
 
     @property
     def dates(self) -> np.ndarray:
@@ -143,7 +146,8 @@ def measured(sites: Sites) -> Source:
         cut = lambda record: {name: np.asarray(leaf)[rows] for name, leaf in vars(record).items()}
         return Batch(priors(len(rows)), cut(site.attributes), cut(site.forcing))
 
-    return Source(sites.names, first, np.asarray(site.valid).sum(axis=1), 0, take)
+    days = np.asarray(site.valid).sum(axis=1)
+    return Source(sites.names, first, days, 0, take, sites.notes)
 
 
 def read_parameters(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
