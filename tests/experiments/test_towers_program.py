@@ -16,10 +16,12 @@ from studies.towers.data import CROP, GRASS, MONTHLY, Towers
 from studies.towers.models import AFTER, BEFORE, Effort
 from studies.towers.monthly import MonthlyModel, month_so_far, on_last_days
 
+from kgml_jax.data.splits import last_years
 from kgml_jax.models.features import Scale, Scaling
 from kgml_jax.process.drivers import Forcing
 from kgml_jax.records import quantities
 from kgml_jax.sites import TEST, TRAIN, VALIDATION, Calendar
+from kgml_jax.split import DividedSites
 
 KINDS = (CROP, GRASS, MONTHLY)
 TRUTH = np.array([[0.6, -0.3, 0.5], [-0.5, 0.4, -0.6], [0.4, 0.3, 0.4]])
@@ -119,12 +121,12 @@ def toy_towers(noise=0.0):
     )
     remark = lambda name: Plan(name, {}, (), remark="invented")
     fields = tuple(MeasuredField(remark(name), xr.Dataset(), ()) for name in sites.names)
-    found = Towers(fields, sites)
-    return dataclasses.replace(found, sites=with_monthly_targets(found, group == found.monthly))
+    monthly = group == names.index(MONTHLY)
+    return Towers(fields, toy_split(with_monthly_targets(sites, monthly)))
 
 
-def with_monthly_targets(found, rows):
-    site = found.sites.site
+def with_monthly_targets(sites, rows):
+    site = sites.site
     calendar = jax.tree.map(lambda leaf: leaf[0], site.calendar)
     of_month = pd.to_datetime(np.asarray(calendar.date), unit="D")
     targets, mask = {}, {}
@@ -132,7 +134,7 @@ def with_monthly_targets(found, rows):
         whole = jax.vmap(month_so_far, in_axes=(0, None))(jnp.asarray(truth_of(name)), calendar)
         targets[name] = np.where(rows[:, None], whole, values).astype(values.dtype)
         mask[name] = np.where(rows[:, None], of_month.is_month_end, site.mask[name])
-    return dataclasses.replace(found.sites, site=site.replace(targets=targets, mask=mask))
+    return dataclasses.replace(sites, site=site.replace(targets=targets, mask=mask))
 
 
 def truth_of(name):
@@ -143,27 +145,22 @@ def truth_of(name):
     return whole(weights, jnp.asarray(TRUTH, jnp.result_type(float)), table.site)[name]
 
 
-def toy_roles(found):
-    year = np.asarray(found.sites.site.calendar.year)
-    return np.select([year == 2001, year == 2002], [TRAIN, VALIDATION], TEST).astype(np.int8)
+def toy_split(sites):
+    year = np.asarray(sites.site.calendar.year)
+    roles = np.select([year == 2001, year == 2002], [TRAIN, VALIDATION], TEST)
+    return DividedSites.of_roles(sites, roles)
 
 
 EFFORT = Effort(pretrain_steps=1, steps=1, parameters=NAMES, site_batch=2)
 
 
-@pytest.fixture
-def linear(monkeypatch):
-    monkeypatch.setattr(models, "ProcessModel", lambda **options: RespiringModel())
-    return toy_towers()
-
-
-def test_days_and_months_determine_the_parameters_of_every_site(linear, tmp_path):
-    roles = toy_roles(linear)
-    found = models.calibrated("process", linear, roles, EFFORT, tmp_path)
+def test_days_and_months_determine_the_parameters_of_every_site(tmp_path):
+    towers = toy_towers()
+    found = models.calibrate("process", towers, EFFORT, tmp_path, process=RespiringModel())
     assert found["accepted"].values.tolist() == [1, 1, 1]
     assert found["identified"].values.min() == 1
-    network = invented(linear, 1.0, [0.5, 0.5, 0.5], [1.0, 1.0, 1.0])
-    scores = report.score({"process": found, "recurrent": network}, linear, roles)
+    network = invented(towers, 1.0, [0.5, 0.5, 0.5], [1.0, 1.0, 1.0])
+    scores = report.score({"process": found, "recurrent": network}, towers)
     assert np.isnan(scores["identified"].sel(model="recurrent")).all()
     after = scores["rmse"].sel(strategy=AFTER, model="process")
     before = scores["rmse"].sel(strategy=BEFORE, model="process")
@@ -182,10 +179,10 @@ def test_days_and_months_determine_the_parameters_of_every_site(linear, tmp_path
 
 
 def test_test_years_do_not_weigh_observations():
-    found = toy_towers()
-    roles = toy_roles(found)
-    weighed = data.with_model_errors(found, roles, 0.5, 30.0)
-    site = found.sites.site
+    towers = toy_towers()
+    roles = towers.data.roles
+    weighed = data.with_model_errors(towers, 0.5, 30.0)
+    site = towers.sites.site
     seen = np.asarray(site.mask["NEE"]) & (roles == TRAIN)
     spread = np.array([np.std(t[m]) for t, m in zip(site.targets["NEE"], seen, strict=True)])
     persistence = np.array([30.0, 30.0, 1.0])
@@ -193,8 +190,8 @@ def test_test_years_do_not_weigh_observations():
     own = weighed.sites.site.uncertainty["NEE"]
     np.testing.assert_allclose(own[:, 0], expected, rtol=1e-5)
     loud = {name: np.where(roles == TEST, 99.0, v) for name, v in site.targets.items()}
-    altered = dataclasses.replace(found.sites, site=site.replace(targets=loud))
-    other = data.with_model_errors(dataclasses.replace(found, sites=altered), roles, 0.5, 30.0)
+    altered = dataclasses.replace(towers.sites, site=site.replace(targets=loud))
+    other = data.with_model_errors(Towers(towers.fields, toy_split(altered)), 0.5, 30.0)
     np.testing.assert_array_equal(other.sites.site.uncertainty["NEE"], own)
 
 
@@ -210,7 +207,7 @@ def invented(found, before, after, accepted):
 def test_harm_is_counted_on_the_test_years_and_what_the_gate_kept_is_marked():
     found = toy_towers()
     model = invented(found, 1.0, [1.005, 1.0, 1.5], [1.0, 0.0, 1.0])
-    scores = report.score({"recurrent": model}, found, toy_roles(found))
+    scores = report.score({"recurrent": model}, found)
     assert scores["harmed"].values.tolist() == [[0, 0, 1]]
     cells = [row[2] for row in report.error_grid(scores, "NEE").rows]
     assert cells == ["1.00 > 1.00", "1.00 =", "1.00 > 1.50!"]
@@ -219,24 +216,22 @@ def test_harm_is_counted_on_the_test_years_and_what_the_gate_kept_is_marked():
     assert grass[-4:] == ("0 of 1", "0 of 1", "0 of 1", "-")
     # A prediction that is not finite is harm, not a gap.
     broken = invented(found, 1.0, [np.nan, 1.0, 1.0], [1.0, 1.0, 1.0])
-    scores = report.score({"recurrent": broken}, found, toy_roles(found))
+    scores = report.score({"recurrent": broken}, found)
     assert scores["harmed"].values.tolist() == [[1, 0, 0]]
 
 
-def test_a_stopped_run_goes_on_with_the_models_it_lacks(monkeypatch, tmp_path, capsys):
-    found, calls = toy_towers(), []
+def test_a_stopped_run_goes_on_with_the_models_it_lacks(tmp_path, capsys):
+    towers, calls = toy_towers(), []
 
-    def calibrated(name, sites, roles, effort, folder):
+    def calibrate(name, weighed, effort, folder):
         calls.append(name)
-        return invented(found, 1.0, [0.5, 0.5, 0.5], [1.0, 1.0, 1.0])
+        return invented(towers, 1.0, [0.5, 0.5, 0.5], [1.0, 1.0, 1.0])
 
-    monkeypatch.setattr(program, "calibrated", calibrated)
-    monkeypatch.setattr(data, "read", lambda *some: found)
     config = program.TowersConfig(run=tmp_path / "run", models=("process", "recurrent"))
-    program.main(config)
+    program.run(config, towers, calibrate)
     assert calls == ["process", "recurrent"]
     (tmp_path / "run" / "recurrent.nc").unlink()
-    program.main(config)
+    program.run(config, towers, calibrate)
     assert calls == ["process", "recurrent", "recurrent"]
     written = {path.name for path in (tmp_path / "run").iterdir()}
     assert {"scores.nc", "tables.md", "towers.png", "split.json"} <= written
@@ -246,18 +241,17 @@ def test_a_stopped_run_goes_on_with_the_models_it_lacks(monkeypatch, tmp_path, c
 
 @pytest.mark.slow
 def test_a_network_is_calibrated_again_where_a_run_stopped_after_its_checkpoint(tmp_path):
-    found = toy_towers(noise=0.3)
-    task = ("recurrent", found, toy_roles(found), EFFORT, tmp_path)
-    first, again = (models.calibrated(*task) for _ in range(2))
+    task = ("recurrent", toy_towers(noise=0.3), EFFORT, tmp_path)
+    first, again = (models.calibrate(*task) for _ in range(2))
     xr.testing.assert_identical(first, again)
     assert np.isfinite(first["NEE"]).all()
 
 
-def test_records_of_one_year_are_refused(monkeypatch, tmp_path):
-    found = dataclasses.replace(toy_towers(), sites=toys.sites(count=3, years=1))
-    monkeypatch.setattr(data, "read", lambda *some: found)
+def test_records_of_one_year_are_refused(tmp_path):
+    short = toys.sites(count=3, years=1)
+    towers = Towers(toy_towers().fields, last_years(short).divide(short))
     with pytest.raises(ValueError, match="no record has two years, the last to hold out"):
-        program.main(program.TowersConfig(run=tmp_path / "run", models=("process",)))
+        program.run(program.TowersConfig(run=tmp_path / "run", models=("process",)), towers)
     assert not (tmp_path / "run").exists()
 
 
@@ -269,7 +263,7 @@ def test_an_unknown_tower_is_named(tmp_path):
 def test_real_towers_have_crops_and_observations_in_every_role(data_folder):
     found = data.read(data_folder, 6, ("DE-Seh", "CN-Cng", "US-Ne3"))
     assert found.sites.groups == (CROP, GRASS, MONTHLY)
-    roles = program.last_years(found.sites).roles(found.sites)
+    roles = found.data.roles
     for name in data.STREAMS:
         mask = np.asarray(found.sites.site.mask[name])
         for role in (TRAIN, VALIDATION, TEST):
@@ -278,7 +272,7 @@ def test_real_towers_have_crops_and_observations_in_every_role(data_folder):
     assert np.asarray(found.sites.site.mask["NEE"])[2].sum() == 60
     occupied = np.asarray(found.sites.site.forcing.occupied)
     assert (occupied.mean(axis=1) > 0.2).all()
-    grid = data.split_grid(found, roles, program.ROLES)
+    grid = data.split_grid(found)
     assert grid.rows[0][2:5] == ("2007", "2008", "2009-2010")
 
 
@@ -289,7 +283,7 @@ def test_places_far_from_those_that_were_learnt_from_are_told():
     attributes = found.sites.site.attributes
     moved = dataclasses.replace(attributes, latitude=np.array([42.0, 50.0, -36.0], np.float32))
     sites = dataclasses.replace(found.sites, site=found.sites.site.replace(attributes=moved))
-    grid = report.distance_grid(dataclasses.replace(found, sites=sites), scaling)
+    grid = report.distance_grid(Towers(found.fields, toy_split(sites)), scaling)
     # The wind blows on one day and is no attribute.
     assert [row[1:] for row in grid.rows] == [
         ("latitude", "1.00"),

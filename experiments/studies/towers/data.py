@@ -8,8 +8,10 @@ import numpy as np
 import xarray as xr
 
 from kgml_jax.data.assemble import assemble
+from kgml_jax.data.splits import last_years
 from kgml_jax.evaluation.tables import Grid
 from kgml_jax.sites import TRAIN, Sites
+from kgml_jax.split import ROLES, DividedSites
 from studies.measured_fields import readers
 from studies.measured_fields.catalogue import MEAD, TOWERS
 from studies.measured_fields.grasslands import GRASSLANDS, SELHAUSEN
@@ -26,10 +28,15 @@ STREAMS = ("NEE", "Reco", "ET")
 
 @dataclass(frozen=True)
 class Towers:
-    """The towers, in the order of `sites`."""
+    """The towers, in the order of their sites, with the role of each day."""
 
     fields: tuple[MeasuredField, ...]
-    sites: Sites
+    data: DividedSites
+
+    @property
+    def sites(self) -> Sites:
+        """The records, without their split."""
+        return self.data.sites
 
     @property
     def monthly(self) -> int:
@@ -39,7 +46,7 @@ class Towers:
 
 
 def read(folder: Path, years: int, names: Sequence[str] = ()) -> Towers:
-    """Reads the towers with their management.
+    """Reads the towers with their management; the last two years are held out.
 
     Args:
       folder: the real data.
@@ -58,26 +65,25 @@ def read(folder: Path, years: int, names: Sequence[str] = ()) -> Towers:
     fields = []
     for name, (plan, kind) in plans.items():
         if not names or name in names:
-            one = _mead(folder) if kind == MONTHLY else readers.tower(folder, plan)
-            fields.append(replace(one, dataset=_last(one, years).assign_attrs(group=kind)))
-    return Towers(tuple(fields), assemble([one.dataset for one in fields]))
+            field = _mead(folder) if kind == MONTHLY else readers.tower(folder, plan)
+            fields.append(replace(field, dataset=_last(field, years).assign_attrs(group=kind)))
+    sites = assemble([field.dataset for field in fields])
+    return Towers(tuple(fields), last_years(sites).divide(sites))
 
 
 def _mead(folder: Path) -> MeasuredField:
-    one = readers.mead(folder, MEAD)
-    dates = one.dataset["time"].to_numpy().astype("datetime64[D]")
+    field = readers.mead(folder, MEAD)
+    dates = field.dataset["time"].to_numpy().astype("datetime64[D]")
     observed = on_last_days(readers.mead_fluxes(folder), dates, LEAST_QUALITY)
-    return replace(one, dataset=one.dataset.assign(observed))
+    return replace(field, dataset=field.dataset.assign(observed))
 
 
-def _last(one: MeasuredField, years: int) -> xr.Dataset:
-    of_day = one.dataset["time"].dt.year
-    return one.dataset.isel(time=np.flatnonzero(of_day > of_day[-1].item() - years))
+def _last(field: MeasuredField, years: int) -> xr.Dataset:
+    of_day = field.dataset["time"].dt.year
+    return field.dataset.isel(time=np.flatnonzero(of_day > of_day[-1].item() - years))
 
 
-def with_model_errors(
-    towers: Towers, roles: np.ndarray, share: float, persistence: float
-) -> Towers:
+def with_model_errors(towers: Towers, share: float, persistence: float) -> Towers:
     """Returns the towers with uncertainties that hold what a model cannot get right.
 
     The stated errors of towers are random ones, far below what models miss. The error of the
@@ -86,7 +92,6 @@ def with_model_errors(
 
     Args:
       towers: the sites.
-      roles: of each day, (site, time).
       share: 0.5 is the error of a model with an R2 of 0.75.
       persistence: d.
     """
@@ -94,31 +99,25 @@ def with_model_errors(
     daily = np.where(np.asarray(site.group) == towers.monthly, 1.0, persistence)[:, None]
     uncertainty = {}
     for name, stated in site.uncertainty.items():
-        days = np.asarray(site.mask[name]) & (roles == TRAIN)
+        days = np.asarray(site.mask[name]) & (towers.data.roles == TRAIN)
         # Where nothing was observed in training, the stated errors alone weigh the validation.
         some = days | ~days.any(axis=1, keepdims=True)
         spread = np.std(np.asarray(site.targets[name]), axis=1, where=some, keepdims=True)
         spread = np.where(days.any(axis=1, keepdims=True), spread, 0.0)
         whole = np.sqrt(daily) * np.hypot(np.asarray(stated), share * spread)
         uncertainty[name] = whole.astype(np.asarray(stated).dtype)
-    replaced = replace(towers.sites, site=site.replace(uncertainty=uncertainty))  # type: ignore[attr-defined]
-    return replace(towers, sites=replaced)
+    sites = replace(towers.sites, site=site.replace(uncertainty=uncertainty))  # type: ignore[attr-defined]
+    return replace(towers, data=replace(towers.data, sites=sites))
 
 
-def split_grid(towers: Towers, roles: np.ndarray, names: dict[str, int]) -> Grid:
-    """Tabulates which years of every site serve for what.
-
-    Args:
-      towers: the sites.
-      roles: of each day, (site, time).
-      names: the roles by name.
-    """
-    year = np.asarray(towers.sites.site.calendar.year)
+def split_grid(towers: Towers) -> Grid:
+    """Tabulates which years of every site serve for what."""
+    year, roles = np.asarray(towers.sites.site.calendar.year), towers.data.roles
     rows = []
-    for row, (one, group) in enumerate(zip(towers.fields, towers.sites.groups, strict=True)):
-        spans = [_span(year[row][roles[row] == role]) for role in names.values()]
-        rows.append((one.plan.site, group, *spans, one.plan.remark))
-    columns = ("site", "kind", *names, "sources and assumptions of management and soil")
+    for row, (field, group) in enumerate(zip(towers.fields, towers.sites.groups, strict=True)):
+        spans = [_span(year[row][roles[row] == role]) for role in ROLES.values()]
+        rows.append((field.plan.site, group, *spans, field.plan.remark))
+    columns = ("site", "kind", *ROLES, "sources and assumptions of management and soil")
     return Grid("Towers and their years", columns, tuple(rows), text_columns=len(columns))
 
 

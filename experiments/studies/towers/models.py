@@ -22,7 +22,6 @@ from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.protocol import Model
 from kgml_jax.process.parameters import DEFAULT_SUBSET
 from kgml_jax.runs import saved
-from kgml_jax.split import DividedSites
 from kgml_jax.training import checkpoint
 from kgml_jax.workflows import calibration, pretraining, sites
 from kgml_jax.workflows.calibration import CalibrateSettings
@@ -38,6 +37,8 @@ STRATEGY = "ftbsc"
 
 SPUN_UP: Any = {"spin_up_cycles": 1, "spin_up_differentiated": True}
 """A pass through the first two years, so that what was sown before the record stands in it."""
+
+PROCESS = ProcessModel(**SPUN_UP)
 
 HYBRID_RATE = 1e-2
 """Peak learning rate of hybrids in pretraining."""
@@ -64,8 +65,12 @@ class Effort:
     site_batch: int = 8
 
 
-def calibrated(
-    name: kinds.Name, towers: Towers, roles: np.ndarray, effort: Effort, folder: Path
+def calibrate(
+    name: kinds.Name,
+    towers: Towers,
+    effort: Effort,
+    folder: Path,
+    process: Model = PROCESS,
 ) -> xr.Dataset:
     """Predicts all towers with a model as it comes and as calibrated at each of them.
 
@@ -76,26 +81,24 @@ def calibrated(
     Args:
       name: of the model.
       towers: where, with the uncertainties that weigh the observations of process parameters.
-      roles: of each day, (site, time).
       effort: see `Effort`.
       folder: for the pretraining run, used as it is if finished.
+      process: what the name "process" stands for.
 
     Returns:
       Fluxes, dims (strategy, site, day), `accepted` (site), and of models with process parameters
       `value`, `shrinkage` and `identified`, dims (site, parameter).
     """
-    data = DividedSites.of_roles(towers.sites, roles)
     if name == "process":
-        model: Any = ProcessModel(**SPUN_UP)
-        return _by_parameters(model, model.init(jax.random.key(0)), towers, data, effort)
-    base = pretrained_model(name, effort, folder)
+        return _by_parameters(process, process.init(jax.random.key(0)), towers, effort)
+    base = load_or_pretrain(name, effort, folder)
     if not kinds.KINDS[name].has_process:
-        return _by_weights(base, towers, data, effort, folder / f"calibrate-{name}")
+        return _by_weights(base, towers, effort, folder / f"calibrate-{name}")
     model = replace(base.model, process=replace(base.model.process, **SPUN_UP))
-    return _by_parameters(model, base.weights, towers, data, effort)
+    return _by_parameters(model, base.weights, towers, effort)
 
 
-def pretrained_model(name: kinds.Name, effort: Effort, folder: Path) -> saved.Pretrained:
+def load_or_pretrain(name: kinds.Name, effort: Effort, folder: Path) -> saved.Pretrained:
     """Returns a model pretrained on the embedded synthetic sites, made if not in the folder."""
     run = folder / f"pretrain-{name}"
     if checkpoint.is_complete(run / saved.CHECKPOINT):
@@ -117,9 +120,7 @@ def pretrained_model(name: kinds.Name, effort: Effort, folder: Path) -> saved.Pr
     return base
 
 
-def _by_parameters(
-    model: Model, weights: Weights, towers: Towers, data: DividedSites, effort: Effort
-) -> xr.Dataset:
+def _by_parameters(model: Model, weights: Weights, towers: Towers, effort: Effort) -> xr.Dataset:
     problem = Problem(
         MonthlyModel(model, towers.monthly),
         effort.parameters,
@@ -127,11 +128,11 @@ def _by_parameters(
         tuple(Stream(name) for name in STREAMS if name in towers.sites.site.targets),
     )
     solver, key = LevenbergMarquardt(), jax.random.key(effort.seed)
-    found = estimate(problem, weights, data, solver, key, site_batch=effort.site_batch)
+    found = estimate(problem, weights, towers.data, solver, key, site_batch=effort.site_batch)
     known = diagnose(
         problem,
         weights,
-        data,
+        towers.data,
         found.base,
         found.offsets,
         kept=found.accepted,
@@ -151,16 +152,14 @@ def _by_parameters(
     )
 
 
-def _by_weights(
-    base: saved.Pretrained, towers: Towers, data: DividedSites, effort: Effort, run: Path
-) -> xr.Dataset:
+def _by_weights(base: saved.Pretrained, towers: Towers, effort: Effort, run: Path) -> xr.Dataset:
     base = replace(base, model=MonthlyModel(base.model, towers.monthly))
     settings = CalibrateSettings(steps=effort.steps, batch=4)
     # What a run that was stopped has left here was not taken over.
     shutil.rmtree(run, ignore_errors=True)
     run.mkdir(parents=True)
     watch = logged(run, key="strategy")
-    fitted = calibration.calibrate(base, data, STRATEGY, effort.seed, settings, watch)
+    fitted = calibration.calibrate(base, towers.data, STRATEGY, effort.seed, settings, watch)
     before = predict_pretrained(base, towers.sites)
     after = predict_calibrated(fitted, towers.sites, before)
     accepted = fitted.fits.accepted if fitted.fits is not None else fitted.moved
@@ -171,9 +170,9 @@ def _dataset(fluxes: dict[str, Fluxes], towers: Towers, accepted: np.ndarray) ->
     dims = ("strategy", "site", "day")
     predicted = [name for name in STREAMS if name in fluxes[BEFORE]]
     columns = {
-        name: (dims, np.stack([fluxes[one][name] for one in (BEFORE, AFTER)]).astype(np.float32))
+        name: (dims, np.stack([fluxes[when][name] for when in (BEFORE, AFTER)]).astype(np.float32))
         for name in predicted
     }
     coordinates = {"strategy": [BEFORE, AFTER], "site": list(towers.sites.names)}
-    found = xr.Dataset(columns, coords=coordinates)
-    return found.assign(accepted=("site", np.asarray(accepted, np.float32)))
+    predictions = xr.Dataset(columns, coords=coordinates)
+    return predictions.assign(accepted=("site", np.asarray(accepted, np.float32)))

@@ -8,26 +8,25 @@ Grasslands are a stress test: there is no grass in the crop table, and they are 
 that was stopped goes on with the models that it lacks.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import xarray as xr
 
 from kgml_jax.cli.console import say, show
-from kgml_jax.data.splits import last_years
 from kgml_jax.evaluation.tables import Grid, markdown
 from kgml_jax.models import kinds
 from kgml_jax.runs import directory, files, saved
 from kgml_jax.runs.files import write_dataset
-from kgml_jax.sites import TEST
-from kgml_jax.split import ROLES
 from studies.measured_fields import readers
 from studies.towers import data as towers_data
 from studies.towers import figures
 from studies.towers import report as towers_report
-from studies.towers.models import Effort, calibrated
+from studies.towers.data import Towers
+from studies.towers.models import Effort, calibrate
+
+Calibrate = Callable[[kinds.Name, Towers, Effort, Path], xr.Dataset]
 
 MODELS: tuple[kinds.Name, ...] = ("process", "recurrent", "dpl", "closure", "residual-conserving")
 
@@ -66,26 +65,37 @@ class TowersConfig:
 def main(config: TowersConfig) -> None:
     """Calibrates model by model, then scores, prints and writes."""
     check(config)
-    towers = towers_data.read(config.data, config.years, config.sites)
-    split = last_years(towers.sites)
-    roles = split.roles(towers.sites)
-    if not (roles == TEST).any():
+    run(config, towers_data.read(config.data, config.years, config.sites))
+
+
+def run(config: TowersConfig, towers: Towers, calibrate: Calibrate = calibrate) -> None:
+    """Calibrates the models that the run lacks at some towers; then as `main`.
+
+    Args:
+      config: checked.
+      towers: observations with their split.
+      calibrate: predicts all towers before and after; see `models.calibrate`.
+
+    Raises:
+      ValueError: no record is long enough to hold a year out.
+    """
+    if not towers.data.test_days.any():
         names = ", ".join(towers.sites.names)
         raise ValueError(f"{names}: no record has two years, the last to hold out")
     directory.create_or_resume(config.run, config, config.overwrite)
-    files.write_json(config.run / "split.json", split.intervals)
+    files.write_json(config.run / "split.json", towers.data.split.intervals)
     effort = Effort(config.pretrain_steps, config.steps, config.seed)
-    weighed = towers_data.with_model_errors(towers, roles, config.model_error, config.error_days)
-    found, tables = {}, []
+    weighed = towers_data.with_model_errors(towers, config.model_error, config.error_days)
+    predictions, tables = {}, []
     for name in config.models:
         path = config.run / f"{name}.nc"
         if not path.is_file():
             say(f"Calibrating {name} at {len(towers.sites)} towers.")
-            write_dataset(path, calibrated(name, weighed, roles, effort, config.run))
+            write_dataset(path, calibrate(name, weighed, effort, config.run))
         with xr.open_dataset(path) as stored:
-            found[name] = stored.load()
+            predictions[name] = stored.load()
         # After every model, so that a run that is stopped has the tables of those it has.
-        tables = report(config.run, found, towers, roles)
+        tables = report(config.run, predictions, towers)
     show(tables)
     say(f"Everything is in {config.run}: scores.nc, tables.md, a file a model.")
 
@@ -106,14 +116,12 @@ def check(config: TowersConfig) -> None:
         )
 
 
-def report(
-    folder: Path, found: Mapping[str, xr.Dataset], towers: towers_data.Towers, roles: np.ndarray
-) -> list[Grid]:
+def report(folder: Path, predictions: Mapping[str, xr.Dataset], towers: Towers) -> list[Grid]:
     """Scores the models and writes scores, tables and figure; returns the tables."""
-    scores = towers_report.score(found, towers, roles)
+    scores = towers_report.score(predictions, towers)
     write_dataset(folder / "scores.nc", scores)
-    tables = [towers_data.split_grid(towers, roles, ROLES), *towers_report.grids(scores)]
-    if "dpl" in found:
+    tables = [towers_data.split_grid(towers), *towers_report.grids(scores)]
+    if "dpl" in predictions:
         learnt = saved.load_pretrained(folder / "pretrain-dpl").scaling
         tables.append(towers_report.distance_grid(towers, learnt))
     (folder / "tables.md").write_text("\n".join(map(markdown, tables)))

@@ -13,7 +13,7 @@ from kgml_jax.evaluation.tables import Grid, number
 from kgml_jax.models.features import Scaling, standardise
 from kgml_jax.process.drivers import Attributes
 from kgml_jax.records import quantities
-from kgml_jax.sites import PREDICTABLE, TEST
+from kgml_jax.sites import PREDICTABLE
 from studies.towers.data import GRASS, STREAMS, Towers
 from studies.towers.models import AFTER, BEFORE
 
@@ -25,13 +25,12 @@ METRICS = ("rmse", "r2", "bias")
 CLIMATOLOGY = "climatology"
 
 
-def score(found: Mapping[str, xr.Dataset], towers: Towers, roles: np.ndarray) -> xr.Dataset:
+def score(predictions: Mapping[str, xr.Dataset], towers: Towers) -> xr.Dataset:
     """Scores every model on the test days, before and after.
 
     Args:
-      found: by model, as of `towers_models.calibrated`.
+      predictions: by model, as of `models.calibrate`.
       towers: observations; those of a month count on its last day.
-      roles: of each day, (site, time).
 
     Returns:
       `METRICS`, dims (model, strategy, site, variable); `climatology_rmse`, of the mean of the
@@ -39,30 +38,30 @@ def score(found: Mapping[str, xr.Dataset], towers: Towers, roles: np.ndarray) ->
       (model, site); `identified`, `shrinkage` and `value`, dims (model, site, parameter), NaN for
       models without process parameters.
     """
-    days = roles == TEST
-    predicted = {name for one in found.values() for name in _predicted(one)}
+    data = towers.data
+    predicted = {name for model in predictions.values() for name in _predicted(model)}
     variables = [name for name in STREAMS if name in predicted]
     parts: list[xr.Dataset] = []
-    for one in found.values():
+    for model in predictions.values():
         fluxes = {
-            str(name): {str(v): one[v].sel(strategy=name).values for v in _predicted(one)}
-            for name in one["strategy"].values
+            str(name): {str(v): model[v].sel(strategy=name).values for v in _predicted(model)}
+            for name in model["strategy"].values
         }
-        part = score_days(fluxes, towers.sites, days, METRICS).drop_vars("variable_units")
-        extra = [name for name in one.data_vars if name not in _predicted(one)]
+        part = score_days(fluxes, data.sites, data.test_days, METRICS).drop_vars("variable_units")
+        extra = [name for name in model.data_vars if name not in _predicted(model)]
         part = part.assign(harmed=_harmed(part["rmse"])).reindex(variable=variables)
-        parts.append(part.merge(one[extra]))
-    names = xr.DataArray(list(found), dims="model", name="model")
+        parts.append(part.merge(model[extra]))
+    names = xr.DataArray(list(predictions), dims="model", name="model")
     scores = xr.concat(parts, dim=names, join="outer", data_vars="all", coords="minimal")
-    seasonal = {CLIMATOLOGY: day_of_year_climatology(towers.sites, (roles != TEST) & (roles > 0))}
-    reference = score_days(seasonal, towers.sites, days, METRICS)["rmse"].squeeze(drop=True)
+    seasonal = {CLIMATOLOGY: day_of_year_climatology(data.sites, data.learning_days)}
+    reference = score_days(seasonal, data.sites, data.test_days, METRICS)["rmse"].squeeze(drop=True)
     scores["climatology_rmse"] = reference.drop_vars("variable_units").sel(variable=variables)
     units = [PREDICTABLE[name].units for name in variables]
     return scores.assign_coords(variable_units=("variable", units))
 
 
-def _predicted(one: xr.Dataset) -> list[str]:
-    return [str(name) for name, values in one.data_vars.items() if "day" in values.dims]
+def _predicted(model: xr.Dataset) -> list[str]:
+    return [str(name) for name, values in model.data_vars.items() if "day" in values.dims]
 
 
 def _harmed(rmse: xr.DataArray) -> xr.DataArray:
