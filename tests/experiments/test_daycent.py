@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from studies.daycent import program, training
-from studies.daycent.schedule import FIRST_YEAR, plan
+from studies.daycent.schedule import FIRST_YEAR, history
 from studies.daycent.settings import DaycentConfig
 from studies.measured_fields.management import management
 
@@ -161,7 +161,7 @@ def test_the_schedule_harvests_when_the_run_did(data_folder):
     ]
     seasons = {
         np.datetime64(season.harvested): season.row
-        for season in plan().seasons
+        for season in history().seasons
         if season.name != "pasture"
     }
     assert sorted(seasons) == sorted(reaped)
@@ -171,7 +171,7 @@ def test_the_schedule_harvests_when_the_run_did(data_folder):
 
 def test_the_schedule_gives_a_full_calendar():
     dates = np.arange(np.datetime64("1889-01-01"), np.datetime64("2001-01-01"))
-    given = management(plan(), dates)
+    given = management(history(), dates)
     nitrogen = given["fertiliser_ammonium"] + given["fertiliser_nitrate"]
     year = dates.astype("datetime64[Y]").astype(int) + 1970
     assert nitrogen[year < 1935].sum() == 0

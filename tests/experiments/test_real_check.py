@@ -14,7 +14,7 @@ from studies.measured_fields.management import (
     SOYBEAN,
     WHEAT,
     Dressing,
-    Plan,
+    FieldHistory,
     Season,
     crop_years,
     management,
@@ -26,11 +26,11 @@ from kgml_jax.errors import DataError
 from kgml_jax.process.drivers import Forcing
 from kgml_jax.records import quantities
 
-PLANS = (MEAD, *TOWERS, *COUNTY, SOYFACE)
+HISTORIES = (MEAD, *TOWERS, *COUNTY, SOYFACE)
 RECORDS = {"US-Ne3": (2001, 2006), "US-CRT": (2011, 2013), "US-ARM": (2003, 2012)}
 RECORDS |= {"DE-Kli": (2004, 2014), "IT-BCi": (2004, 2011)}
 
-ROTATION = Plan(
+ROTATION = FieldHistory(
     site="plot",
     attributes={"latitude": 40.0, "elevation": 200.0, "sand": 0.1, "clay": 0.3},
     seasons=(
@@ -46,8 +46,8 @@ ROTATION = Plan(
 DATES = np.arange(np.datetime64("2000-01-01"), np.datetime64("2003-01-01"))
 
 
-def dates_of(plan):
-    first, last = RECORDS.get(plan.site, (1990, 2011))
+def dates_of(history):
+    first, last = RECORDS.get(history.site, (1990, 2011))
     return np.arange(np.datetime64(f"{first}-01-01"), np.datetime64(f"{last + 1}-01-01"))
 
 
@@ -109,9 +109,9 @@ def test_crop_years_share_no_day_and_leave_none_after_the_first_planting():
     np.testing.assert_array_equal(counted, np.datetime64("2001-05-01") <= DATES)
 
 
-@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.site)
-def test_every_plan_is_possible_management(plan):
-    fields = management(plan, dates_of(plan))
+@pytest.mark.parametrize("history", HISTORIES, ids=lambda history: history.site)
+def test_every_history_is_possible_management(history):
+    fields = management(history, dates_of(history))
     assert set(fields) <= set(FORCING)
     for name, values in fields.items():
         low, high = quantities(Forcing)[name].bounds or (CORN, WHEAT)
@@ -166,8 +166,8 @@ def mead_folder(tmp_path):
 
 
 def test_forcing_has_the_units_of_the_model_and_its_gaps_are_noted(mead_folder):
-    plan = dataclasses.replace(ROTATION, attributes={"sand": 0.1, "clay": 0.3})
-    field = readers.mead(mead_folder, plan)
+    history = dataclasses.replace(ROTATION, attributes={"sand": 0.1, "clay": 0.3})
+    field = readers.mead(mead_folder, history)
     np.testing.assert_allclose(field.dataset["shortwave_radiation"], 8.64)
     np.testing.assert_allclose(field.dataset["vapour_pressure_deficit"], 0.5)
     assert field.dataset["latitude"].item() == 41.18
@@ -185,8 +185,8 @@ def test_soil_without_water_contents_gets_them_from_its_texture(mead_folder):
     )
     assert sandy["field_capacity"] < 0.2 < 0.35 < heavy["field_capacity"]
     given = {"sand": 0.1, "clay": 0.45, "field_capacity": 0.3}
-    plan = dataclasses.replace(ROTATION, attributes=given)
-    assert readers.mead(mead_folder, plan).dataset["field_capacity"].item() == 0.3
+    history = dataclasses.replace(ROTATION, attributes=given)
+    assert readers.mead(mead_folder, history).dataset["field_capacity"].item() == 0.3
 
 
 def stations():
@@ -266,14 +266,14 @@ def test_county_yields_are_converted_from_bushels(tmp_path):
     assert yields[SOYBEAN] == {2001: pytest.approx(3.363, abs=1e-3)}
 
 
-def result_of(plan, days, **outputs):
+def result_of(history, days, **outputs):
     names = ("GPP", "Ra", "Rh", "Reco", "NEE", "ET", "grain_yield", "plant_carbon")
     zero = dict.fromkeys((*names, "above_ground_carbon"), np.zeros(len(days)))
     simulated = xr.Dataset(
         {name: ("time", np.asarray(values)) for name, values in (zero | outputs).items()},
         coords={"time": days.astype("datetime64[ns]")},
     )
-    return simulation.Result(readers.MeasuredField(plan, xr.Dataset(), ()), simulated)
+    return simulation.Result(readers.MeasuredField(history, xr.Dataset(), ()), simulated)
 
 
 def monthly_fluxes(years, quality):
@@ -331,16 +331,16 @@ def test_yields_are_compared_without_their_trends():
     assert float(row[5]) == pytest.approx(10 - 8.9 + weather.mean(), abs=6e-3)
 
 
-def constant_field(plan, days):
+def constant_field(history, days):
     names = {"shortwave_radiation": 18.0, "vapour_pressure_deficit": 0.8, "precipitation": 3.0}
     names |= {"air_temperature_mean": 18.0, "air_temperature_max": 24.0}
     names |= {"air_temperature_min": 12.0, "wind_speed": 3.0}
     weather = xr.Dataset(
         {name: ("time", np.full(len(days), value)) for name, value in names.items()},
         coords={"time": days.astype("datetime64[ns]")},
-        attrs={"site": plan.site, "source": "invented"},
+        attrs={"site": history.site, "source": "invented"},
     )
-    return readers.field(plan, weather)
+    return readers.field(history, weather)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -368,7 +368,7 @@ def test_every_field_is_simulated_over_its_own_days_whatever_the_length_of_the_o
 def test_a_pass_of_the_spin_up_goes_through_the_whole_record():
     model = simulation.spun_up(3)
     assert model.spin_up_cycles == 3
-    assert model.spin_up_days >= max(len(dates_of(plan)) for plan in PLANS)
+    assert model.spin_up_days >= max(len(dates_of(history)) for history in HISTORIES)
 
 
 def test_daily_series_carry_units_and_nothing_outside_a_record():

@@ -9,7 +9,7 @@ import toys
 import xarray as xr
 from inversion_toys import NAMES, RespiringModel, SlopeModel, known_sites, problem
 from studies.measured_fields.grasslands import GRASSLANDS, SELHAUSEN
-from studies.measured_fields.management import Plan, crop_years, management
+from studies.measured_fields.management import FieldHistory, crop_years, management
 from studies.measured_fields.readers import MeasuredField
 from studies.towers import data, models, program, report
 from studies.towers.data import CROP, GRASS, MONTHLY, Towers
@@ -89,26 +89,26 @@ def test_what_cannot_be_run_is_refused_before_anything_is_written(tmp_path, chan
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("plan", [SELHAUSEN, *GRASSLANDS], ids=lambda plan: plan.site)
-def test_plans_are_possible_management(plan):
-    first, last = plan.seasons[0].planted[:4], plan.seasons[-1].harvested[:4]
+@pytest.mark.parametrize("history", [SELHAUSEN, *GRASSLANDS], ids=lambda history: history.site)
+def test_histories_are_possible_management(history):
+    first, last = history.seasons[0].planted[:4], history.seasons[-1].harvested[:4]
     dates = np.arange(f"{int(first) - 1}-01-01", f"{int(last) + 1}-01-01", dtype="datetime64[D]")
-    fields = management(plan, dates)
+    fields = management(history, dates)
     for name, values in fields.items():
         low, high = quantities(Forcing)[name].bounds or (0, 2)
         assert low <= values.min()
         assert values.max() <= high, name
-    assert fields["planting"].sum() == fields["harvest"].sum() == len(plan.seasons)
-    assert len(crop_years(plan, dates)) == len(plan.seasons)
+    assert fields["planting"].sum() == fields["harvest"].sum() == len(history.seasons)
+    assert len(crop_years(history, dates)) == len(history.seasons)
 
 
 def test_grass_stands_most_of_the_year_and_is_never_scored_as_a_crop():
-    for plan in GRASSLANDS:
-        assert all(season.left_out for season in plan.seasons)
-        first, last = plan.seasons[1].planted, plan.seasons[-2].harvested
+    for history in GRASSLANDS:
+        assert all(season.left_out for season in history.seasons)
+        first, last = history.seasons[1].planted, history.seasons[-2].harvested
         dates = np.arange(first, last, dtype="datetime64[D]")
-        share = management(plan, dates)["occupied"].mean()
-        assert share > (0.45 if plan.site == "CN-Cng" else 0.9)
+        share = management(history, dates)["occupied"].mean()
+        assert share > (0.45 if history.site == "CN-Cng" else 0.9)
 
 
 def toy_towers(noise=0.0):
@@ -119,7 +119,7 @@ def toy_towers(noise=0.0):
     sites = dataclasses.replace(
         table, groups=KINDS, group_names=names, site=table.site.replace(group=group)
     )
-    remark = lambda name: Plan(name, {}, (), remark="invented")
+    remark = lambda name: FieldHistory(name, {}, (), remark="invented")
     fields = tuple(MeasuredField(remark(name), xr.Dataset(), ()) for name in sites.names)
     monthly = group == names.index(MONTHLY)
     return Towers(fields, toy_split(with_monthly_targets(sites, monthly)))

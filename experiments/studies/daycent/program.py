@@ -18,7 +18,7 @@ from kgml_jax.sites import Sites
 from kgml_jax.split import Split
 from kgml_jax.workflows.sites import assert_unseen
 from studies.daycent.report import TARGET, as_dataset, draw, score_table
-from studies.daycent.schedule import SITE_ATTRIBUTES, plan
+from studies.daycent.schedule import SITE_ATTRIBUTES, history
 from studies.daycent.settings import DaycentConfig
 from studies.daycent.training import emulate
 from studies.measured_fields import readers
@@ -34,7 +34,7 @@ def load(config: DaycentConfig) -> tuple[xr.Dataset, tuple[Note, ...]]:
     daily, harvests = daycent.find(folder)
     latitude = SITE_ATTRIBUTES["latitude"]
     reading = daycent.read(daily, latitude, harvests=harvests, first_year=config.first_year)
-    ready = readers.field(plan(), reading.sites[0], reading.notes)
+    ready = readers.field(history(), reading.sites[0], reading.notes)
     named = {str(name): array for name, array in ready.dataset.data_vars.items()}
     with_units = {
         name: array.assign_attrs(units=expected_units(name)) for name, array in named.items()

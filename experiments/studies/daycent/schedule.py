@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from studies.measured_fields.management import CORN, SOYBEAN, WHEAT, Dressing, Plan, Season
+from studies.measured_fields.management import CORN, SOYBEAN, WHEAT, Dressing, FieldHistory, Season
 
 UNKNOWN = -1
 """Row of crops that the crop table lacks: oat and pasture."""
@@ -92,8 +92,8 @@ _LAST_DRESSINGS = ((1999, 289, 7.85), (1999, 301, 3.79))
 _LAST_TILLAGE = ((1999, 300, "J"), (1999, 301, "F"), (1999, 302, "C"), (2000, 300, "J"))
 
 
-def plan(site: str = "Champaign-DayCent") -> Plan:
-    """Returns the plan of the field from 1889 to 2000; the last crop is wheat sown in 1999."""
+def history(site: str = "Champaign-DayCent") -> FieldHistory:
+    """Returns the history of the field from 1889 to 2000; the last crop is wheat sown in 1999."""
     turns = [
         (year, block.turns[(year - block.first) % len(block.turns)])
         for block in BLOCKS
@@ -106,7 +106,7 @@ def plan(site: str = "Champaign-DayCent") -> Plan:
     wheat = Season(WHEAT, "winter wheat", day(1999, 302), day(2000, 200))
     given = [(year, when, amount) for year, turn in turns for when, amount in turn.nitrogen]
     tilled = [(year, when, letter) for year, turn in turns for when, letter in turn.tilled]
-    return Plan(
+    return FieldHistory(
         site=site,
         attributes=SITE_ATTRIBUTES,
         seasons=(*seasons, wheat),

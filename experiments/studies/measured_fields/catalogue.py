@@ -1,9 +1,9 @@
 """What was done on the fields of the real check, and their soils: facts, each with its source.
 
-A fact without a source is an assumption, and the plan's remark, which is printed, says so.
+A fact without a source is an assumption, and the history's remark, which is printed, says so.
 """
 
-from studies.measured_fields.management import CORN, SOYBEAN, WHEAT, Dressing, Plan, Season
+from studies.measured_fields.management import CORN, SOYBEAN, WHEAT, Dressing, FieldHistory, Season
 
 POUNDS_PER_ACRE = 0.112085
 """g m-2."""
@@ -26,7 +26,7 @@ def _pounds(day: str, amount: float, nitrate: float = 0.25) -> Dressing:
 # Verma et al. (2005, table 1), quoted there, to 2003; 2005 is the yield monitor's.
 # `mead_US-Ne3_management_yield_2001_2021.csv` is not used: it has maize in every year, and from
 # 2014 to 2020 the dates of US-Ne1 in BADM. Of the soybean of 2004 and 2006 no yield was found.
-MEAD = Plan(
+MEAD = FieldHistory(
     site="US-Ne3",
     attributes={
         "sand": 0.063,
@@ -58,7 +58,7 @@ MEAD = Plan(
 
 # Crops and dates: BADM canopy heights (first and last day without a canopy); soil: BADM site
 # description, "silty clay and silty clay loam", minimum tillage, rainfed.
-CURTICE = Plan(
+CURTICE = FieldHistory(
     site="US-CRT",
     attributes={"sand": 0.08, "clay": 0.42, "soil_organic_carbon": 20.0},
     seasons=(
@@ -96,7 +96,7 @@ def _lamont_seasons() -> tuple[Season, ...]:
 
 # BADM, group DM_FERT_M, converted; DM_TILL, where a share stands for the implement: 0.5 a disk,
 # 0.4 a chisel, 0.2 a cultivator or harrow.
-LAMONT = Plan(
+LAMONT = FieldHistory(
     site="US-ARM",
     attributes={"sand": 0.28, "clay": 0.431, "soil_organic_carbon": 10.0},
     seasons=_lamont_seasons(),
@@ -156,7 +156,7 @@ _NO_ROW = {
 }
 
 
-def _klingenberg() -> Plan:
+def _klingenberg() -> FieldHistory:
     order, seasons, dressings, tillage = list(_KLINGENBERG), [], [], []
     for year in range(2004, 2016):
         name = order[(year - 2005) % len(order)]
@@ -166,7 +166,7 @@ def _klingenberg() -> Plan:
         seasons.append(Season(row, name, *days, removal=removal, left_out=left_out))
         dressings += [Dressing(f"{year}-{day}", 0.6 * n, 0.4 * n) for day, n in given]
         tillage.append((f"{year + before}-{planted}", 0.7))
-    return Plan(
+    return FieldHistory(
         site="DE-Kli",
         attributes={"sand": 0.20, "clay": 0.23, "soil_organic_carbon": 20.0},
         seasons=tuple(seasons),
@@ -181,7 +181,7 @@ def _klingenberg() -> Plan:
 KLINGENBERG = _klingenberg()
 
 
-def _cioffi() -> Plan:
+def _cioffi() -> FieldHistory:
     years = range(2004, 2012)
     grass = [
         Season(
@@ -196,7 +196,7 @@ def _cioffi() -> Plan:
     ]
     maize = [Season(CORN, "silage maize", f"{y}-05-10", f"{y}-08-28", removal=0.95) for y in years]
     watering = ("06-01", "06-10", "06-19", "06-28", "07-07", "07-16", "07-25", "08-03", "08-12")
-    return Plan(
+    return FieldHistory(
         site="IT-BCi",
         attributes={"sand": 0.25, "clay": 0.45, "soil_organic_carbon": 15.0},
         seasons=tuple(sorted(grass + maize, key=lambda season: season.planted)),
@@ -225,7 +225,7 @@ def _champaign(
     soybean: tuple[str, str],
     nitrogen: tuple[float, float],
     remark: str,
-) -> Plan:
+) -> FieldHistory:
     """Returns a rotation with corn in years of the same parity as `phase`.
 
     Args:
@@ -234,7 +234,7 @@ def _champaign(
       corn: days of fertilising, planting and harvest.
       soybean: days of planting and harvest.
       nitrogen: ammonium and nitrate given to corn.
-      remark: see `Plan`.
+      remark: see `FieldHistory`.
     """
     seasons, dressings, tillage = [], [], []
     for year in range(1990, 2012):
@@ -247,7 +247,7 @@ def _champaign(
         seasons.append(Season(CORN, "corn", f"{year}-{corn[1]}", f"{year}-{corn[2]}"))
         dressings.append(Dressing(f"{year}-{corn[0]}", *nitrogen))
         tillage.append((f"{year}-10-27", 0.7))
-    return Plan(
+    return FieldHistory(
         site=site,
         attributes={**_CHAMPAIGN, "sand": 0.05, "clay": 0.30, "soil_organic_carbon": 22.0},
         seasons=tuple(seasons),

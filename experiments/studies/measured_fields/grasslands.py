@@ -1,9 +1,9 @@
 """Management of towers that the real check leaves out: a crop rotation, and grasslands as if crops.
 
-As in `real_sites.py`, a fact without a source is an assumption, and the plan's remark says so.
+As in `catalogue.py`, a fact without a source is an assumption, and the history's remark says so.
 """
 
-from studies.measured_fields.management import SOYBEAN, WHEAT, Dressing, Plan, Season
+from studies.measured_fields.management import SOYBEAN, WHEAT, Dressing, FieldHistory, Season
 
 _NO_ROW = "not in the crop table, simulated as"
 
@@ -11,7 +11,7 @@ _NO_ROW = "not in the crop table, simulated as"
 # 114-126). That sugar beet came before and after, as usual in the loess plain of the Rur, and all
 # dates, round ones of the region, are assumed; so is the soil, a silt loam on loess. The fluxes of
 # all years, also those held out, had been seen by then: they fit a summer crop in 2007 and 2010.
-SELHAUSEN = Plan(
+SELHAUSEN = FieldHistory(
     site="DE-Seh",
     attributes={"sand": 0.15, "clay": 0.18, "soil_organic_carbon": 12.0},
     seasons=(
@@ -32,7 +32,7 @@ SELHAUSEN = Plan(
 )
 
 
-def grassland(site: str, years: tuple[int, int], sown: str, ended: str) -> Plan:
+def grassland(site: str, years: tuple[int, int], sown: str, ended: str) -> FieldHistory:
     """Returns grass as if it were winter wheat that is sown every year: a stress test.
 
     Nothing is taken off but the grain that the model makes, nothing is given, no soil is turned.
@@ -54,7 +54,7 @@ def grassland(site: str, years: tuple[int, int], sown: str, ended: str) -> Plan:
         )
         for year in range(years[0] - over, years[1] + 1)
     ]
-    return Plan(
+    return FieldHistory(
         site=site,
         attributes={},
         seasons=tuple(seasons),

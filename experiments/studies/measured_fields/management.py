@@ -36,7 +36,7 @@ class Dressing(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Plan:
+class FieldHistory:
     """One field: what it is like, what was done on it, and when the simulation runs."""
 
     site: str
@@ -55,7 +55,7 @@ class Plan:
     """First and last day; None is the whole record."""
 
 
-def management(plan: Plan, dates: np.ndarray) -> dict[str, np.ndarray]:
+def management(history: FieldHistory, dates: np.ndarray) -> dict[str, np.ndarray]:
     """Returns the management fields of `Forcing`.
 
     A field carries the crop of its last planting until the next one; it is occupied from the day
@@ -63,7 +63,7 @@ def management(plan: Plan, dates: np.ndarray) -> dict[str, np.ndarray]:
     the first day stands from that day on, and the spin-up must have sown it.
 
     Args:
-      plan: the facts.
+      history: the facts.
       dates: datetime64[D], every day once and in order, shape (time,).
 
     Returns:
@@ -72,49 +72,49 @@ def management(plan: Plan, dates: np.ndarray) -> dict[str, np.ndarray]:
     Raises:
       ValueError: a crop is planted before the one before it is harvested, or harvested unplanted.
     """
-    _check(plan)
+    _check(history)
     names = ("planting", "harvest", "tillage", "residue_removal", "irrigation")
     names += ("fertiliser_ammonium", "fertiliser_nitrate", "occupied")
     fields = {name: np.zeros(len(dates)) for name in names}
-    fields["crop"] = np.full(len(dates), plan.seasons[0].row)
-    for season in plan.seasons:
+    fields["crop"] = np.full(len(dates), history.seasons[0].row)
+    for season in history.seasons:
         planted, harvested = np.datetime64(season.planted), np.datetime64(season.harvested)
         fields["crop"][dates >= planted] = season.row
         fields["occupied"][(dates >= planted) & (dates <= harvested)] = 1.0
         fields["planting"][dates == planted] = 1.0
         fields["harvest"][dates == harvested] = 1.0
         fields["residue_removal"][dates == harvested] = season.removal
-    for day, share in plan.tillage:
+    for day, share in history.tillage:
         fields["tillage"][dates == np.datetime64(day)] += share
-    for day, depth in plan.irrigation:
+    for day, depth in history.irrigation:
         fields["irrigation"][dates == np.datetime64(day)] += depth
-    for dressing in plan.dressings:
+    for dressing in history.dressings:
         on = dates == np.datetime64(dressing.day)
         fields["fertiliser_ammonium"][on] += dressing.ammonium
         fields["fertiliser_nitrate"][on] += dressing.nitrate
     return fields
 
 
-def _check(plan: Plan) -> None:
+def _check(history: FieldHistory) -> None:
     before = ""
-    for season in plan.seasons:
+    for season in history.seasons:
         if not before < season.planted < season.harvested:
             problem = f"{season.name} planted {season.planted}, harvested {season.harvested}"
-            raise ValueError(f"{plan.site}: {problem}; the crop before it until {before or '-'}")
+            raise ValueError(f"{history.site}: {problem}; the crop before it until {before or '-'}")
         before = season.harvested
 
 
-def crop_years(plan: Plan, dates: np.ndarray) -> list[tuple[Season, np.ndarray]]:
+def crop_years(history: FieldHistory, dates: np.ndarray) -> list[tuple[Season, np.ndarray]]:
     """Divides a record into crop-years, from one planting to the day before the next.
 
     Returns:
       The seasons that have a day in the record, each with its days, bool (time,). Days before the
       first planting belong to none.
     """
-    starts = [np.datetime64(season.planted) for season in plan.seasons]
+    starts = [np.datetime64(season.planted) for season in history.seasons]
     ends = [*starts[1:], dates[-1] + np.timedelta64(1, "D")]
     years = [
         (season, (dates >= start) & (dates < end))
-        for season, start, end in zip(plan.seasons, starts, ends, strict=True)
+        for season, start, end in zip(history.seasons, starts, ends, strict=True)
     ]
     return [(season, days) for season, days in years if days.any()]

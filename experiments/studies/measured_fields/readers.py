@@ -1,7 +1,7 @@
 """Reads the files of the real check: forcing on the one side, observations on the other.
 
 Weather comes in through the door of `kgml_jax.data`: units converted, gaps filled by its rules and
-noted. Management and soil are the plan's; see `real_sites.py`.
+noted. Management and soil are the history's; see `measured_fields/catalogue.py`.
 """
 
 import os
@@ -21,7 +21,7 @@ from kgml_jax.data.schema import DEFAULT_OPTIONS, Note
 from kgml_jax.data.units import CARBON_GRAMS_PER_MICROMOLE, SECONDS_PER_DAY, convert
 from kgml_jax.errors import DataError
 from studies.measured_fields.catalogue import BUSHELS_PER_ACRE, CORN, SOYBEAN
-from studies.measured_fields.management import Plan, management
+from studies.measured_fields.management import FieldHistory, management
 
 MEAD_FORCING = "met_daily/US-Ne3_daily_forcing_2001_2006_NACP.csv.gz"
 MONTHLY_FLUXES = "flux_monthly/fluxnet2015_subset_monthly_206sites.csv.gz"
@@ -56,9 +56,9 @@ def default_folder() -> Path:
 
 @dataclass(frozen=True)
 class MeasuredField:
-    """One field ready to simulate: its plan, its data set, and what was done to the weather."""
+    """One field ready to simulate: its history, its data set, and what was done to the weather."""
 
-    plan: Plan
+    history: FieldHistory
     dataset: xr.Dataset
     notes: tuple[Note, ...]
 
@@ -96,39 +96,39 @@ def table(folder: Path, name: str) -> Table:
     return Table(name, tables.columns(tables.contents(path), path.name))
 
 
-def field(plan: Plan, weather: xr.Dataset, notes: Sequence[Note] = ()) -> MeasuredField:
-    """Puts management and soil of a plan on a data set of weather.
+def field(history: FieldHistory, weather: xr.Dataset, notes: Sequence[Note] = ()) -> MeasuredField:
+    """Puts management and soil of a history on a data set of weather.
 
     Args:
-      plan: the facts; its period, if any, cuts the record.
-      weather: canonical forcing without gaps, with latitude and elevation if the plan has none.
+      history: the facts; its period, if any, cuts the record.
+      weather: canonical forcing without gaps, with latitude and elevation if the history has none.
       notes: what was done to the weather.
     """
-    if plan.period is not None:
-        weather = weather.sel(time=slice(*plan.period))
+    if history.period is not None:
+        weather = weather.sel(time=slice(*history.period))
     dates = weather["time"].to_numpy().astype("datetime64[D]")
     place = ("latitude", "elevation", "mean_annual_temperature")
     soil = [name for name in weather.data_vars if not weather[name].dims and name not in place]
     dataset = weather.drop_vars(soil).assign(
-        {name: ((), value) for name, value in plan.attributes.items()}
+        {name: ((), value) for name, value in history.attributes.items()}
     )
     dataset, more = attributes.attach(dataset, pd.DataFrame())
     dataset = dataset.assign(
-        {name: ("time", values) for name, values in management(plan, dates).items()}
+        {name: ("time", values) for name, values in management(history, dates).items()}
     )
     notes = [note for note in notes if note.variable != "soil"]
-    return MeasuredField(plan, dataset.assign_attrs(site=plan.site), (*notes, *more))
+    return MeasuredField(history, dataset.assign_attrs(site=history.site), (*notes, *more))
 
 
-def tower(folder: Path, plan: Plan) -> MeasuredField:
+def tower(folder: Path, history: FieldHistory) -> MeasuredField:
     """Reads a FLUXNET2015 site; days count where at least 75 % was measured or filled well."""
-    pattern = f"FLX_{plan.site}_FLUXNET2015_*_DD_*.csv"
+    pattern = f"FLX_{history.site}_FLUXNET2015_*_DD_*.csv"
     found = sorted((folder / "fluxnet2015").glob(pattern))
     if not found:
         path = folder / "fluxnet2015" / pattern
         raise DataError("no such file", found=str(path), expected="a daily FLUXNET file")
     reading = read(found[0], folder / attributes.FILE_NAME)
-    return field(plan, reading.sites[0], reading.notes)
+    return field(history, reading.sites[0], reading.notes)
 
 
 def _finished(
@@ -152,33 +152,35 @@ def _finished(
     return finished, [*converted, *notes]
 
 
-def mead(folder: Path, plan: Plan) -> MeasuredField:
+def mead(folder: Path, history: FieldHistory) -> MeasuredField:
     """Reads the forcing of US-Ne3; its place is that of the site table."""
     forcing, sites = table(folder, MEAD_FORCING), table(folder, attributes.FILE_NAME)
-    here = sites.text("site") == plan.site
+    here = sites.text("site") == history.site
     known = {
         name: float(sites.numbers(column)[here][0])
         for name, column in (("latitude", "lat"), ("elevation", "elev"))
     }
     names = [column for column, _, _ in _COLUMNS.values()]
     columns = {name: forcing.numbers(name) for name in names}
-    dataset, notes = _finished(forcing.days(), columns, plan.site, MEAD_FORCING, known)
+    dataset, notes = _finished(forcing.days(), columns, history.site, MEAD_FORCING, known)
     filled = int((forcing.numbers("ta_meas_frac") < DEFAULT_OPTIONS.qc_threshold).sum())
     message = "not measured at the tower, filled by the provider of the forcing"
-    return field(plan, dataset, [*notes, Note(plan.site, "all weather", "filled", filled, message)])
+    return field(
+        history, dataset, [*notes, Note(history.site, "all weather", "filled", filled, message)]
+    )
 
 
-def champaign(folder: Path, plans: Sequence[Plan]) -> list[MeasuredField]:
-    """Reads the weather of Champaign, once for all plans there, which have one period."""
-    first, last = (np.datetime64(day) for day in plans[0].period or ())
+def champaign(folder: Path, histories: Sequence[FieldHistory]) -> list[MeasuredField]:
+    """Reads the weather of Champaign, once for all histories there, which have one period."""
+    first, last = (np.datetime64(day) for day in histories[0].period or ())
     days = np.arange(first, last + np.timedelta64(1, "D"))
     town = _station(table(folder, TOWN_WEATHER), _TOWN, days)
     tower = _station(table(folder, TOWER_WEATHER), _TOWER, days)
-    joined, estimated = champaign_weather(days, town, tower, plans[0].attributes["latitude"])
-    dataset, notes = _finished(days, joined, "Champaign", TOWN_WEATHER, plans[0].attributes)
+    joined, estimated = champaign_weather(days, town, tower, histories[0].attributes["latitude"])
+    dataset, notes = _finished(days, joined, "Champaign", TOWN_WEATHER, histories[0].attributes)
     message = "not measured: FAO-56 (eqs. 48, 50) and the mean of the month, scaled to later years"
     notes.append(Note("Champaign", "radiation, humidity, wind", "estimated", estimated, message))
-    return [field(plan, dataset, notes) for plan in plans]
+    return [field(history, dataset, notes) for history in histories]
 
 
 def _station(station: Table, names: Sequence[str], days: np.ndarray) -> dict[str, np.ndarray]:

@@ -56,7 +56,7 @@ def months(path: Path, pairs: xr.Dataset, site: str) -> Path:
 
 def days(path: Path, result: Result) -> Path:
     """Draws daily NEE and ET of a tower as running means; crops that are scored are shaded."""
-    site, dates = result.field.plan.site, result.dates
+    site, dates = result.field.history.site, result.dates
     title = f"{site}: running means of {SMOOTHED} days, parameters at priors; scored crops shaded"
     figure, panels = _panels(2, (12, 6), title)
     for axes, flux in zip(panels, ("NEE", "ET"), strict=True):
@@ -64,7 +64,7 @@ def days(path: Path, result: Result) -> Path:
         axes.plot(dates, seen, color="black", linewidth=1, label="observed")
         axes.plot(dates, modelled, **SIMULATED.as_line(), label="simulated")
         _label(axes, flux)
-        for season, _ in crop_years(result.field.plan, dates):
+        for season, _ in crop_years(result.field.history, dates):
             if not season.left_out:
                 span = np.array([season.planted, season.harvested], dtype=dates.dtype)
                 start, stop = date2num(np.maximum(span, dates[0]))

@@ -5,7 +5,8 @@ Usage: `python experiments/real_check.py [--data DIR] [--out DIR]`
 All parameters are at their priors. No parameter of a field is fitted; the priors were chosen with
 means of some of these data in view. Compared are the towers US-Ne3 (years and months), US-CRT,
 US-ARM, DE-Kli, IT-BCi (days), the soil respiration at SoyFACE and the yields of Champaign county.
-What is known of the management, and what is assumed, is in `real_sites.py` and in the first table.
+What is known of the management, and what is assumed, is in `measured_fields/catalogue.py` and in
+the first table.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,16 +50,16 @@ def main(config: RealCheckConfig) -> None:
     respired = readers.soil_respiration(data)
     fields = read_fields(data)
     results = {
-        result.field.plan.site: result
+        result.field.history.site: result
         for result in simulate(fields, spun_up(config.spin_up_passes))
     }
     mead, soyface = results[MEAD.site], results[SOYFACE.site]
-    towers = [results[plan.site] for plan in TOWERS]
+    towers = [results[history.site] for history in TOWERS]
     years = tables.annual(mead, monthly)
     months = tables.monthly(mead, monthly, years["year"].to_numpy())
-    harvests = tables.county_pairs([results[plan.site] for plan in COUNTY], yields)
+    harvests = tables.county_pairs([results[history.site] for history in COUNTY], yields)
     grids = [
-        tables.plans(fields),
+        tables.histories(fields),
         tables.left_out(fields),
         tables.weather(fields),
         tables.annual_grid(years, MEAD.site),
@@ -81,7 +82,7 @@ def read_fields(data: Path) -> list[MeasuredField]:
     Raises:
       DataError: a file is missing or damaged; the message names it.
     """
-    towers = [readers.tower(data, plan) for plan in TOWERS]
+    towers = [readers.tower(data, history) for history in TOWERS]
     return [readers.mead(data, MEAD), *towers, *readers.champaign(data, (*COUNTY, SOYFACE))]
 
 
@@ -92,7 +93,7 @@ def daily_series(results: Sequence[Result]) -> xr.Dataset:
     for result in results:
         seen = {name: result.field.dataset[name] for name in NAMES if name in result.field.dataset}
         seen = {f"{name}_observed": values.variable for name, values in seen.items()}
-        parts.append(result.simulated.assign(seen).assign_coords(site=result.field.plan.site))
+        parts.append(result.simulated.assign(seen).assign_coords(site=result.field.history.site))
     series = xr.concat(parts, dim="site", join="outer", data_vars="all", coords="minimal")
     for name, variable in series.data_vars.items():
         variable.attrs["units"] = units[str(name).removesuffix("_observed")]
@@ -118,6 +119,6 @@ def _draw(
 
     figures.months(folder / f"months_{MEAD.site}.png", months, MEAD.site)
     for tower in towers:
-        figures.days(folder / f"days_{tower.field.plan.site}.png", tower)
+        figures.days(folder / f"days_{tower.field.history.site}.png", tower)
     figures.soil(folder / "soyface.png", *soyface)
     figures.county(folder / "county.png", harvests)

@@ -18,12 +18,12 @@ CROPS = {CORN: "corn", SOYBEAN: "soybean"}
 KINDS = ("observed", "simulated")
 
 
-def plans(fields: Sequence[MeasuredField]) -> Grid:
+def histories(fields: Sequence[MeasuredField]) -> Grid:
     """What is simulated where, with sources and assumptions."""
     rows = []
     for one in fields:
         days = one.dataset["time"].to_numpy().astype("datetime64[D]")
-        rows.append((one.plan.site, f"{days[0]} – {days[-1]}", one.plan.remark))
+        rows.append((one.history.site, f"{days[0]} – {days[-1]}", one.history.remark))
     title = "Sites: period, where management and soil come from, and what is assumed"
     return Grid(title, ("site", "days", "sources and assumptions"), tuple(rows), text_columns=3)
 
@@ -32,9 +32,9 @@ def left_out(fields: Sequence[MeasuredField]) -> Grid:
     """The seasons that are simulated but not scored, and why."""
     years: dict[tuple[str, str, str], list[str]] = {}
     for one in fields:
-        for season in one.plan.seasons:
+        for season in one.history.seasons:
             if season.left_out:
-                key = (one.plan.site, season.name, season.left_out)
+                key = (one.history.site, season.name, season.left_out)
                 years.setdefault(key, []).append(season.harvested[:4])
     rows = [(*key, ", ".join(of)) for key, of in years.items()]
     header = ("site", "crop", "why", "years of harvest")
@@ -57,7 +57,7 @@ def annual(result: Result, observed: xr.Dataset) -> xr.Dataset:
 
     Args:
       result: its simulation.
-      observed: as from `real_data.mead_fluxes`.
+      observed: as from `readers.mead_fluxes`.
 
     Returns:
       Dim `year`, without years whose NEE was seldom measured: `crop` (row of the crop table), each
@@ -68,7 +68,7 @@ def annual(result: Result, observed: xr.Dataset) -> xr.Dataset:
     after = months + np.timedelta64(1, "M")
     lengths = (after.astype("datetime64[D]") - months.astype("datetime64[D]")).astype(int)
     of_month = months.astype("datetime64[Y]").astype(int) + 1970
-    seasons = {int(season.harvested[:4]): season for season in result.field.plan.seasons}
+    seasons = {int(season.harvested[:4]): season for season in result.field.history.seasons}
     rows = []
     for year in np.intersect1d(result.years, of_month).tolist():
         own, days = of_month == year, result.years == year
@@ -183,11 +183,11 @@ def towers_grid(results: Sequence[Result]) -> Grid:
     rows = []
     for result in results:
         scored = np.zeros(len(result.dates), dtype=bool)
-        for season, days in crop_years(result.field.plan, result.dates):
+        for season, days in crop_years(result.field.history, result.dates):
             if not season.left_out:
                 rows.append(_tower_row(result, season, days))
                 scored |= days
-        rows.append((result.field.plan.site, "all scored", "", *_scores(result, scored), "", ""))
+        rows.append((result.field.history.site, "all scored", "", *_scores(result, scored), "", ""))
     scores = [f"{flux} {name}" for flux in ("NEE", "ET") for name in _SCORES]
     title = (
         "Days: NEE in g C m-2 d-1, ET in mm d-1, yield in Mg ha-1; a crop-year lasts from planting "
@@ -199,7 +199,7 @@ def towers_grid(results: Sequence[Result]) -> Grid:
 
 def _tower_row(result: Result, season: Season, days: np.ndarray) -> tuple[str, ...]:
     return (
-        result.field.plan.site,
+        result.field.history.site,
         season.name,
         f"{season.planted} – {season.harvested}",
         *_scores(result, days),
@@ -266,7 +266,7 @@ def county_pairs(
     """Returns, by row of the crop table, rows of (year, observed, simulated) in Mg ha-1."""
     pairs: dict[int, list[tuple[float, float, float]]] = {crop: [] for crop in CROPS}
     for result in results:
-        for season in result.field.plan.seasons:
+        for season in result.field.history.seasons:
             year = int(season.harvested[:4])
             if year in observed[season.row]:
                 pairs[season.row].append((year, observed[season.row][year], result.grain(season)))

@@ -57,15 +57,15 @@ def read(folder: Path, years: int, names: Sequence[str] = ()) -> Towers:
       DataError: a file is missing or damaged; the message names it.
       ValueError: there is no tower of a name.
     """
-    plans = {plan.site: (plan, CROP) for plan in (*TOWERS, SELHAUSEN)}
-    plans |= {plan.site: (plan, GRASS) for plan in GRASSLANDS}
-    plans[MEAD.site] = (MEAD, MONTHLY)
-    if unknown := sorted(set(names) - set(plans)):
-        raise ValueError(f"no tower {', '.join(unknown)}; there are {', '.join(plans)}")
+    histories = {history.site: (history, CROP) for history in (*TOWERS, SELHAUSEN)}
+    histories |= {history.site: (history, GRASS) for history in GRASSLANDS}
+    histories[MEAD.site] = (MEAD, MONTHLY)
+    if unknown := sorted(set(names) - set(histories)):
+        raise ValueError(f"no tower {', '.join(unknown)}; there are {', '.join(histories)}")
     fields = []
-    for name, (plan, kind) in plans.items():
+    for name, (history, kind) in histories.items():
         if not names or name in names:
-            field = _mead(folder) if kind == MONTHLY else readers.tower(folder, plan)
+            field = _mead(folder) if kind == MONTHLY else readers.tower(folder, history)
             fields.append(replace(field, dataset=_last(field, years).assign_attrs(group=kind)))
     sites = assemble([field.dataset for field in fields])
     return Towers(tuple(fields), last_years(sites).divide(sites))
@@ -116,7 +116,7 @@ def split_grid(towers: Towers) -> Grid:
     rows = []
     for row, (field, group) in enumerate(zip(towers.fields, towers.sites.groups, strict=True)):
         spans = [_span(year[row][roles[row] == role]) for role in ROLES.values()]
-        rows.append((field.plan.site, group, *spans, field.plan.remark))
+        rows.append((field.history.site, group, *spans, field.history.remark))
     columns = ("site", "kind", *ROLES, "sources and assumptions of management and soil")
     return Grid("Towers and their years", columns, tuple(rows), text_columns=len(columns))
 
