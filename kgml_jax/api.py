@@ -142,7 +142,7 @@ def divide(
       ValueError: an option has no meaning beside another, or no site is left to train on.
 
     Example:
-      >>> data.split.intervals["IL-01"][-1]
+      >>> data.split.periods["IL-01"][-1]
       ('2003-01-01', '2004-12-31', 'test')
     """
     choice = SplitChoice(how, test, validation, tuple(leave_out), new_sites)

@@ -13,7 +13,7 @@ from kgml_jax.display import Shown
 from kgml_jax.errors import DataError, listed
 from kgml_jax.sites import TEST, TRAIN, VALIDATION, Sites
 
-Interval = tuple[str, str, str]
+Period = tuple[str, str, str]
 """First date, last date, role; ISO dates, both inclusive."""
 
 ROLES = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
@@ -24,7 +24,7 @@ class Split:
     """Which days of which site are for what: a value that can be saved with a run."""
 
     kind: str
-    intervals: dict[str, tuple[Interval, ...]]
+    periods: dict[str, tuple[Period, ...]]
     """By site, `(first date, last date, role)` with ISO dates, both inclusive."""
     options: dict[str, Any] = field(default_factory=dict)
     """The arguments that made the split."""
@@ -38,9 +38,9 @@ class Split:
         roles = np.zeros(np.shape(sites.site.valid), dtype=np.int8)
         dates = np.asarray(sites.site.calendar.date)
         for row, name in enumerate(sites.names):
-            if name not in self.intervals:
+            if name not in self.periods:
                 raise DataError("the split does not know the site", site=name)
-            for first, last, role in self.intervals[name]:
+            for first, last, role in self.periods[name]:
                 inside = (dates[row] >= _day(first)) & (dates[row] <= _day(last))
                 roles[row, inside] = ROLES[role]
         return np.where(np.asarray(sites.site.valid), roles, np.int8(0))
@@ -51,9 +51,9 @@ class Split:
         Raises:
           DataError: naming the site and the days or years.
         """
-        for site, intervals in self.intervals.items():
-            _check_days(site, intervals)
-            _check_years(site, intervals)
+        for site, periods in self.periods.items():
+            _check_days(site, periods)
+            _check_years(site, periods)
 
     def assert_covers(self, sites: Sites) -> None:
         """Refuses a split whose sites are not those of the data.
@@ -61,14 +61,14 @@ class Split:
         Raises:
           DataError: a site is in the split but not in the data, or the other way round.
         """
-        unknown = sorted(set(self.intervals) - set(sites.names))
+        unknown = sorted(set(self.periods) - set(sites.names))
         if unknown:
             raise DataError(
                 "the split names sites that are not in the data",
                 site=listed(unknown),
                 expected=f"one of {listed(sites.names, 12)}",
             )
-        absent = [name for name in sites.names if name not in self.intervals]
+        absent = [name for name in sites.names if name not in self.periods]
         if absent:
             raise DataError("the split does not know the site", site=listed(absent))
 
@@ -83,7 +83,7 @@ class Split:
     def to_json(self) -> str:
         """Returns the split as JSON text."""
         return json.dumps(
-            {"kind": self.kind, "options": self.options, "intervals": self.intervals}, indent=1
+            {"kind": self.kind, "options": self.options, "intervals": self.periods}, indent=1
         )
 
     @classmethod
@@ -95,17 +95,17 @@ class Split:
         """
         try:
             content = json.loads(text)
-            intervals = {
+            periods = {
                 site: tuple((str(first), str(last), str(role)) for first, last, role in rows)
                 for site, rows in content["intervals"].items()
             }
             kind, options = content["kind"], content["options"]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"not a split: {error!r}") from error
-        roles = {role for rows in intervals.values() for _, _, role in rows} - set(ROLES)
+        roles = {role for rows in periods.values() for _, _, role in rows} - set(ROLES)
         if roles:
             raise DataError("unknown role", found=listed(sorted(roles)), expected=listed([*ROLES]))
-        return cls(kind=kind, intervals=intervals, options=options)
+        return cls(kind=kind, periods=periods, options=options)
 
 
 @dataclass(frozen=True, repr=False)
@@ -114,7 +114,7 @@ class DividedSites(Shown):
 
     Attributes:
       sites: leaves (site, time, ...).
-      split: the dated intervals that the roles follow from.
+      split: the dated periods that the roles follow from.
       roles: role of each day, int8 (site, time): `TRAIN`, `VALIDATION`, `TEST`, or 0 on a day that
         no one may look at.
     """
@@ -125,11 +125,11 @@ class DividedSites(Shown):
 
     @classmethod
     def of_roles(cls, sites: Sites, roles: np.ndarray, kind: str = "given") -> "DividedSites":
-        """Returns sites whose roles are given by day, with the intervals that say the same."""
+        """Returns sites whose roles are given by day, with the periods that say the same."""
         roles = np.where(np.asarray(sites.site.valid), roles, 0).astype(np.int8)
         dates = np.asarray(sites.site.calendar.date)
-        intervals = {name: _runs(dates[row], roles[row]) for row, name in enumerate(sites.names)}
-        return cls(sites, Split(kind, intervals), roles)
+        periods = {name: _runs(dates[row], roles[row]) for row, name in enumerate(sites.names)}
+        return cls(sites, Split(kind, periods), roles)
 
     @classmethod
     def undivided(cls, sites: Sites) -> "DividedSites":
@@ -168,7 +168,7 @@ class DividedSites(Shown):
         }
 
 
-def _runs(dates: np.ndarray, roles: np.ndarray) -> tuple[Interval, ...]:
+def _runs(dates: np.ndarray, roles: np.ndarray) -> tuple[Period, ...]:
     # Consecutive days of one role as one interval.
     names = {number: name for name, number in ROLES.items()}
     edges = np.flatnonzero(np.diff(roles) != 0) + 1
@@ -185,8 +185,8 @@ def _day(date: str) -> int:
     return int(np.datetime64(date, "D").astype(np.int64))
 
 
-def _check_days(site: str, intervals: Sequence[Interval]) -> None:
-    ordered = sorted(intervals)
+def _check_days(site: str, periods: Sequence[Period]) -> None:
+    ordered = sorted(periods)
     for before, after in itertools.pairwise(ordered):
         if before[1] >= after[0]:
             raise DataError(
@@ -194,9 +194,9 @@ def _check_days(site: str, intervals: Sequence[Interval]) -> None:
             )
 
 
-def _check_years(site: str, intervals: Sequence[Interval]) -> None:
+def _check_years(site: str, periods: Sequence[Period]) -> None:
     years: dict[bool, set[int]] = {True: set(), False: set()}
-    for first, last, role in intervals:
+    for first, last, role in periods:
         years[role == "test"] |= set(range(int(first[:4]), int(last[:4]) + 1))
     shared = sorted(years[True] & years[False])
     if shared:

@@ -185,6 +185,6 @@ def divide_unseen(before: Split, choice: SplitChoice, sites: Sites) -> Split:
     if seen.all():
         return before
     fresh = make_split(choice, sites.take([int(row) for row in np.flatnonzero(~seen)]))
-    split = replace(before, intervals=before.intervals | fresh.intervals)
+    split = replace(before, periods=before.periods | fresh.periods)
     split.assert_disjoint()
     return split

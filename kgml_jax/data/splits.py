@@ -9,7 +9,7 @@ import numpy as np
 from kgml_jax.data.years import SiteYears, divide, divide_blocks, whole
 from kgml_jax.errors import DataError, listed
 from kgml_jax.sites import Sites
-from kgml_jax.split import Interval, Split
+from kgml_jax.split import Period, Split
 
 _LEAKING_INPUT = "prescribed_gpp"
 
@@ -29,14 +29,14 @@ def last_years(sites: Sites, test: int = 2, validation: int = 1) -> Split:
     divides its other days within the year (`years.divide`); with `test` years or fewer it tests on
     all but its first, and a site of one year has no test days.
     """
-    intervals = {}
+    periods = {}
     for years in _records(sites):
         tested = years.observed[-min(test, len(years.observed) - 1) :] if test else ()
         tested = tested if len(years.observed) > 1 else ()
         rest = [year for year in years.observed if year not in tested]
         validated = rest[-validation:] if 0 < validation < len(rest) else ()
-        intervals[years.site] = divide(years, tested, validated, in_year=validation > 0)
-    return _checked("last_years", intervals, {"test": test, "validation": validation})
+        periods[years.site] = divide(years, tested, validated, in_year=validation > 0)
+    return _checked("last_years", periods, {"test": test, "validation": validation})
 
 
 def blocked(sites: Sites, block_years: int = 1, folds: int = 5, fold: int = 0) -> Split:
@@ -46,11 +46,11 @@ def blocked(sites: Sites, block_years: int = 1, folds: int = 5, fold: int = 0) -
     test days, one with two divides the block that is left within the year (`years.divide`).
     """
     _check_fold(fold, folds)
-    intervals = {
+    periods = {
         years.site: divide_blocks(years, block_years, folds, fold) for years in _records(sites)
     }
     options = {"block_years": block_years, "folds": folds, "fold": fold}
-    return _checked("blocked", intervals, options)
+    return _checked("blocked", periods, options)
 
 
 def extreme_years(sites: Sites, count: int = 1, validation: int = 1) -> Split:
@@ -64,7 +64,7 @@ def extreme_years(sites: Sites, count: int = 1, validation: int = 1) -> Split:
     Raises:
       DataError: a site has several years, none of which can be ranked.
     """
-    intervals = {}
+    periods = {}
     for row, years in enumerate(_records(sites)):
         deficits = season_deficits(sites, row)
         known = [year for year in years.observed if year in deficits]
@@ -74,8 +74,8 @@ def extreme_years(sites: Sites, count: int = 1, validation: int = 1) -> Split:
         tested = ranked[: min(count, len(years.observed) - 1)]
         rest = [year for year in years.observed if year not in tested]
         validated = rest[-validation:] if 0 < validation < len(rest) else ()
-        intervals[years.site] = divide(years, tested, validated, in_year=validation > 0)
-    return _checked("extreme_years", intervals, {"count": count, "validation": validation})
+        periods[years.site] = divide(years, tested, validated, in_year=validation > 0)
+    return _checked("extreme_years", periods, {"count": count, "validation": validation})
 
 
 def season_deficits(sites: Sites, row: int) -> dict[int, float]:
@@ -103,7 +103,7 @@ def hide_sites(split: Split, sites: Sites, names: Sequence[str]) -> Split:
     _require_sites(sites, names)
     hidden = {years.site: whole(years, "test") for years in _records(sites) if years.site in names}
     options = {**split.options, "new_sites": sorted(hidden)}
-    return replace(split, intervals=split.intervals | hidden, options=options)
+    return replace(split, periods=split.periods | hidden, options=options)
 
 
 def leave_sites_out(
@@ -129,9 +129,9 @@ def leave_sites_out(
         order = np.argsort(np.asarray(sites.site.identity), kind="stable")
         held_out = [sites.names[row] for row in order[fold::folds]]
     _require_sites(sites, held_out)
-    intervals = _without(sites, held_out, validation)
+    periods = _without(sites, held_out, validation)
     options = {"names": held_out, "folds": folds, "fold": fold, "validation": validation}
-    return _checked("leave_sites_out", intervals, options)
+    return _checked("leave_sites_out", periods, options)
 
 
 def leave_groups_out(sites: Sites, groups: Sequence[str], validation: int = 1) -> Split:
@@ -148,9 +148,9 @@ def leave_groups_out(sites: Sites, groups: Sequence[str], validation: int = 1) -
             expected=f"one of {listed(sorted(set(sites.groups)), 12)}",
         )
     pairs = zip(sites.names, sites.groups, strict=True)
-    intervals = _without(sites, [name for name, group in pairs if group in groups], validation)
+    periods = _without(sites, [name for name, group in pairs if group in groups], validation)
     options = {"groups": list(groups), "validation": validation}
-    return _checked("leave_groups_out", intervals, options)
+    return _checked("leave_groups_out", periods, options)
 
 
 def leaky_inputs(input_names: Sequence[str], target_names: Sequence[str]) -> str | None:
@@ -167,15 +167,15 @@ def leaky_inputs(input_names: Sequence[str], target_names: Sequence[str]) -> str
     )
 
 
-def _without(sites: Sites, held_out: list[str], validation: int) -> dict[str, tuple[Interval, ...]]:
-    intervals = {}
+def _without(sites: Sites, held_out: list[str], validation: int) -> dict[str, tuple[Period, ...]]:
+    periods = {}
     for years in _records(sites):
         if years.site in held_out:
-            intervals[years.site] = whole(years, "test")
+            periods[years.site] = whole(years, "test")
             continue
         validated = years.observed[-validation:] if 0 < validation < len(years.observed) else ()
-        intervals[years.site] = divide(years, (), validated, in_year=validation > 0)
-    return intervals
+        periods[years.site] = divide(years, (), validated, in_year=validation > 0)
+    return periods
 
 
 def _require_sites(sites: Sites, names: Sequence[str]) -> None:
@@ -189,10 +189,8 @@ def _records(sites: Sites) -> list[SiteYears]:
     return [SiteYears.of(sites, row) for row in range(len(sites))]
 
 
-def _checked(
-    kind: str, intervals: dict[str, tuple[Interval, ...]], options: dict[str, Any]
-) -> Split:
-    split = Split(kind=kind, intervals=intervals, options=options)
+def _checked(kind: str, periods: dict[str, tuple[Period, ...]], options: dict[str, Any]) -> Split:
+    split = Split(kind=kind, periods=periods, options=options)
     split.assert_disjoint()
     return split
 

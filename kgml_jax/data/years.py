@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kgml_jax.sites import Sites
-from kgml_jax.split import Interval
+from kgml_jax.split import Period
 
 LEAST_OBSERVED = 30
 """Observed days, of any target, that make a calendar year count."""
@@ -41,14 +41,14 @@ class SiteYears:
         return cls(sites.names[row], dates, observed or tuple(counts))
 
 
-def whole(years: SiteYears, role: str) -> tuple[Interval, ...]:
+def whole(years: SiteYears, role: str) -> tuple[Period, ...]:
     """Gives the whole record one role."""
     return ((str(years.dates[0]), str(years.dates[-1]), role),)
 
 
 def divide(
     years: SiteYears, test: Collection[int], validation: Collection[int], in_year: bool
-) -> tuple[Interval, ...]:
+) -> tuple[Period, ...]:
     """Gives whole calendar years their roles; years that are in neither collection train.
 
     A year without observations takes the role of the year before it, so that what follows the last
@@ -65,12 +65,10 @@ def divide(
     if in_year and not validation:
         block = np.arange(len(rest)) // BLOCK_DAYS % BLOCKS_PER_CYCLE
         roles[rest[block == BLOCKS_PER_CYCLE - 1]] = "validation"
-    return _intervals(years.dates, roles)
+    return _periods(years.dates, roles)
 
 
-def divide_blocks(
-    years: SiteYears, block_years: int, folds: int, fold: int
-) -> tuple[Interval, ...]:
+def divide_blocks(years: SiteYears, block_years: int, folds: int, fold: int) -> tuple[Period, ...]:
     """Deals blocks of observed years to folds in turn; see `splits.blocked`."""
     blocks = [
         years.observed[start : start + block_years]
@@ -84,7 +82,7 @@ def divide_blocks(
     return divide(years, test, validation, in_year=True)
 
 
-def _intervals(dates: np.ndarray, roles: np.ndarray) -> tuple[Interval, ...]:
+def _periods(dates: np.ndarray, roles: np.ndarray) -> tuple[Period, ...]:
     starts = [0, *(np.flatnonzero(roles[1:] != roles[:-1]) + 1)]
     stops = [*starts[1:], len(dates)]
     return tuple(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Fluxes = Mapping[str, np.ndarray] | xr.Dataset
+Predicted = Mapping[str, np.ndarray] | xr.Dataset
 """Daily values by variable, each (site, time), of a data set on its coordinate time. NAME_lower and
 NAME_upper, or NAME_sd, are the interval of NAME."""
 
@@ -46,7 +46,7 @@ class _Line:
 
 def time_series(
     sites: Sites | DividedSites,
-    predictions: Mapping[str, Fluxes],
+    predictions: Mapping[str, Predicted],
     site_name: str,
     variable: str,
     *,
@@ -58,7 +58,7 @@ def time_series(
     Args:
       sites: the sites; with their split, the roles of the days are shaded.
       predictions: by strategy; those without the variable are left out. Intervals are drawn where
-        they are known, see `Fluxes`.
+        they are known, see `Predicted`.
       site_name: which site.
       variable: which variable.
       period: first and last day drawn, such as `("2004-01-01", "2005-12-31")`; all by default.
@@ -109,9 +109,9 @@ def time_series(
 
 
 def _lines(
-    predictions: Mapping[str, Fluxes], variable: str, site: str, row: int, dates: np.ndarray
+    predictions: Mapping[str, Predicted], variable: str, site: str, row: int, dates: np.ndarray
 ) -> list[_Line]:
-    def known(fluxes: Fluxes, name: str) -> np.ndarray | None:
+    def known(fluxes: Predicted, name: str) -> np.ndarray | None:
         if name not in fluxes:
             return None
         if isinstance(fluxes, xr.Dataset):

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from kgml_jax.models.features import SOIL, Scaling
-from kgml_jax.objectives.errors import Fluxes
+from kgml_jax.objectives.errors import Predicted
 from kgml_jax.objectives.responses import Change, Probe, changed
 from kgml_jax.sites import Site
 
@@ -66,7 +66,7 @@ def bound(probe: Probe) -> float:
 
 
 def curves(
-    predict: Callable[[Site], Fluxes],
+    predict: Callable[[Site], Predicted],
     windows: Site,
     chosen: Sequence[Probe],
     fluxes: Sequence[str] = PROBED_FLUXES,
@@ -89,7 +89,7 @@ def curves(
 
 
 def _probed(
-    predict: Callable[[Site], Fluxes], windows: Site, probe: Probe, fluxes: Sequence[str]
+    predict: Callable[[Site], Predicted], windows: Site, probe: Probe, fluxes: Sequence[str]
 ) -> np.ndarray:
     values = np.asarray(probe.values, np.float32)
     variants = [changed(windows, probe, value) for value in values]

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 
-from kgml_jax.objectives.errors import Fluxes
+from kgml_jax.objectives.errors import Predicted
 from kgml_jax.records import Field
 from kgml_jax.sites import Site
 
-Predict = Callable[[Site], Fluxes]
+Predict = Callable[[Site], Predicted]
 """A model with its weights: the fluxes of one site, or of a stack of windows."""
 
-Objective = Callable[[Fluxes, Site], Field]
+Objective = Callable[[Predicted, Site], Field]
 """Looks at what was predicted."""
 
 Behaviour = Callable[[Predict, Predict, Site], Field]
@@ -51,7 +51,7 @@ class Total:
 
     def __call__(
         self,
-        fluxes: Fluxes,
+        fluxes: Predicted,
         site: Site,
         predict: Predict | None = None,
         reference: Predict | None = None,

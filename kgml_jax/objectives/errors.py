@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from kgml_jax.records import Field
 from kgml_jax.sites import Site
 
-Fluxes = dict[str, Field]
+Predicted = dict[str, Field]
+"""Daily values of one site by the names of `sites.PREDICTABLE`, each (time,)."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class MaskedError:
     weights: tuple[tuple[str, float], ...] = ()
     inverse_variance: bool = False
 
-    def __call__(self, fluxes: Fluxes, site: Site) -> Field:
+    def __call__(self, fluxes: Predicted, site: Site) -> Field:
         """Returns the error of one site, or of a stack of windows of one site; 0 if unobserved."""
         weights = dict(self.weights)
         total = jnp.zeros(())

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from kgml_jax.objectives.compose import Predict
-from kgml_jax.objectives.errors import Fluxes
+from kgml_jax.objectives.errors import Predicted
 from kgml_jax.objectives.responses import Probe, curve, curves
 from kgml_jax.records import Field
 from kgml_jax.sites import Site
@@ -21,7 +21,7 @@ class MassBalance:
 
     tolerance: float = 0.01
 
-    def __call__(self, fluxes: Fluxes, site: Site) -> Field:
+    def __call__(self, fluxes: Predicted, site: Site) -> Field:
         """Returns the mean over the valid days of one site or of a stack of its windows."""
         respired = fluxes["Ra"] + fluxes["Rh"]
         residual = jnp.abs(fluxes["GPP"] - respired + fluxes["NEE"])
@@ -35,7 +35,7 @@ class NonNegativity:
 
     names: tuple[str, ...] = ("GPP", "Ra", "Rh")
 
-    def __call__(self, fluxes: Fluxes, site: Site) -> Field:
+    def __call__(self, fluxes: Predicted, site: Site) -> Field:
         """Returns the sum over fluxes of the mean over valid days."""
         shortfalls = [_mean_over_valid(jax.nn.relu(-fluxes[name]), site) for name in self.names]
         return jnp.sum(jnp.stack(shortfalls))
@@ -52,7 +52,7 @@ class YieldRange:
     share: float = 0.5
     least_days: int = 360
 
-    def __call__(self, fluxes: Fluxes, site: Site) -> Field:
+    def __call__(self, fluxes: Predicted, site: Site) -> Field:
         """Returns the mean over the valid days of whole years of one site or of its windows."""
         if site.valid.ndim > 1:
             stacked = lambda fluxes, site: self._outside(fluxes, site)
@@ -61,7 +61,7 @@ class YieldRange:
             outside, whole = self._outside(fluxes, site)
         return jnp.sum(jnp.where(whole, outside, 0.0)) / jnp.maximum(jnp.sum(whole), 1)
 
-    def _outside(self, fluxes: Fluxes, site: Site) -> tuple[Field, Field]:
+    def _outside(self, fluxes: Predicted, site: Site) -> tuple[Field, Field]:
         index = site.calendar.year_index - site.calendar.year_index[0]
         years = -(-index.shape[0] // 365) + 1
         annual = lambda values: jax.ops.segment_sum(
@@ -88,7 +88,7 @@ class WinterRespiration:
     before: int = 105
     after: int = 300
 
-    def __call__(self, fluxes: Fluxes, site: Site) -> Field:
+    def __call__(self, fluxes: Predicted, site: Site) -> Field:
         """Returns the mean over observed winter days; 0 if there is none."""
         day = site.calendar.day_of_year
         winter = (day < self.before) | (day > self.after)

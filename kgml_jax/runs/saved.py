@@ -147,7 +147,7 @@ class Pretrained(Shown):
         facts: dict[str, object] = {
             "weights": f"{count:,}",
             "targets": ", ".join(scale.name for scale in self.scaling.targets),
-            "split": f"{self.split.kind.replace('_', ' ')}, {len(self.split.intervals)} sites",
+            "split": f"{self.split.kind.replace('_', ' ')}, {len(self.split.periods)} sites",
         }
         if (made := self.training) is not None:
             facts["trained on"] = f"{made.sites} sites, {made.steps} steps in {made.seconds:.0f} s"

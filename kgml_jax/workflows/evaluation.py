@@ -271,13 +271,13 @@ def divide_as_run(split: Split, before: Split, sites: Sites) -> DividedSites:
       before: split of the pretraining, for sites the run's own split does not hold.
       sites: sites to score.
     """
-    known = before.intervals | split.intervals
+    known = before.periods | split.periods
     dates = np.asarray(sites.site.calendar.date).astype("datetime64[D]").astype(str)
-    intervals = {
+    periods = {
         name: known.get(name, ((dates[row, 0], dates[row, -1], "test"),))
         for row, name in enumerate(sites.names)
     }
-    return Split(kind=split.kind, intervals=intervals, options=split.options).divide(sites)
+    return Split(kind=split.kind, periods=periods, options=split.options).divide(sites)
 
 
 def reference_predictions(data: DividedSites) -> Predictions:

@@ -14,11 +14,11 @@ from kgml_jax.workflows.daily_file import frame
 from kgml_jax.workflows.simulation_outputs import udunits
 from kgml_jax.workflows.simulation_sources import measured
 
-Fluxes = dict[str, np.ndarray]
+Predicted = dict[str, np.ndarray]
 """Daily values by variable, each (site, time), in the units of `sites.PREDICTABLE`."""
 
 
-def predict_pretrained(base: Pretrained, sites: Sites) -> Fluxes:
+def predict_pretrained(base: Pretrained, sites: Sites) -> Predicted:
     """Predicts every site with the pretrained model as it is."""
     return predict_sites(base.model, base.weights, sites)
 
@@ -26,9 +26,9 @@ def predict_pretrained(base: Pretrained, sites: Sites) -> Fluxes:
 def predict_calibrated(
     fitted: Calibrated,
     sites: Sites,
-    zero_shot: Fluxes | None = None,
+    zero_shot: Predicted | None = None,
     unit_of: Mapping[str, int] | None = None,
-) -> Fluxes:
+) -> Predicted:
     """Predicts every site with what its unit owns; others with the pretrained model.
 
     Sites whose unit never left the pretrained model have its predictions, to the bit.
@@ -63,7 +63,7 @@ def _placed(base: np.ndarray, rows: list[int], values: np.ndarray, moved: np.nda
 
 
 def as_dataset(
-    fluxes: Fluxes,
+    fluxes: Predicted,
     sites: Sites,
     title: str = "Daily fluxes of fields, predicted",
     history: str = "kgml_jax.predict",

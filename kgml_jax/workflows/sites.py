@@ -171,7 +171,7 @@ def divide_again(base: Pretrained, sites: Sites, choice: SplitChoice) -> Divided
 
 def seen_in_pretraining(base: Pretrained, sites: Sites) -> np.ndarray:
     """Returns which sites the pretraining learnt from, bool (site,)."""
-    known = np.array([name in base.split.intervals for name in sites.names])
+    known = np.array([name in base.split.periods for name in sites.names])
     before = base.split.divide(sites.take(np.flatnonzero(known).tolist()))
     seen = np.zeros(len(sites), bool)
     seen[known] = before.learning_days.any(axis=1)
@@ -185,7 +185,7 @@ def assert_unseen(pretrained: Split, data: DividedSites) -> None:
       DataError: naming the site and the first such day.
     """
     names = data.sites.names
-    shared = data.take([row for row, name in enumerate(names) if name in pretrained.intervals])
+    shared = data.take([row for row, name in enumerate(names) if name in pretrained.periods])
     if not len(shared):
         return
     seen = pretrained.divide(shared.sites).learning_days & (shared.roles == TEST)

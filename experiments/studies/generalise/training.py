@@ -23,6 +23,7 @@ from kgml_jax.training.fit import Descent, Direct, Fit, Settings
 from kgml_jax.training.predict import predict_sites
 from kgml_jax.training.run import descend_together
 from kgml_jax.workflows import pretraining
+from kgml_jax.workflows.prediction import Predicted
 from kgml_jax.workflows.pretraining import ModelChoice, PretrainSettings
 from studies.generalise.worlds import PARAMETERS, SPLITS, World, fit_data_of, known_rows
 
@@ -36,7 +37,6 @@ REFERENCES = "references"
 PARTS = (REFERENCES, *TRAINED)
 """What is computed at once and saved: all untrained models, or one trained one in both splits."""
 
-Fluxes = dict[str, np.ndarray]
 """Daily fluxes by name, (site, time)."""
 
 
@@ -79,7 +79,7 @@ starts from nothing. None was chosen on test days."""
 class PartResult:
     """What a model says of the sites, by split, and what its descent came to, (split,)."""
 
-    fluxes: dict[str, dict[str, Fluxes]]
+    fluxes: dict[str, dict[str, Predicted]]
     """By model and split."""
     descent: dict[str, np.ndarray]
 
@@ -152,7 +152,7 @@ class Laboratory:
         known = {split: known_rows(world, split) for split in SPLITS}
         donors = {split: nearest(world.sites, rows) for split, rows in known.items()}
         common = {PRIOR: np.zeros_like(estimates), TRUE: true.astype(np.float32)}
-        fluxes: dict[str, dict[str, Fluxes]] = {}
+        fluxes: dict[str, dict[str, Predicted]] = {}
         for name, values in common.items():
             found = with_offsets(world.sites, values)
             fluxes[name] = {split: found for split in SPLITS}
@@ -200,7 +200,7 @@ def nearest(sites: Sites, known: list[int]) -> np.ndarray:
     return np.asarray(known)[np.argmin(distance, axis=1)]
 
 
-def with_offsets(sites: Sites, values: np.ndarray) -> Fluxes:
+def with_offsets(sites: Sites, values: np.ndarray) -> Predicted:
     """Predicts with the process model, parameters at offsets from their priors.
 
     Args:

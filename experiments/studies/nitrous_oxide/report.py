@@ -21,7 +21,7 @@ UNITS = "mg N m-2 d-1"
 
 SCORES = ("r2", "pearson_r2", "rmse", "bias")
 
-Series = Mapping[str, np.ndarray]
+ByArm = Mapping[str, np.ndarray]
 """N2O by arm, g N m-2 d-1, (chamber, time)."""
 
 
@@ -38,7 +38,7 @@ def chamber_r2(chambers: Sites, predicted: np.ndarray) -> list[float]:
     return [n2o_scores(chambers.take(row), predicted[row])["r2"] for row in rows]
 
 
-def pretraining_grid(plots: Sites, predicted: Series) -> Grid:
+def pretraining_grid(plots: Sites, predicted: ByArm) -> Grid:
     """Tabulates how well the pretrained network foresees simulated plots of unseen fields.
 
     Args:
@@ -56,7 +56,7 @@ def pretraining_grid(plots: Sites, predicted: Series) -> Grid:
     return Grid(title, ("output", "R2", "RMSE", "units"), tuple(rows), text_columns=1)
 
 
-def chamber_grid(soil: str, chambers: Sites, predicted: Series) -> Grid:
+def chamber_grid(soil: str, chambers: Sites, predicted: ByArm) -> Grid:
     """Tabulates the arms at chambers left out one by one, all measured days together."""
     measured = int(np.asarray(chambers.site.mask[EMISSION]).sum())
     title = (
@@ -75,7 +75,7 @@ def chamber_grid(soil: str, chambers: Sites, predicted: Series) -> Grid:
 
 
 def daily(
-    soils: Sequence[str], chambers: Sequence[Sites], predicted: Sequence[Series]
+    soils: Sequence[str], chambers: Sequence[Sites], predicted: Sequence[ByArm]
 ) -> xr.Dataset:
     """Returns N2O observed and predicted, dims (soil, arm, chamber, time), mg N m-2 d-1.
 

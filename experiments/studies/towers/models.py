@@ -26,7 +26,11 @@ from kgml_jax.training import checkpoint
 from kgml_jax.workflows import calibration, pretraining, sites
 from kgml_jax.workflows.calibration import CalibrateSettings
 from kgml_jax.workflows.estimation import predict_shifted
-from kgml_jax.workflows.prediction import predict_calibrated, predict_pretrained
+from kgml_jax.workflows.prediction import (
+    Predicted,
+    predict_calibrated,
+    predict_pretrained,
+)
 from kgml_jax.workflows.pretraining import ModelChoice, PretrainSettings
 from studies.towers.data import STREAMS, Towers
 from studies.towers.monthly import MonthlyModel
@@ -42,8 +46,6 @@ PROCESS = ProcessModel(**SPUN_UP)
 
 HYBRID_RATE = 1e-2
 """Peak learning rate of hybrids in pretraining."""
-
-Fluxes = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,7 @@ def _by_weights(base: saved.Pretrained, towers: Towers, effort: Effort, run: Pat
     return _dataset({BEFORE: before, AFTER: after}, towers, accepted)
 
 
-def _dataset(fluxes: dict[str, Fluxes], towers: Towers, accepted: np.ndarray) -> xr.Dataset:
+def _dataset(fluxes: dict[str, Predicted], towers: Towers, accepted: np.ndarray) -> xr.Dataset:
     dims = ("strategy", "site", "day")
     predicted = [name for name in STREAMS if name in fluxes[BEFORE]]
     columns = {

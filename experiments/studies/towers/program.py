@@ -83,7 +83,7 @@ def run(config: TowersConfig, towers: Towers, calibrate: Calibrate = calibrate) 
         names = ", ".join(towers.sites.names)
         raise ValueError(f"{names}: no record has two years, the last to hold out")
     directory.create_or_resume(config.run, config, config.overwrite)
-    files.write_json(config.run / "split.json", towers.data.split.intervals)
+    files.write_json(config.run / "split.json", towers.data.split.periods)
     effort = Effort(config.pretrain_steps, config.steps, config.seed)
     weighed = towers_data.with_model_errors(towers, config.model_error, config.error_days)
     predictions, tables = {}, []
