@@ -116,11 +116,11 @@ def test_tables_tell_recovery_where_identified_and_coverage_of_drawn_errors(resu
 
 
 @pytest.mark.slow
-def test_the_experiment_recovers_two_parameters(tmp_path, monkeypatch, capsys):
-    sizes = {"sites": 6, "years": 1, "starts": 2, "start_sites": 2, "iterations": 8}
-    monkeypatch.setattr(program, "QUICK", sizes | {"noise_free_starts": 2})
+def test_the_experiment_recovers_two_parameters(tmp_path, capsys):
     folder = tmp_path / "run"
-    config = TwinConfig(quick=True, parameters=NAMES, unobserved_years=0, run=folder)
+    sizes = {"sites": 6, "years": 1, "unobserved_years": 0, "iterations": 8}
+    starts = {"noise_free_starts": 2, "starts": 2, "start_sites": 2}
+    config = TwinConfig(quick=True, parameters=NAMES, run=folder, **sizes, **starts)
     program.main(config)
     first = capsys.readouterr().out
     assert "carbon_use_efficiency" in first

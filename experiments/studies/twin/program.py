@@ -132,22 +132,22 @@ def run_cell(config: TwinConfig, twins: Twins, setting: str, stream: str) -> xr.
     noisy = setting == report.NOISY
     data = DividedSites.undivided(informed(observe(twins, noisy, config.seed), STREAMS[stream]))
     began = time.perf_counter()
-    found = searched(config, problem, data, 1 if noisy else config.noise_free_starts)
+    found = search(config, problem, data, 1 if noisy else config.noise_free_starts)
     seconds = time.perf_counter() - began
     known = diagnose(
         problem, weights, data, found.base, found.offsets, site_batch=config.site_batch
     )
-    cell = described(config, twins, found, known).assign_attrs(seconds=seconds)
+    cell = describe(config, twins, found, known).assign_attrs(seconds=seconds)
     searches = found
     if config.starts > 1 and (setting, stream) == tuple(cells(config))[-1]:
         some = data.take(list(range(min(config.start_sites, config.sites))))
-        searches = searched(config, problem, some, config.starts)
+        searches = search(config, problem, some, config.starts)
     if searches.starts.shape[1] > 1:
         cell["spread_of_starts"] = spread_of_starts(searches)
     return cell
 
 
-def searched(config: TwinConfig, problem: Problem, data: DividedSites, starts: int) -> Estimates:
+def search(config: TwinConfig, problem: Problem, data: DividedSites, starts: int) -> Estimates:
     """Estimates sites from the mean of the prior and `starts - 1` draws from it."""
     return estimate(
         problem,
@@ -167,7 +167,7 @@ def spread_of_starts(found: Estimates) -> xr.DataArray:
     return xr.DataArray(spread.astype(float), coordinates, ("site", "parameter"))
 
 
-def described(config: TwinConfig, twins: Twins, found: Estimates, known: Diagnosis) -> xr.Dataset:
+def describe(config: TwinConfig, twins: Twins, found: Estimates, known: Diagnosis) -> xr.Dataset:
     """Returns truth, estimates and their diagnosis of one cell."""
     both, site = ("site", "parameter"), ("site",)
     after, solutions = known.posterior, found.solutions
