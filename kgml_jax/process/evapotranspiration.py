@@ -49,6 +49,15 @@ NEGLIGIBLE_DEMAND = 1e-3  # mm d-1; below it neither demand nor stress means any
 
 
 @record
+class Cover:
+    """What lies between the sun and the soil."""
+
+    leaf_area: Field = var(units="1", doc="Leaf area index")
+    residue: Field = var(units="g C m-2", doc="Carbon of the residue")
+    snow: Field = var(units="mm", doc="Water in the snow")
+
+
+@record
 class Demand:
     """What the air would take in a day, water permitting."""
 
@@ -89,7 +98,7 @@ def demand(
     forcing: Forcing,
     atmosphere: Atmosphere,
     canopy: Canopy,
-    cover: tuple[Field, Field, Field],
+    cover: Cover,
 ) -> Demand:
     """Returns the evaporative demand on canopy, soil and snow.
 
@@ -101,10 +110,10 @@ def demand(
       forcing: one day.
       atmosphere: sun and air of that day.
       canopy: conductance of the canopy.
-      cover: leaf area index, residue carbon (g C m-2) and snow (mm).
+      cover: what lies between sun and soil.
     """
-    leaf_area, residue, snow = cover
-    snowless = jnp.exp(-0.1 * snow)
+    leaf_area, residue = cover.leaf_area, cover.residue
+    snowless = jnp.exp(-0.1 * cover.snow)
     absorbed = (1.0 - params.albedo - 0.4 * (1.0 - snowless)) * forcing.shortwave_radiation
     lost = longwave_loss(forcing, atmosphere)
     day, gamma = atmosphere.daylight, atmosphere.psychrometric_constant

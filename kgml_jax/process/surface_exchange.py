@@ -71,7 +71,9 @@ def step(
     else:
         capacity = factor * plant.storage_factor(state.plant)
         canopy = photosynthesis.step(params, crop, forcing, air, leaf_area, capacity)
-    cover = (leaf_area, _residue(state), state.water.snow)
+    cover = evapotranspiration.Cover(
+        leaf_area=leaf_area, residue=_residue(state), snow=state.water.snow
+    )
     demand = evapotranspiration.demand(params, forcing, air, canopy, cover)
     shares = evapotranspiration.root_shares(state.phenology.root_depth)
     water, moved = _water_day(params, hydraulic, state, forcing, demand, leaf_area, shares)

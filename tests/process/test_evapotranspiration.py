@@ -23,7 +23,7 @@ from kgml_jax.process import (
     soil_water,
 )
 from kgml_jax.process.drivers import Attributes
-from kgml_jax.process.evapotranspiration import Demand
+from kgml_jax.process.evapotranspiration import Cover, Demand
 from kgml_jax.process.parameters import Params
 from kgml_jax.process.photosynthesis import Canopy
 
@@ -34,7 +34,9 @@ BARE = (0.0, 0.0, 0.0)
 def demand(params, forcing, conductance, cover):
     canopy = Canopy(potential_photosynthesis=jnp.asarray(0.0), conductance=jnp.full(6, conductance))
     air = radiation.atmosphere(Attributes(), forcing)
-    return evapotranspiration.demand(params, forcing, air, canopy, cover)
+    leaf_area, residue, snow = cover
+    covered = Cover(leaf_area=leaf_area, residue=residue, snow=snow)
+    return evapotranspiration.demand(params, forcing, air, canopy, covered)
 
 
 def grown(params, forcing, leaf_area, attributes=None):
@@ -42,7 +44,8 @@ def grown(params, forcing, leaf_area, attributes=None):
     air = radiation.atmosphere(attributes or Attributes(), forcing)
     crop = crops.lookup(forcing.crop)
     canopy = photosynthesis.step(params, crop, forcing, air, leaf_area, 1.0)
-    found = evapotranspiration.demand(params, forcing, air, canopy, (leaf_area, 0.0, 0.0))
+    bare = Cover(leaf_area=leaf_area, residue=0.0, snow=0.0)
+    found = evapotranspiration.demand(params, forcing, air, canopy, bare)
     return found, radiation.reference_evapotranspiration(forcing, air, 0.0)
 
 
