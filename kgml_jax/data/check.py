@@ -117,7 +117,9 @@ def _season_nee(dataset: xr.Dataset, targets: dict[str, np.ndarray]) -> float | 
 
 def _coverage_warnings(coverage: tuple[tuple[str, float], ...]) -> list[str]:
     if not coverage:
-        return ["nothing is observed: the site can be simulated, not trained on or scored"]
+        return [
+            "nothing is observed: the site can be predicted and simulated, not trained on or scored"
+        ]
     return [
         f"{name} counts on only {share:.0%} of the days"
         for name, share in coverage

@@ -1,7 +1,7 @@
 """Series that are not daily: what they are, and how days are made of them."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,8 @@ def refuse_by_name(path: Path) -> None:
     Raises:
       DataError: with the way to the daily file.
     """
+    if "_BASE_" in path.name and _MARK.search(path.name):
+        raise _base(path)
     if mark := _MARK.search(path.name):
         expected = "a name with _DD_"
         problem = f"is not a daily FLUXNET file but a {NAMES[mark[1]]} one"
@@ -43,18 +45,14 @@ def refuse_by_name(path: Path) -> None:
 
 
 def refuse_by_header(names: Sequence[str], path: Path) -> None:
-    """Refuses a table whose first line is that of a half-hourly file.
+    """Refuses a table whose first line is not that of a daily series with dates.
 
     Raises:
-      DataError: it has a column TIMESTAMP_START, or the comment lines of AmeriFlux BASE files.
+      DataError: it has a column TIMESTAMP_START, the comment lines of AmeriFlux BASE files, or
+        columns of years with hours, months or days of the year.
     """
     if names and names[0].startswith("#"):
-        raise DataError(
-            "begins with comment lines, like the half-hourly BASE files of AmeriFlux",
-            file=path,
-            expected="AmeriFlux FLUXNET, whose archive holds a daily file (_DD_)",
-            recipe=IN_ARCHIVE,
-        )
+        raise _base(path)
     if "TIMESTAMP_START" in names:
         raise DataError(
             "holds half-hourly or hourly values",
@@ -63,6 +61,49 @@ def refuse_by_header(names: Sequence[str], path: Path) -> None:
             expected="one row a day",
             recipe=IN_ARCHIVE,
         )
+    _refuse_parts({name.split("[")[0].strip().lower(): name for name in names}, path)
+
+
+def _base(path: Path) -> DataError:
+    return DataError(
+        "is a half-hourly BASE file of AmeriFlux, which begins with comment lines",
+        file=path,
+        expected="the product AmeriFlux FLUXNET of the site, whose archive holds a daily file",
+        recipe=IN_ARCHIVE,
+    )
+
+
+def _refuse_parts(names: Mapping[str, str], path: Path) -> None:
+    """Refuses a table whose dates are in parts, such as year and day of the year, by column."""
+    if "year" not in names or {"time", "date", "timestamp"} & set(names):
+        return
+    of_year = next((name for name in ("doy", "day_of_year") if name in names), None)
+    if of_year is not None:
+        parts = ("year", of_year)
+        year, day = (f'table["{names[part]}"]' for part in parts)
+        dates = f'pandas.to_datetime({year} * 1000 + {day}, format="%Y%j")'
+    elif {"month", "day"} <= set(names):
+        parts = ("year", "month", "day")
+        columns = ", ".join(f"{part}=table[{names[part]!r}]" for part in parts)
+        dates = f"pandas.to_datetime(dict({columns}))"
+    elif "month" in names:
+        raise _refusal("monthly", ["year, month"], path.name, "")
+    else:
+        return
+    lines = [f'table = pandas.read_csv("{path.name}")', f'table["time"] = {dates}']
+    groups = '["site", "time"]' if "site" in names else '"time"'
+    if "hour" in names:
+        lines.append(f'table.groupby({groups}).mean().to_csv("daily.csv"){_SUMS}')
+    else:
+        lines.append('table.to_csv("daily.csv", index=False)')
+    raise DataError(
+        "holds hourly values" if "hour" in names else "has its dates in parts",
+        file=path,
+        variable="time",
+        found=", ".join([*parts, *(["hour"] if "hour" in names else [])]),
+        expected="one row a day, with a column time",
+        recipe="\n".join(f"    {line}" for line in lines),
+    )
 
 
 def refuse_by_digits(text: pd.Series, file: str, hours: str) -> None:

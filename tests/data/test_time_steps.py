@@ -58,9 +58,43 @@ def test_a_half_hourly_table_of_another_name_is_known_by_its_columns(tmp_path):
 
 
 def test_an_ameriflux_base_file_is_told_by_its_comment_lines(tmp_path):
-    path = tmp_path / "AMF_US-CRT_BASE_2-5.csv"
-    path.write_text("# Site: US-CRT\n# Version: 2-5\nTIMESTAMP_START,TA\n201101010000,1\n")
-    refused(path, "comment lines", "BASE", "AmeriFlux FLUXNET")
+    for name in ("AMF_US-CRT_BASE_2-5.csv", "AMF_US-CRT_BASE_HH_2-5.csv"):
+        path = tmp_path / name
+        path.write_text("# Site: US-CRT\n# Version: 2-5\nTIMESTAMP_START,TA\n201101010000,1\n")
+        refused(path, "comment lines", "BASE", "AmeriFlux FLUXNET")
+
+
+def in_parts(table, *parts):
+    """Columns of a year, a month, a day (of the year) or an hour in place of dates."""
+    time = pd.DatetimeIndex(table["time"])
+    values = {"YEAR": time.year, "month": time.month, "day": time.day, "hour": time.hour}
+    values["doy"] = time.day_of_year
+    return table.drop(columns="time").assign(**{part: values[part] for part in parts})
+
+
+@pytest.mark.parametrize("parts", [("YEAR", "doy"), ("YEAR", "month", "day")])
+def test_dates_in_parts_become_dates_by_the_recipe(schema, tmp_path, monkeypatch, parts):
+    path = tmp_path / "parts.csv"
+    daily = schema().drop_vars(["latitude", "group"])
+    in_parts(table_of(daily), *parts).to_csv(path, index=False)
+    refused(path, "dates in parts", "column time")
+    follow(recipe_of(path), tmp_path, monkeypatch)
+    assert [site.sizes["time"] for site in read(tmp_path / "daily.csv").sites] == [730, 730]
+
+
+def test_hours_in_parts_become_days_by_the_recipe(schema, tmp_path, monkeypatch):
+    path = tmp_path / "parts.csv"
+    in_parts(table_of(hourly(schema())), "YEAR", "doy", "hour").to_csv(path, index=False)
+    refused(path, "hourly values")
+    follow(recipe_of(path), tmp_path, monkeypatch)
+    assert [site.sizes["time"] for site in read(tmp_path / "daily.csv").sites] == [30, 30]
+
+
+def test_months_in_parts_are_refused_without_a_way(schema, tmp_path):
+    path = tmp_path / "parts.csv"
+    daily = schema().drop_vars(["latitude", "group"])
+    in_parts(table_of(daily), "YEAR", "month").to_csv(path, index=False)
+    refused(path, "monthly values", "cannot be made")
 
 
 @pytest.mark.parametrize(

@@ -132,11 +132,14 @@ def _variables(
         for variable in _NEEDED
         if not any(column in columns for column in FORCING_COLUMNS[variable][0])
     ]
+    expected = None
     if options.fluxes and not any(column in columns for column in _NET_EXCHANGE):
         missing.append(" or ".join(_NET_EXCHANGE))
+        expected = "fluxes; without them a field is predicted (kgml-jax predict, check --no-fluxes)"
     if missing:
         problem = "the column is missing" if len(missing) == 1 else "the columns are missing"
-        raise DataError(problem, file=name, site=site, variable=", ".join(missing))
+        variable = ", ".join(missing)
+        raise DataError(problem, file=name, site=site, variable=variable, expected=expected)
     forcing, notes = _forcing(site, columns)
     targets, more = _targets(site, columns, options) if options.fluxes else ({}, [])
     notes += more
