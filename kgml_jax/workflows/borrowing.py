@@ -30,12 +30,14 @@ class Lenders:
       unit_of: row of the unit that each site takes, by name; without one the pretrained model.
       names: of the lender of each site, for a reader, such as "its own" or "US-Ne1".
       distance: from each site to its lender, km, (site,); NaN where none is nearest.
+      unlike: where the nearest lender is of another vegetation class, both, such as "GRA for CRO".
     """
 
     fitted: Pretrained | Calibrated
     unit_of: Mapping[str, int]
     names: tuple[str, ...]
     distance: np.ndarray
+    unlike: tuple[str, ...]
 
 
 def lenders(fitted: Pretrained | Calibrated, sites: Sites, unknown: Unknown) -> Lenders:
@@ -56,16 +58,16 @@ def lenders(fitted: Pretrained | Calibrated, sites: Sites, unknown: Unknown) -> 
     """
     if unknown not in get_args(Unknown):
         raise ValueError(f"no way {unknown!r}; there are {', '.join(get_args(Unknown))}")
-    none = np.full(len(sites), np.nan)
+    none, alike = np.full(len(sites), np.nan), ("",) * len(sites)
     if isinstance(fitted, Pretrained):
         if unknown != "pretrained":
             raise ValueError(
                 f"a pretrained model holds no calibrated sites: {unknown} needs those of calibrate"
             )
-        return Lenders(fitted, {}, (PRETRAINED,) * len(sites), none)
+        return Lenders(fitted, {}, (PRETRAINED,) * len(sites), none, alike)
     own = {name: fitted.unit_of[name] for name in sites.names if name in fitted.unit_of}
     names = tuple("its own" if name in own else PRETRAINED for name in sites.names)
-    known = Lenders(fitted, own, names, none)
+    known = Lenders(fitted, own, names, none, alike)
     if unknown == "pretrained" or len(own) == len(sites):
         return known
     return _nearest(known, fitted, sites) if unknown == "nearest" else _group(known, fitted, sites)
@@ -88,12 +90,18 @@ def _nearest(known: Lenders, fitted: Calibrated, sites: Sites) -> Lenders:
         )
     points = np.array([_lies(fitted.places[name]) for name in candidates])
     unit_of, names, distance = dict(known.unit_of), list(known.names), known.distance.copy()
+    unlike = [""] * len(sites)
     for row in asked:
         away = great_circle(*_lies(sites.place(row)), points)  # type: ignore[misc]
         best = int(np.argmin(away))
         unit_of[sites.names[row]] = fitted.unit_of[candidates[best]]
         names[row], distance[row] = candidates[best], away[best]
-    return replace(known, unit_of=unit_of, names=tuple(names), distance=distance)
+        lent, own = fitted.places[candidates[best]].vegetation, sites.place(row).vegetation
+        if lent and own and lent != own:
+            unlike[row] = f"{lent} for {own}"
+    return replace(
+        known, unit_of=unit_of, names=tuple(names), distance=distance, unlike=tuple(unlike)
+    )
 
 
 def _lies(place: Place) -> tuple[float, float] | None:

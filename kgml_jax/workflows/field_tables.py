@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from kgml_jax.evaluation.tables import Grid, number
+from kgml_jax.evaluation.tables import Grid
 from kgml_jax.models.envelope import SITE_FLAGS
 from kgml_jax.sites import PREDICTABLE
 from kgml_jax.workflows.annual import PER_DAY, STATUS, annual_units
@@ -67,7 +67,7 @@ def field_grid(found: FieldPredictions) -> Grid:
     """Tabulates the fields for the terminal, at most `LONGEST`, those most outside first."""
     fields = sorted(_fields(found), key=lambda field: -field[4])
     rows = [
-        (name, lender, number(distance), str(days), f"{share:.0%}", inputs, remarks)
+        (name, lender, _kilometres(distance), str(days), _percent(share), inputs, remarks)
         for name, lender, distance, days, share, inputs, remarks in fields[:LONGEST]
     ]
     columns = ("field", "parameters from", "km", "days", "outside", "most often by", "remarks")
@@ -88,7 +88,7 @@ def _fields(found: FieldPredictions) -> list[tuple[str, str, float, int, float, 
             int(days[row]),
             float(shares[row]),
             _inputs(found, row),
-            _remarks(found.outside.sites[row]),
+            _remarks(found, row),
         )
         for row, name in enumerate(found.daily["site"].values)
     ]
@@ -144,8 +144,18 @@ def _fluxes(dataset: xr.Dataset) -> Sequence[str]:
 def _inputs(found: FieldPredictions, row: int) -> str:
     shares = {name: share[row] for name, share in found.outside.shares.items() if share[row] > 0}
     ranked = sorted(shares, key=lambda name: -shares[name])[:MOST_INPUTS]
-    return ", ".join(f"{name} {shares[name]:.0%}" for name in ranked)
+    return ", ".join(f"{name} {_percent(shares[name])}" for name in ranked)
 
 
-def _remarks(code: int) -> str:
-    return "; ".join(REMARKS[name] for name, bit in SITE_FLAGS.items() if code & bit)
+def _remarks(found: FieldPredictions, row: int) -> str:
+    code, unlike = found.outside.sites[row], found.lenders.unlike[row]
+    remarks = [REMARKS[name] for name, bit in SITE_FLAGS.items() if code & bit]
+    return "; ".join([*remarks, *([f"parameters of {unlike}"] if unlike else [])])
+
+
+def _percent(share: float) -> str:
+    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
+
+
+def _kilometres(distance: float) -> str:
+    return f"{distance:.0f}" if np.isfinite(distance) else "-"

@@ -15,6 +15,7 @@ from kgml_jax.runs.saved import Calibrated, Pretrained
 from kgml_jax.sites import Place, Sites
 from kgml_jax.training.strategies import STRATEGIES
 from kgml_jax.workflows.annual import annual_sums
+from kgml_jax.workflows.field_tables import field_table
 from kgml_jax.workflows.fields import FLAGS, predict_fields
 
 PLACES = (Place(40.0, -90.0), Place(42.0, -93.0), Place(50.0, 8.0), Place(40.5, -90.0))
@@ -74,6 +75,17 @@ def test_a_new_field_takes_what_the_nearest_site_owns(fitted, data):
     assert found.lenders.distance[3] == pytest.approx(55.6, abs=0.05)
     assert found.daily["parameters_from"].values[3] == data.sites.names[0]
     assert found.daily["distance"].attrs["units"] == "km"
+
+
+def test_a_lender_of_another_vegetation_is_told(fitted, data):
+    places = {name: replace(place, vegetation="GRA") for name, place in fitted.places.items()}
+    field = tuple(replace(place, vegetation="CRO") for place in data.sites.places)
+    found = predict_fields(
+        replace(fitted, places=places), replace(data.sites, places=field), "nearest"
+    )
+    assert found.lenders.unlike == ("", "", "", "GRA for CRO")
+    remarks = field_table(found)["remarks"].tolist()
+    assert [text == "parameters of GRA for CRO" for text in remarks] == [False, False, False, True]
 
 
 def test_a_new_field_takes_the_mean_of_its_group(fitted, data):
