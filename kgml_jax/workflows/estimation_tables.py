@@ -115,7 +115,8 @@ def prediction_table(fitted: "Estimated") -> xr.Dataset:
     """
     sites, source = fitted.data.sites, measured(fitted.data.sites)
     values = {name: np.asarray(one.value, np.float32) for name, one in fitted.predictions.items()}
-    table = with_observations(prediction.as_dataset(values, sites), fitted.data)
+    daily = prediction.as_dataset(values, sites, history="kgml_jax, estimation")
+    table = with_observations(daily, fitted.data)
     year = np.asarray(sites.site.calendar.year)
     for name, one in fitted.predictions.items():
         units = table[name].attrs["units"]

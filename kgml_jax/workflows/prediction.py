@@ -26,7 +26,7 @@ def predict_pretrained(base: Pretrained, sites: Sites) -> Predicted:
 def predict_calibrated(
     fitted: Calibrated,
     sites: Sites,
-    zero_shot: Predicted | None = None,
+    pretrained: Predicted | None = None,
     unit_of: Mapping[str, int] | None = None,
 ) -> Predicted:
     """Predicts every site with what its unit owns; others with the pretrained model.
@@ -36,16 +36,16 @@ def predict_calibrated(
     Args:
       fitted: the calibrated sites.
       sites: to predict.
-      zero_shot: predictions of the pretrained model, if there are some already.
+      pretrained: predictions of the pretrained model, if there are some already.
       unit_of: row of the unit that each site takes, by name; by default its own.
     """
     base = fitted.base
-    if zero_shot is None:
-        zero_shot = predict_pretrained(base, sites)
+    if pretrained is None:
+        pretrained = predict_pretrained(base, sites)
     unit_of = fitted.unit_of if unit_of is None else unit_of
     known = [row for row, name in enumerate(sites.names) if name in unit_of]
     if not known:
-        return zero_shot
+        return pretrained
     units = np.array([unit_of[sites.names[row]] for row in known])
     own = jax.tree.map(lambda leaf: np.asarray(leaf)[units], fitted.phi)
     start = base.weights if fitted.start is None else fitted.start
@@ -53,7 +53,9 @@ def predict_calibrated(
     moved = np.ones(len(units), bool)
     if not STRATEGIES[fitted.strategy].scratch:
         moved = fitted.moved[units]
-    return {name: _placed(values, known, fluxes[name], moved) for name, values in zero_shot.items()}
+    return {
+        name: _placed(values, known, fluxes[name], moved) for name, values in pretrained.items()
+    }
 
 
 def _placed(base: np.ndarray, rows: list[int], values: np.ndarray, moved: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ def of_strategies(predictions: Predictions, data: DividedSites) -> xr.Dataset:
     NaN outside of a record, and of what a strategy does not predict.
     """
     by_strategy = {
-        name: prediction.as_dataset(_fluxes(fluxes), data.sites)
+        name: prediction.as_dataset(_fluxes(fluxes), data.sites, history="kgml_jax, evaluation")
         for name, fluxes in predictions.items()
     }
     first, *_ = by_strategy.values()

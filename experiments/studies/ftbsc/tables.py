@@ -127,7 +127,7 @@ def variants(results: Results, arm: Setting) -> Grid:
         spread = _spread(interval_of(errors))
         validation = number(results.validation(setting))
         rows.append((kind, _marked(name, setting, arm), validation, spread, *against(errors)))
-    uncalibrated = {"neither, zero-shot": design.scratch, "neither, global": design.continued}
+    uncalibrated = {"neither, pretrained": design.scratch, "neither, global": design.continued}
     for name, setting in uncalibrated.items():
         errors = pooled_model(results.errors(setting)).mean("state").values
         rows.append(("ablation", name, "", _spread(interval_of(errors)), *against(errors)))
