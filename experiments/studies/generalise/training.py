@@ -37,8 +37,6 @@ REFERENCES = "references"
 PARTS = (REFERENCES, *TRAINED)
 """What is computed at once and saved: all untrained models, or one trained one in both splits."""
 
-"""Daily fluxes by name, (site, time)."""
-
 
 PROBLEM = Problem(
     model=ProcessModel(),
