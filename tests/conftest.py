@@ -1,8 +1,11 @@
 import os
+import sys
 from pathlib import Path
 
 import jax
 import pytest
+
+from kgml_jax.cli import command
 
 # Most of a test is compilation, and what is compiled runs once, on little: a third of the time to
 # compile with a compiler that optimises little. XLA_FLAGS of one's own, even empty, replace these.
@@ -34,3 +37,19 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set KGML_JAX_DATA")
     return folder
+
+
+@pytest.fixture
+def run_program(monkeypatch, capsys):
+    """Runs a program as its command line would and returns (status, stdout, stderr)."""
+
+    def run(module, config_type, *arguments):
+        # The devices of this process are set already.
+        monkeypatch.setattr(command, "use_cpu_cores", lambda count: None)
+        monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            command.run(module.main, config_type)
+        output = capsys.readouterr()
+        return stop.value.code, output.out, output.err
+
+    return run

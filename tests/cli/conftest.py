@@ -1,30 +1,12 @@
-import sys
-
 import pytest
 
-from kgml_jax.cli import calibrate, command, pretrain
+from kgml_jax.cli import calibrate, pretrain
 from kgml_jax.data import choices
 from kgml_jax.workflows.calibration import CalibrateSettings
 from kgml_jax.workflows.pretraining import ModelChoice, PretrainSettings
 
 WORLD = choices.DataChoice(synthetic_sites=3, synthetic_years=4)
 SMALL = {"steps": 6, "validate_every": 3}
-
-
-@pytest.fixture
-def run_program(monkeypatch, capsys):
-    """Runs a program as its command line would and returns (status, stdout, stderr)."""
-
-    def run(module, config_type, *arguments):
-        # The devices of this process are set already.
-        monkeypatch.setattr(command, "use_cpu_cores", lambda count: None)
-        monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            command.run(module.main, config_type)
-        output = capsys.readouterr()
-        return stop.value.code, output.out, output.err
-
-    return run
 
 
 def pretrain_config(folder, **changes):
