@@ -30,7 +30,7 @@ from kgml_jax.models import kinds
 from kgml_jax.models.protocol import Model
 from kgml_jax.progress import NotebookProgress, Progress
 from kgml_jax.runs import saved
-from kgml_jax.runs.saved import Calibrated, Pretrained
+from kgml_jax.runs.fitted import Calibrated, Pretrained
 from kgml_jax.sites import Sites
 from kgml_jax.split import DividedSites
 from kgml_jax.training.run import OnRound
@@ -332,7 +332,7 @@ def score(
     """Scores predictions by site and variable.
 
     Args:
-      fluxes: what `predict` returned, or several of them by name.
+      fluxes: what `predict` or `simulate` returned, or several of them by name.
       data: sites with their split; holds the observations.
       days: which days are scored.
 

@@ -7,15 +7,14 @@ import xarray as xr
 
 from kgml_jax.errors import listed
 from kgml_jax.evaluation import physics, scores, statistics
+from kgml_jax.models import observables
 from kgml_jax.models.features import Scaling
 from kgml_jax.sites import PREDICTABLE, Sites
 from kgml_jax.split import ROLES, DividedSites
 
 Predictions = dict[str, dict[str, np.ndarray]]
 
-
 HEADLINE_VARIABLE = "NEE"
-
 
 HEADLINE = (
     "mse: squared error in units of the training variance, mean over the variables of a site; "
@@ -75,12 +74,14 @@ def score_datasets(
     """Scores data sets of predictions against the observations of some days.
 
     Args:
-      several: daily fluxes by strategy, dims (site, time).
+      several: daily fluxes by strategy, dims (site, time); those of the process model go by their
+        names there or by those of `sites.VARIABLES`.
       data: sites with their split.
       role: which days, a name in `split.ROLES`.
 
     Raises:
-      ValueError: a data set lacks a site or a day, or there is no day to score.
+      ValueError: a data set lacks a site or a day or holds nothing that can be observed, or there
+        is no day to score.
     """
     sites = data.sites
     days = (data.roles == ROLES[role]) & np.asarray(sites.site.valid)
@@ -102,10 +103,18 @@ def _on_records(name: str, fluxes: xr.Dataset, sites: Sites) -> dict[str, np.nda
     if not (known[place] == dates)[valid].all():
         first, last = dates[valid].min(), dates[valid].max()
         raise ValueError(f"{name} does not hold all days of the sites, {first} to {last}")
+    simulated = {field: variable for variable, field in observables.NAMES.items()}
     chosen = fluxes.sel(site=list(sites.names))
+    of_variable = {simulated.get(str(held), str(held)): held for held in chosen.data_vars}
     rows = np.arange(len(sites))[:, None]
-    return {
-        str(variable): chosen[variable].transpose("site", "time").values[rows, place]
-        for variable in chosen.data_vars
-        if variable in PREDICTABLE
+    scored = {
+        variable: chosen[held].transpose("site", "time").values[rows, place]
+        for variable, held in of_variable.items()
+        if variable in PREDICTABLE and set(chosen[held].dims) == {"site", "time"}
     }
+    if not scored:
+        found = listed([str(held) for held in chosen.data_vars], 8)
+        raise ValueError(
+            f"{name} holds no daily {listed([*PREDICTABLE])} (by site and time), only {found}"
+        )
+    return scored
