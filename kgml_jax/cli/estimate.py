@@ -10,6 +10,7 @@ from kgml_jax.cli import command, console, drawings, estimate_report, posterior_
 from kgml_jax.data.choices import DataChoice, OtherData, SplitChoice, make_split, require_crops
 from kgml_jax.inversion.solvers.shuffled import require_spotpy
 from kgml_jax.runs import directory, saved
+from kgml_jax.runs.fitted import Pretrained
 from kgml_jax.split import DividedSites
 from kgml_jax.workflows import estimation, sites
 from kgml_jax.workflows.estimation import EstimateSettings
@@ -69,7 +70,7 @@ def main(config: EstimateConfig) -> None:
         posterior_check.run(config.run, fitted, config.check_sites, config.check_draws, config.seed)
 
 
-def divided(config: EstimateConfig, base: saved.Pretrained | None) -> DividedSites:
+def divided(config: EstimateConfig, base: Pretrained | None) -> DividedSites:
     """Returns the sites with their split: those asked for, or those of the pretrained model.
 
     Raises:

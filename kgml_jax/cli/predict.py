@@ -13,7 +13,7 @@ from kgml_jax.cli import console, notes
 from kgml_jax.data.choices import OtherData
 from kgml_jax.errors import listed
 from kgml_jax.runs import directory, files, saved
-from kgml_jax.runs.saved import Calibrated
+from kgml_jax.runs.fitted import Calibrated
 from kgml_jax.sites import PREDICTABLE
 from kgml_jax.workflows import field_tables, fields
 from kgml_jax.workflows.annual import annual_sums

@@ -10,7 +10,7 @@ import numpy as np
 from kgml_jax.adaptation import Dense, Frozen
 from kgml_jax.data.distance import great_circle
 from kgml_jax.errors import DataError, listed
-from kgml_jax.runs.saved import Calibrated, Pretrained
+from kgml_jax.runs.fitted import Calibrated, Pretrained
 from kgml_jax.sites import Place, Sites
 from kgml_jax.training.strategies import STRATEGIES
 

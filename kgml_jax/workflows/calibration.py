@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from kgml_jax.adaptation import Weights
-from kgml_jax.runs.saved import Calibrated, Pretrained, SiteFits
+from kgml_jax.runs.fitted import Calibrated, Pretrained, SiteFits
 from kgml_jax.sites import TRAIN, VALIDATION, Sites
 from kgml_jax.split import DividedSites
 from kgml_jax.training import run

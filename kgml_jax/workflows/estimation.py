@@ -26,7 +26,7 @@ from kgml_jax.models.parameter_learning import learnt_offsets
 from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.protocol import Model
 from kgml_jax.process.parameters import DEFAULT_SUBSET
-from kgml_jax.runs.saved import Pretrained
+from kgml_jax.runs.fitted import Pretrained
 from kgml_jax.sites import VARIABLES, Sites
 from kgml_jax.split import DividedSites
 from kgml_jax.training.predict import predict_sites

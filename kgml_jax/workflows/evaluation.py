@@ -12,7 +12,7 @@ from kgml_jax.evaluation import physics, references, scores, statistics
 from kgml_jax.evaluation.headline import headline, remarks
 from kgml_jax.models.features import Scaling
 from kgml_jax.models.process import ProcessModel
-from kgml_jax.runs.saved import Calibrated, Pretrained
+from kgml_jax.runs.fitted import Calibrated, Pretrained
 from kgml_jax.sites import TEST, Sites
 from kgml_jax.split import DividedSites, Split
 from kgml_jax.training.predict import predict_sites

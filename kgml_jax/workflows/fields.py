@@ -15,7 +15,7 @@ from kgml_jax.models.envelope import (
     of_scaling,
     outside,
 )
-from kgml_jax.runs.saved import Calibrated, Pretrained
+from kgml_jax.runs.fitted import Calibrated, Pretrained
 from kgml_jax.sites import Sites
 from kgml_jax.workflows.borrowing import Lenders, Unknown, lenders
 from kgml_jax.workflows.prediction import as_dataset, predict_calibrated, predict_pretrained

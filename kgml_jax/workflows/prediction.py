@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from kgml_jax.runs.saved import Calibrated, Pretrained
+from kgml_jax.runs.fitted import Calibrated, Pretrained
 from kgml_jax.sites import PREDICTABLE, Sites
 from kgml_jax.training.predict import predict_sites
 from kgml_jax.training.strategies import STRATEGIES

@@ -15,7 +15,7 @@ from kgml_jax.models.observables import FURTHER_NAMES
 from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.protocol import Model
 from kgml_jax.objectives.standard import standard
-from kgml_jax.runs.saved import Pretrained, Training
+from kgml_jax.runs.fitted import Pretrained, Training
 from kgml_jax.sites import TRAIN
 from kgml_jax.split import DividedSites
 from kgml_jax.training import run

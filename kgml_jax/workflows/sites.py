@@ -21,7 +21,7 @@ from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
 from kgml_jax.errors import DataError, listed
 from kgml_jax.models import kinds
 from kgml_jax.models.simulation import simulate_sites
-from kgml_jax.runs.saved import Pretrained
+from kgml_jax.runs.fitted import Pretrained
 from kgml_jax.sites import TEST, VARIABLES, Sites
 from kgml_jax.split import DividedSites, Split
 

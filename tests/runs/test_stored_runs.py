@@ -20,6 +20,7 @@ from kgml_jax.cli import calibrate, evaluate
 from kgml_jax.cli.calibrate import CalibrateConfig
 from kgml_jax.cli.evaluate import EvaluateConfig
 from kgml_jax.runs import saved
+from kgml_jax.runs.fitted import Calibrated
 from kgml_jax.workflows.calibration import CalibrateSettings
 
 STORED = Path(__file__).parents[1] / "stored_runs" / "82928d3"
@@ -95,7 +96,7 @@ def test_an_old_pretraining_is_calibrated_from(old_runs, tmp_path):
         )
     )
     fitted = saved.load(tmp_path / "calibrate")
-    assert isinstance(fitted, saved.Calibrated)
+    assert isinstance(fitted, Calibrated)
     assert fitted.base.fingerprint == saved.load_pretrained(old_runs / "pretrain").fingerprint
 
 

@@ -11,7 +11,7 @@ from kgml_jax.errors import DataError
 from kgml_jax.models import envelope
 from kgml_jax.models.features import DYNAMIC_INPUTS, fit_scaling
 from kgml_jax.models.process import ProcessModel
-from kgml_jax.runs.saved import Calibrated, Pretrained
+from kgml_jax.runs.fitted import Calibrated, Pretrained
 from kgml_jax.sites import Place, Sites
 from kgml_jax.training.strategies import STRATEGIES
 from kgml_jax.workflows.annual import annual_sums

@@ -15,6 +15,7 @@ from kgml_jax.models.recurrent import RecurrentModel
 from kgml_jax.objectives.compose import Term, Total
 from kgml_jax.objectives.errors import MaskedError
 from kgml_jax.runs import saved
+from kgml_jax.runs.fitted import Pretrained
 from kgml_jax.sites import Sites
 from kgml_jax.split import DividedSites
 from kgml_jax.training.fit import Settings
@@ -66,9 +67,7 @@ def seasonal_references(sites: Sites, days: np.ndarray) -> dict[str, dict[str, n
     return {CLIMATOLOGY: {TARGET: seasonal}, TREND: {TARGET: seasonal * trend}}
 
 
-def arms(
-    config: DaycentConfig, model: RecurrentModel, before: saved.Pretrained | None
-) -> list[Arm]:
+def arms(config: DaycentConfig, model: RecurrentModel, before: Pretrained | None) -> list[Arm]:
     """Returns what is compared: a model from scratch, or that of a checkpoint in three ways."""
     key = jax.random.key(config.seed)
     if before is None:
@@ -108,7 +107,7 @@ def train(config: DaycentConfig, arm: Arm, data: DividedSites, sd: float, label:
 
 
 def emulate(
-    config: DaycentConfig, name: str, data: DividedSites, before: saved.Pretrained | None
+    config: DaycentConfig, name: str, data: DividedSites, before: Pretrained | None
 ) -> dict[str, dict[str, np.ndarray]]:
     """Trains on one split and returns the predictions of every arm and reference.
 
@@ -137,9 +136,9 @@ def emulate(
 
 def _pretrained(
     config: DaycentConfig, model: RecurrentModel, weights: Weights, data: DividedSites
-) -> saved.Pretrained:
+) -> Pretrained:
     # What `kgml-jax calibrate --from` reads.
-    return saved.Pretrained(
+    return Pretrained(
         model=model,
         weights=weights,
         scaling=model.scaling,

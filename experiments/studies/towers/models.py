@@ -22,6 +22,7 @@ from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.protocol import Model
 from kgml_jax.process.parameters import DEFAULT_SUBSET
 from kgml_jax.runs import saved
+from kgml_jax.runs.fitted import Pretrained
 from kgml_jax.training import checkpoint
 from kgml_jax.workflows import calibration, pretraining, sites
 from kgml_jax.workflows.calibration import CalibrateSettings
@@ -100,7 +101,7 @@ def calibrate(
     return _by_parameters(model, base.weights, towers, effort)
 
 
-def load_or_pretrain(name: kinds.Name, effort: Effort, folder: Path) -> saved.Pretrained:
+def load_or_pretrain(name: kinds.Name, effort: Effort, folder: Path) -> Pretrained:
     """Returns a model pretrained on the embedded synthetic sites, made if not in the folder."""
     run = folder / f"pretrain-{name}"
     if checkpoint.is_complete(run / saved.CHECKPOINT):
@@ -154,7 +155,7 @@ def _by_parameters(model: Model, weights: Weights, towers: Towers, effort: Effor
     )
 
 
-def _by_weights(base: saved.Pretrained, towers: Towers, effort: Effort, run: Path) -> xr.Dataset:
+def _by_weights(base: Pretrained, towers: Towers, effort: Effort, run: Path) -> xr.Dataset:
     base = replace(base, model=MonthlyModel(base.model, towers.monthly))
     settings = CalibrateSettings(steps=effort.steps, batch=4)
     # What a run that was stopped has left here was not taken over.
