@@ -1,5 +1,8 @@
 """Random and deterministic inputs of the process model, drawn from its declared metadata."""
 
+import functools
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -139,7 +142,15 @@ def corn_soy_forcing(years: int, first: int = 0) -> Forcing:
 
 def stacked(trees: list) -> object:
     """One tree with a leading axis from many trees of the same structure."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+    return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *trees)
+
+
+def compiled(function: Callable) -> Callable:
+    """The function as one program that returns NumPy arrays, so that what a test makes of them is
+    not compiled too, operation by operation.
+    """
+    program = jax.jit(function)
+    return functools.wraps(function)(lambda *arguments: jax.device_get(program(*arguments)))
 
 
 def assert_vmap_equals_loop(function, arguments: list[tuple]) -> None:
