@@ -153,6 +153,16 @@ def compiled(function: Callable) -> Callable:
     return functools.wraps(function)(lambda *arguments: jax.device_get(program(*arguments)))
 
 
+class Compiled:
+    """The functions of a module, each `compiled`."""
+
+    def __init__(self, module):
+        self._module = module
+
+    def __getattr__(self, name: str) -> Callable:
+        return compiled(getattr(self._module, name))
+
+
 def assert_vmap_equals_loop(function, arguments: list[tuple]) -> None:
     """Checks that `function` mapped over `arguments` gives what calling it one by one gives."""
     one = jax.jit(function)
