@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from strategies import (
+    compiled,
     corn_soy_forcing,
     random_attributes,
     random_forcing,
@@ -61,7 +62,7 @@ def worlds():
     attributes = [random_attributes(seed) for seed in range(RANDOM)] + 3 * [Attributes()]
     attributes += [Attributes(mean_annual_temperature=jnp.asarray(-20.0))]
     forcing += [usual, corn_soy_forcing(3, first=1), fallow, cold]
-    empty = jnp.arange(len(params)) == 0
+    empty = np.arange(len(params)) == 0
     return stacked(params), stacked(attributes), stacked(forcing), empty
 
 
@@ -99,7 +100,8 @@ def test_budgets_from_daily_fluxes_explain_the_change_of_stocks(exact):
     gained = total(arriving) - total((*leaving, "nitrate_leaching"))
     explained(gained, fluxes.ecosystem_nitrogen)
     forcing = worlds()[2]
-    arrived = np.asarray(forcing.precipitation + forcing.irrigation, dtype=float)
+    rain, irrigation = np.asarray(forcing.precipitation), np.asarray(forcing.irrigation)
+    arrived = (rain + irrigation).astype(float)
     left = fluxes.evapotranspiration + fluxes.runoff + fluxes.drainage
     # The forcing is drawn again in float32 here: 1e-7 of up to 1e4 mm.
     np.testing.assert_allclose(
@@ -121,8 +123,8 @@ def test_either_precision_can_follow_the_other_in_one_process():
     # A NumPy constant would stay as it was first traced, and the second of them not lower.
     for double in (True, False, True):
         with jax.enable_x64(double):
-            day = jax.tree.map(lambda leaf: leaf[0], corn_soy_forcing(1))
-            start = ecosystem.initial_state(Params(), Attributes())
+            day = jax.tree.map(lambda leaf: np.asarray(leaf)[0], corn_soy_forcing(1))
+            start = jax.eval_shape(ecosystem.initial_state, Params(), Attributes())
             jax.jit(ecosystem.step).lower(Params(), Attributes(), start, day)
 
 
@@ -157,7 +159,7 @@ def test_evaporation_is_that_of_a_wet_climate_but_below_that_of_watered_grass(ex
         return radiation.reference_evapotranspiration(day, air, 0.0)
 
     # Rain every fourth day keeps the soil of this climate wet.
-    watered = float(np.sum(jax.vmap(reference)(corn_soy_forcing(1))))
+    watered = float(np.sum(jax.jit(jax.vmap(reference))(corn_soy_forcing(1))))
     for site in (CORN, SOYBEAN):
         share = annual(exact, "evapotranspiration", site) / watered
         assert np.all((share > 0.6) & (share < 0.95))
@@ -205,8 +207,12 @@ def test_prescribed_photosynthesis_is_what_grows_the_crop(x64):
         smallest = jnp.min(jnp.stack([leaf.min() for leaf in jax.tree.leaves(stocks(after))]))
         return after, (fluxes, residual, smallest)
 
-    start = ecosystem.initial_state(Params(), Attributes())
-    _, (fluxes, residual, smallest) = jax.jit(lambda: integrate.rollout(day, start, forcing))()
+    @compiled
+    def run():
+        start = ecosystem.initial_state(Params(), Attributes())
+        return integrate.rollout(day, start, forcing)[1]
+
+    fluxes, residual, smallest = run()
     # Below 0, and without a crop, nothing is taken up.
     taken = np.where(forcing.occupied > 0, np.maximum(given, 0.0), 0.0)
     np.testing.assert_allclose(fluxes.gross_primary_productivity, taken, rtol=1e-12)
@@ -227,7 +233,7 @@ def loss(forcing, params, attributes):
 
 def test_gradients_are_finite_and_agree_with_finite_differences(x64):
     slope = jax.jit(jax.value_and_grad(loss, argnums=1))
-    forcing = jax.tree.map(lambda leaf: leaf[:300], corn_soy_forcing(1))
+    forcing = jax.tree.map(lambda leaf: np.asarray(leaf)[:300], corn_soy_forcing(1))
     generator = np.random.default_rng(0)
     # A relative step in every parameter (grain onset, which is 0, moves absolutely).
     direction = jax.tree.map(lambda p: generator.normal() * (p + 0.01 * (p == 0.0)), Params())
@@ -254,7 +260,7 @@ def test_gradients_are_finite_under_adversarial_forcing(x64):
 
 def test_mapped_sites_equal_looped_sites(exact, x64):
     alone = jax.jit(simulate)
-    sites = worlds()
+    sites = jax.device_get(worlds())
     for site in (0, CORN):
         looped = alone(*jax.tree.map(lambda leaf, site=site: leaf[site], sites))[0]
         mapped = jax.tree.map(lambda leaf, site=site: leaf[site], exact[0])

@@ -5,21 +5,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from strategies import corn_soy_forcing, random_attributes, random_params
+from strategies import compiled, corn_soy_forcing, random_attributes, random_params
 
 from kgml_jax import integrate
 from kgml_jax.process import ecosystem, soil_water
 from kgml_jax.process.drivers import Attributes
 from kgml_jax.process.ecosystem import Factors, Params
 from kgml_jax.process.state_update import Update, update
-from kgml_jax.records import quantities
+from kgml_jax.records import constant, quantities
 
+pytestmark = pytest.mark.usefixtures("x64")
 DAYS = 365
 NAMES = tuple(quantities(Update))
 
 
 def world(seed=3):
-    forcing = jax.tree.map(lambda leaf: leaf[:DAYS], corn_soy_forcing(1))
+    forcing = jax.tree.map(lambda leaf: np.asarray(leaf)[:DAYS], corn_soy_forcing(1))
     return random_params(seed), random_attributes(seed), forcing
 
 
@@ -45,7 +46,7 @@ def simulated(params, attributes, forcing, factors, updates, moving):
 
 def daily(record, names, values):
     columns = dict(zip(names, values, strict=True))
-    return record(**{name: jnp.asarray(column) for name, column in columns.items()})
+    return record(**{name: np.asarray(column) for name, column in columns.items()})
 
 
 def neutral():
@@ -80,13 +81,20 @@ def test_without_the_increments_the_books_would_not_close(doubled):
     assert np.abs(left.carbon + added.carbon).max() > 1.0
 
 
+updated, content = compiled(update), compiled(soil_water.content)
+
+
+@compiled
+def start():
+    hydraulic = soil_water.hydraulics(Params(), Attributes())
+    return hydraulic, ecosystem.initial_state(Params(), Attributes())
+
+
 def test_no_update_wets_soil_beyond_saturation():
-    params, attributes = Params(), Attributes()
-    hydraulic = soil_water.hydraulics(params, attributes)
-    state = ecosystem.initial_state(params, attributes)
+    hydraulic, state = start()
     for shift in (-30.0, 3.0, 30.0):
-        after, added = update(hydraulic, state, Update(soil_water=jnp.asarray(shift)))
-        share = soil_water.content(after.water.soil) / hydraulic.saturation
+        after, added = updated(hydraulic, state, Update(soil_water=constant(shift)))
+        share = content(after.water.soil) / hydraulic.saturation
         assert (np.asarray(share) <= 1 + 1e-6).all()
         assert (np.asarray(share) >= 0).all()
         assert np.sign(added.water) == np.sign(shift)
@@ -94,14 +102,12 @@ def test_no_update_wets_soil_beyond_saturation():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_update_moves_its_pools_alone(name):
-    params, attributes = Params(), Attributes()
-    state = ecosystem.initial_state(params, attributes)
-    crop = jax.tree.map(lambda pool: pool + jnp.asarray([50.0, 2.0]), state.plant)
+    hydraulic, state = start()
+    crop = jax.tree.map(lambda pool: pool + np.asarray([50.0, 2.0]), state.plant)
     state = dataclasses.replace(
-        state, plant=crop, water=dataclasses.replace(state.water, snow=jnp.asarray(12.0))
+        state, plant=crop, water=dataclasses.replace(state.water, snow=np.asarray(12.0))
     )
-    hydraulic = soil_water.hydraulics(params, attributes)
-    after, added = update(hydraulic, state, Update(**{name: jnp.log(2.0)}))
+    after, added = updated(hydraulic, state, Update(**{name: constant(np.log(2.0))}))
     factors = {
         jax.tree_util.keystr(path): np.unique(np.round(np.asarray(new / old)[old > 0], 5))
         for (path, new), old in zip(
