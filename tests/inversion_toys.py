@@ -68,7 +68,7 @@ def known_sites(problem: Problem, truth: np.ndarray, noise: float = 0.0) -> Site
     table = toys.sites(count=len(truth), years=3)
     weights = problem.model.init(jax.random.key(0))
     real = jnp.result_type(float)
-    fluxes = jax.vmap(problem.predict, in_axes=(None, 0, 0))(
+    fluxes = jax.jit(jax.vmap(problem.predict, in_axes=(None, 0, 0)))(
         weights, jnp.asarray(truth, real), table.site
     )
     rng = np.random.default_rng(1)
@@ -89,7 +89,10 @@ def linear_solution(problem: Problem, site) -> np.ndarray:
     """The maximum a posteriori offsets of a problem that is linear, by the normal equations."""
     weights = problem.model.init(jax.random.key(0))
     zero = problem.start()
-    residuals = lambda z: problem.residuals(weights, zero, z, site)
+    residuals = jax.jit(lambda z: problem.residuals(weights, zero, z, site))
     value = np.asarray(residuals(zero), np.float64)
-    design = np.stack([np.asarray(residuals(z), np.float64) - value for z in jnp.eye(len(zero))], 1)
+    design = np.stack(
+        [np.asarray(residuals(z), np.float64) - value for z in np.eye(len(zero), dtype=zero.dtype)],
+        1,
+    )
     return np.linalg.solve(design.T @ design, -design.T @ value)

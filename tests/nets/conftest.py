@@ -32,7 +32,8 @@ def draw_weights():
         random = np.random.default_rng(seed)
         shapes = jax.eval_shape(network.init, jax.random.key(0))
         return jax.tree.map(
-            lambda leaf: jnp.asarray(scale * random.normal(size=leaf.shape), leaf.dtype), shapes
+            lambda leaf: jnp.asarray((scale * random.normal(size=leaf.shape)).astype(leaf.dtype)),
+            shapes,
         )
 
     return draw

@@ -70,14 +70,14 @@ def test_pretraining_that_diverges_says_so(sites, key):
 
 
 def test_calibration_starts_where_pretraining_ended(sites, key):
-    outcome = fit(sites, key, settings=Settings(steps=0))
+    outcome = fit(sites, key, settings=replace(SETTINGS, steps=0))
     assert all(not leaf.any() for leaf in jax.tree.leaves(outcome.phi))
     np.testing.assert_array_equal(outcome.start_error, outcome.best_error)
     assert not outcome.accepted.any()
 
 
 def test_calibration_never_ends_worse_on_validation_than_it_started(sites, key):
-    reckless = Settings(steps=30, learning_rate=5.0, patience=3, dropout=False)
+    reckless = replace(SETTINGS, steps=30, learning_rate=5.0)
     outcome = fit(sites, key, settings=reckless)
     assert (outcome.best_error <= outcome.start_error).all()
     rejected = ~outcome.accepted
@@ -147,7 +147,7 @@ def test_a_finite_loss_with_a_gradient_that_is_not_freezes_the_site_too(sites, k
 
 
 def test_a_fit_takes_no_step_beyond_its_limit(sites, key):
-    settings = Settings(steps=15, learning_rate=0.01, validate_every=10, dropout=False)
+    settings = replace(SETTINGS, steps=15, learning_rate=0.01)
     assert (fit(sites, key, settings=settings).steps == 15).all()
 
 
@@ -178,7 +178,7 @@ def test_permuting_sites_permutes_results(sites, key):
 
 
 def test_a_site_stops_early_on_its_own(sites, key):
-    settings = Settings(steps=200, learning_rate=0.3, patience=2, dropout=False)
+    settings = replace(SETTINGS, steps=200, learning_rate=0.3)
     outcome = fit(sites, key, settings=settings)
     assert outcome.steps.min() < 200
     assert len(set(outcome.steps.tolist())) > 1
@@ -193,7 +193,7 @@ def test_test_years_never_influence_a_fit(sites, key):
 
 
 def test_training_from_scratch_does_not_return_its_random_start(sites, key):
-    reckless = Settings(steps=10, learning_rate=5.0, patience=3, dropout=False)
+    reckless = replace(SETTINGS, steps=10, learning_rate=5.0)
     outcome = fit(sites, key, settings=reckless, start_counts=False)
     assert (outcome.best_step > 0).all()
 
@@ -255,8 +255,7 @@ def test_an_equal_pretraining_is_not_compiled_again(sites, key, cosine):
 
 
 def test_each_fit_takes_the_steps_it_is_allowed(sites, key):
-    settings = Settings(steps=40, learning_rate=0.01, validate_every=10, dropout=False)
-    descent = descent_of(settings)
+    descent = descent_of(replace(SETTINGS, learning_rate=0.01))
     limits = np.array([0, 7, 10, 25])
     allowance = descent.allowance.replace(limit=limits)
     weights = MODEL.init(jax.random.key(5))
