@@ -79,7 +79,7 @@ def test_the_same_key_draws_the_same_weights(key):
 def test_apply_leaves_its_weights_alone_and_repeats_itself(draw_weights):
     weights = draw_weights(NETWORK)
     before = jax.tree.map(np.array, weights)
-    inputs = jnp.sin(jnp.arange(120.0)).reshape(30, 4)
+    inputs = np.sin(np.arange(120.0, dtype=np.float32)).reshape(30, 4)
     first, second = apply(weights, inputs), apply(weights, inputs)
     jax.tree.map(np.testing.assert_array_equal, first, second)
     jax.tree.map(np.testing.assert_array_equal, before, weights)
@@ -96,23 +96,23 @@ def test_apply_is_traced_once_for_a_shape(draw_weights):
 
 def test_sites_with_their_own_weights_agree_with_a_loop(draw_weights):
     drawn = [draw_weights(NETWORK, seed) for seed in range(3)]
-    weights = jax.tree.map(lambda *leaves: jnp.stack(leaves), *drawn)
-    inputs = jnp.sin(jnp.arange(360.0)).reshape(3, 30, 4)
+    weights = jax.tree.map(lambda *leaves: np.stack(leaves), *drawn)
+    inputs = np.sin(np.arange(360.0, dtype=np.float32)).reshape(3, 30, 4)
     mapped = jax.jit(jax.vmap(NETWORK.apply))(weights, inputs)
     alone = [apply(jax.tree.map(itemgetter(site), weights), inputs[site]) for site in range(3)]
     jax.tree.map(
         # float32, a sum of 8 units carried over 30 days
         partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6),
         mapped,
-        jax.tree.map(lambda *series: jnp.stack(series), *alone),
+        jax.tree.map(lambda *series: np.stack(series), *alone),
     )
 
 
 def test_every_weight_has_a_finite_gradient(draw_weights):
     weights = draw_weights(NETWORK)
-    inputs = jnp.sin(jnp.arange(120.0)).reshape(30, 4)
+    inputs = np.sin(np.arange(120.0, dtype=np.float32)).reshape(30, 4)
     total = lambda weights: sum(map(jnp.sum, NETWORK.apply(weights, inputs)[0].values()))
-    gradient = jax.jit(jax.grad(total))(weights)
+    gradient = jax.device_get(jax.jit(jax.grad(total))(weights))
     for leaf in jax.tree.leaves(gradient):
         assert np.all(np.isfinite(leaf))
         assert np.any(leaf != 0)
