@@ -87,7 +87,7 @@ def test_gradients_agree_with_finite_differences():
         )
         return new.sum() + 1e-6 * top
 
-    check_grads(first, (jnp.asarray(1.0 * ONES), jnp.asarray(20.0)), 1, modes=["rev"])
+    check_grads(jax.jit(first), (jnp.asarray(1.0 * ONES), jnp.asarray(20.0)), 1, modes=["rev"])
 
 
 def test_vmapped_diffusion_equals_looped():

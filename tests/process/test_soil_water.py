@@ -96,7 +96,7 @@ def test_gradients_agree_with_finite_differences():
         soil, runoff, drainage, outflow = soil_water.step(params, hydraulic, soil, arriving)
         return runoff + 2.0 * drainage + soil[1] + outflow[2]
 
-    check_grads(stored, (Params(), jnp.asarray(25.0)), order=1, modes=["rev"])
+    check_grads(jax.jit(stored), (Params(), jnp.asarray(25.0)), order=1, modes=["rev"])
 
 
 def test_vmapped_step_equals_looped():
