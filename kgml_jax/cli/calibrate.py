@@ -34,6 +34,8 @@ class CalibrateConfig:
     """Seed of batches, dropout and fresh weights."""
     draw: tuple[str, ...] = ()
     """Sites whose days are drawn, by name, or `all`; none: the best, the median and the worst."""
+    figures: bool = True
+    """Draw figures, with matplotlib; the numbers are written without them too."""
     overwrite: bool = False
     """Replace the run directory if it exists."""
     debug: bool = False
@@ -43,11 +45,11 @@ class CalibrateConfig:
 def main(config: CalibrateConfig) -> None:
     """Calibrates, scores the held-out days against the pretrained model, and writes the run."""
     config = replace(config, from_run=config.from_run.resolve())
-    drawings.require(config.draw)
+    drawings.require(config.draw, config.figures)
     base = saved.load_pretrained(config.from_run)
     calibration.require_strategies(config.strategy, base)
     data = divide_after(base, config.data, config.split)
-    drawings.require(config.draw, data)
+    drawings.require_sites(config.draw, data)
     folder = directory.create(config.run, config, config.overwrite, source=config.from_run)
     report.write_inputs(folder, replace(data, sites=replace(data.sites, truth=None)))
     names = tuple(name for name in map(present_name, config.strategy) if name != REFERENCE)
@@ -59,4 +61,4 @@ def main(config: CalibrateConfig) -> None:
         saved.save(one, folder)
         fitted[name] = one
     found = evaluation.assess_calibration(base, fitted, data)
-    report.finish_calibration(folder, found, config.draw)
+    report.finish_calibration(folder, found, config.draw, config.figures)

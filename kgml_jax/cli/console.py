@@ -35,11 +35,15 @@ def say(message: str) -> None:
     OUT.print(message, highlight=False, markup=False)
 
 
-def can_draw() -> bool:
-    """Returns whether figures can be drawn; warns where they cannot."""
+def can_draw(otherwise: str = "") -> bool:
+    """Returns whether figures can be drawn; warns where they cannot.
+
+    Args:
+      otherwise: ends the warning: what else can be done.
+    """
     if importlib.util.find_spec("matplotlib") is not None:
         return True
-    warn("no figures: matplotlib is not installed (pip install -e '.[plot]')")
+    warn(f"no figures: matplotlib is not installed (pip install 'kgml_jax[plot]'{otherwise})")
     return False
 
 

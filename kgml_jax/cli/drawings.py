@@ -20,21 +20,39 @@ SERIES = (HEADLINE_VARIABLE, "Reco")
 
 EVERY_SITE = "all"
 
+WITHOUT = "--no-figures"
+"""The option that leaves figures out."""
+
 MOST_LINES = 4
 """Strategies in one figure of days: the reference, and those with the least errors."""
 
 
-def require(draw: tuple[str, ...], data: DividedSites | None = None) -> None:
-    """Refuses sites that cannot be drawn; without data, only what is not installed.
+def require(draw: tuple[str, ...], figures: bool = True) -> None:
+    """Refuses to draw sites without figures, or without what draws them.
+
+    Args:
+      draw: names of sites, or `EVERY_SITE`.
+      figures: whether there are figures at all.
 
     Raises:
-      ImportError: figures are asked for and matplotlib is absent.
-      DataError: naming the sites that there are not.
+      ValueError: sites are asked for, and no figures.
+      ImportError: sites are asked for, and matplotlib is absent.
     """
+    if draw and not figures:
+        raise ValueError(f"--draw asks for sites and {WITHOUT} for no figures; leave one out")
     if draw:
-        canvas.require_matplotlib()
-    if data is None:
-        return
+        try:
+            canvas.require_matplotlib()
+        except ImportError as error:
+            raise ImportError(f"{error}, or give {WITHOUT} and no --draw") from error
+
+
+def require_sites(draw: tuple[str, ...], data: DividedSites) -> None:
+    """Refuses to draw sites that there are not.
+
+    Raises:
+      DataError: naming them.
+    """
     if unknown := [name for name in draw if name not in (EVERY_SITE, *data.sites.names)]:
         raise DataError(
             "--draw names sites that are not there",
@@ -53,7 +71,7 @@ def draw(folder: Path, found: Assessment, sites: tuple[str, ...] = ()) -> None:
       found: what was scored; of `found.predictions`, intervals are drawn where they are known.
       sites: names, or `EVERY_SITE`; none are the best, the median and the worst.
     """
-    if not can_draw():
+    if not can_draw(f", or leave them out with {WITHOUT}"):
         return
     data, results = found.data, found.results
     draw_days(folder, found, sites)

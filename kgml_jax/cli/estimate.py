@@ -36,6 +36,8 @@ class EstimateConfig:
     """Seed of starts and of searches that draw."""
     draw: tuple[str, ...] = ()
     """Sites whose days are drawn, by name, or `all`; none: the best, the median and the worst."""
+    figures: bool = True
+    """Draw figures, with matplotlib; the numbers are written without them too."""
     overwrite: bool = False
     """Replace the run directory if it exists."""
     debug: bool = False
@@ -45,7 +47,7 @@ class EstimateConfig:
 def main(config: EstimateConfig) -> None:
     """Estimates the parameters, scores the held-out days, and writes the run."""
     settings = config.settings
-    drawings.require(config.draw)
+    drawings.require(config.draw, config.figures)
     if settings.solver == "sce-ua":
         require_spotpy()
     posterior_check.require(config.check_sites, config.check_draws)
@@ -57,7 +59,7 @@ def main(config: EstimateConfig) -> None:
     for name in settings.streams:
         if name not in informs:
             console.warn(f"no site observes {name}; it informs nothing")
-    drawings.require(config.draw, data)
+    drawings.require_sites(config.draw, data)
     directory.create(config.run, config, config.overwrite, source=config.from_run)
     report.write_inputs(config.run, data)
     console.say(
@@ -65,7 +67,7 @@ def main(config: EstimateConfig) -> None:
         f"{len(data)} sites from {', '.join(informs)} by {settings.solver}."
     )
     fitted = estimation.estimate(data, base, config.seed, settings)
-    estimate_report.write(config.run, fitted, config.draw)
+    estimate_report.write(config.run, fitted, config.draw, config.figures)
     if config.check_sites:
         posterior_check.run(config.run, fitted, config.check_sites, config.check_draws, config.seed)
 

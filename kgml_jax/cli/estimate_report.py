@@ -19,7 +19,9 @@ from kgml_jax.workflows.estimation import AFTER, BEFORE, Estimated
 from kgml_jax.workflows.estimation_tables import converged, parameter_table, prediction_table
 
 
-def write(folder: Path, fitted: Estimated, draw: tuple[str, ...] = ()) -> None:
+def write(
+    folder: Path, fitted: Estimated, draw: tuple[str, ...] = (), figures: bool = True
+) -> None:
     """Writes `parameters.nc`, `sites.nc`, `predictions.nc`, `tables.md`, and prints the tables."""
     data = fitted.data
     scaling = fit_scaling(INPUT_SETS["dynamic"], data)
@@ -40,7 +42,8 @@ def write(folder: Path, fitted: Estimated, draw: tuple[str, ...] = ()) -> None:
     report.print_medians(results)
     console.show(grids)
     files.write_json(folder / "summary.json", summary(results, parameters, fitted))
-    drawings.draw(folder / "figures", found, draw)
+    if figures:
+        drawings.draw(folder / "figures", found, draw)
     report.say_remarks(found)
     console.say(f"Everything is in {folder}: parameters.nc, predictions.nc, sites.nc, tables.md.")
 

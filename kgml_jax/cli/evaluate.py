@@ -31,6 +31,8 @@ class EvaluateConfig:
     """Folder for everything this run writes."""
     draw: tuple[str, ...] = ()
     """Sites whose days are drawn, by name, or `all`; none: the best, the median and the worst."""
+    figures: bool = True
+    """Draw figures, with matplotlib; the numbers are written without them too."""
     overwrite: bool = False
     """Replace the run directory if it exists."""
     debug: bool = False
@@ -39,7 +41,7 @@ class EvaluateConfig:
 
 def main(config: EvaluateConfig) -> None:
     """Predicts, scores, and writes datasets, figures and the table."""
-    drawings.require(config.draw)
+    drawings.require(config.draw, config.figures)
     if config.references:
         require_scikit_learn()
     base = saved.load_pretrained(saved.pretraining_folder(config.from_run))
@@ -48,7 +50,7 @@ def main(config: EvaluateConfig) -> None:
     sites = load(config.data.after(choice))
     require_drivers(base, sites)
     data = evaluation.divide_as_run(split, base.split, sites)
-    drawings.require(config.draw, data)
+    drawings.require_sites(config.draw, data)
     fitted = {
         name: saved.load_calibrated(config.from_run, name, base)
         for name in saved.strategies(config.from_run)
@@ -56,4 +58,4 @@ def main(config: EvaluateConfig) -> None:
     directory.create(config.run, config, config.overwrite, source=config.from_run)
     notes.tell(sites.notes)
     found = evaluation.assess_run(base, fitted, data, config.references)
-    report.finish_evaluation(config.run, found, config.draw)
+    report.finish_evaluation(config.run, found, config.draw, config.figures)

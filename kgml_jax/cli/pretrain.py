@@ -25,6 +25,8 @@ class PretrainConfig:
     settings: Annotated[PretrainSettings, command.FLAT] = field(default_factory=PretrainSettings)
     seed: int = 0
     """Seed of the weights, batches and dropout."""
+    figures: bool = True
+    """Draw figures, with matplotlib; the numbers are written without them too."""
     overwrite: bool = False
     """Replace the run directory if it exists."""
     debug: bool = False
@@ -45,4 +47,4 @@ def main(config: PretrainConfig) -> None:
     watch = console.logged(folder)
     base = pretraining.pretrain(model, data, config.seed, config.settings, watch)
     saved.save(base, folder)
-    report.finish_pretraining(folder, evaluation.assess_pretraining(base, data))
+    report.finish_pretraining(folder, evaluation.assess_pretraining(base, data), config.figures)

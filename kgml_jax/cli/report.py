@@ -48,14 +48,17 @@ def print_strategies(names: tuple[str, ...], weights: Weights) -> None:
     OUT.print(table)
 
 
-def finish_calibration(folder: Path, found: Assessment, draw: tuple[str, ...] = ()) -> None:
+def finish_calibration(
+    folder: Path, found: Assessment, draw: tuple[str, ...] = (), figures: bool = True
+) -> None:
     """Writes the scores, prints the tables and says in plain words what came out."""
     summary = found.summary or {}
     _write_scores(folder, found, "sites.nc")
     write_dataset(folder / "drift.nc", evaluation.drift(found))
     origin = found.data.sites.origin
     files.write_json(folder / "summary.json", {**summary, "data": files.plain(origin)})
-    drawings.draw(folder / "figures", found, draw)
+    if figures:
+        drawings.draw(folder / "figures", found, draw)
     if found.scored_sites:
         print_medians(found.results)
     OUT.print(tables.terminal(outcome_grid(summary["strategies"], found.reference)))
@@ -117,7 +120,9 @@ def say_remarks(found: Assessment) -> None:
         say(f"Note: {remark}")
 
 
-def finish_evaluation(folder: Path, found: Assessment, draw: tuple[str, ...] = ()) -> None:
+def finish_evaluation(
+    folder: Path, found: Assessment, draw: tuple[str, ...] = (), figures: bool = True
+) -> None:
     """Writes scores, predictions and the tables, prints them and says what was scored."""
     summary = found.summary or {}
     _write_scores(folder, found, "evaluation.nc")
@@ -129,7 +134,8 @@ def finish_evaluation(folder: Path, found: Assessment, draw: tuple[str, ...] = (
     (folder / "tables.md").write_text(
         f"{markdown(found.results)}\n{tables.markdown(outcome)}{remarks}"
     )
-    drawings.draw(folder / "figures", found, draw)
+    if figures:
+        drawings.draw(folder / "figures", found, draw)
     if found.scored_sites:
         print_medians(found.results)
     OUT.print(tables.terminal(outcome))
@@ -140,7 +146,8 @@ def finish_evaluation(folder: Path, found: Assessment, draw: tuple[str, ...] = (
         f"{found.scored_days} observed days that the run never saw."
     )
     tell_untested(found)
-    say(f"Everything is in {folder}: evaluation.nc, predictions.nc, tables.md, figures/.")
+    drawn = ", figures/" if (folder / "figures").is_dir() else ""
+    say(f"Everything is in {folder}: evaluation.nc, predictions.nc, tables.md{drawn}.")
 
 
 def _write_scores(folder: Path, found: Assessment, name: str) -> None:
@@ -172,12 +179,13 @@ def print_medians(results: xr.Dataset) -> None:
     OUT.print(tables.terminal(tables.score_grid(scores.summary(metrics_only(results)))))
 
 
-def finish_pretraining(folder: Path, found: Assessment) -> None:
+def finish_pretraining(folder: Path, found: Assessment, figures: bool = True) -> None:
     """Writes the scores, draws, and says what was done."""
     summary = found.summary or {}
     _write_scores(folder, found, "sites.nc")
     files.write_json(folder / "summary.json", summary)
-    drawings.draw(folder / "figures", found)
+    if figures:
+        drawings.draw(folder / "figures", found)
     if found.scored_sites:
         print_medians(found.results)
     OUT.print(tables.terminal(outcome_grid(summary["strategies"], found.reference)))

@@ -13,7 +13,7 @@ def pretrain_config(folder, **changes):
     model = ModelChoice(hidden=4, basis_layers=1, rh_layers=1)
     settings = PretrainSettings(batch=2, warmup_days=10, **SMALL)
     return pretrain.PretrainConfig(
-        run=folder, data=WORLD, model=model, settings=settings, **changes
+        run=folder, data=WORLD, model=model, settings=settings, figures=False, **changes
     )
 
 
@@ -32,6 +32,7 @@ def calibrated_run(pretrained_run):
         run=folder,
         strategy=("ftbsc", "group-only"),
         settings=CalibrateSettings(**SMALL),
+        figures=False,
     )
     calibrate.main(config)
     return folder

@@ -3,6 +3,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,14 +44,14 @@ def program(name, *arguments):
 def test_a_pretraining_run_holds_all_it_needs(pretrained_run):
     files = {path.name for path in pretrained_run.iterdir()}
     assert {"config.json", "versions.json", "split.json", "metrics.jsonl", "summary.json"} <= files
-    assert {"checkpoint", "figures", "sites.nc", "synthetic_world.nc"} <= files
+    assert {"checkpoint", "sites.nc", "synthetic_world.nc"} <= files
+    assert "figures" not in files  # as asked for
     summary = json.loads((pretrained_run / "summary.json").read_text())
     assert summary["sites"] == 3
     assert set(summary["variables"]) == {"GPP", "Ra", "Rh", "Reco", "NEE"}
     lines = (pretrained_run / "metrics.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     assert [row["step"] for row in rows] == [3, 6]
-    assert list((pretrained_run / "figures").glob("learning_*.png"))
 
 
 def test_the_truth_lies_beside_the_synthetic_observations(pretrained_run):
@@ -99,14 +100,16 @@ def test_a_refit_moves_the_sites_that_moved_and_no_others(calibrated_run, pretra
 
 
 def test_evaluation_repeats_what_calibration_found(calibrated_run, tmp_path):
-    evaluate.main(EvaluateConfig(from_run=calibrated_run, run=tmp_path / "evaluate"))
+    folder = tmp_path / "evaluate"
+    evaluate.main(EvaluateConfig(from_run=calibrated_run, run=folder, figures=False))
+    assert not (folder / "figures").exists()
     with (
         xr.open_dataset(calibrated_run / "sites.nc") as before,
-        xr.open_dataset(tmp_path / "evaluate" / "evaluation.nc") as after,
+        xr.open_dataset(folder / "evaluation.nc") as after,
     ):
         shared = after.sel(strategy=before["strategy"].values)
         np.testing.assert_allclose(shared["mse"], before["mse"], rtol=1e-5)  # float32, two programs
-    with xr.open_dataset(tmp_path / "evaluate" / "predictions.nc") as predictions:
+    with xr.open_dataset(folder / "predictions.nc") as predictions:
         assert predictions["NEE"].dims == ("strategy", "site", "time")
         assert predictions["NEE"].attrs["units"] == "g m-2 d-1"
         assert predictions.attrs["Conventions"].startswith("CF")
@@ -123,7 +126,7 @@ def test_evaluation_repeats_what_calibration_found(calibrated_run, tmp_path):
 @pytest.mark.slow
 def test_reference_arms_stand_beside_the_model(pretrained_run, tmp_path):
     config = EvaluateConfig(from_run=pretrained_run, run=tmp_path / "evaluate", references=True)
-    evaluate.main(config)
+    evaluate.main(replace(config, figures=False))
     with xr.open_dataset(tmp_path / "evaluate" / "evaluation.nc") as results:
         arms = set(results["strategy"].values.astype(str))
         assert {"pretrained", "climatology", "boosting-pooled", "process-prior"} <= arms
@@ -135,9 +138,16 @@ def test_reference_arms_stand_beside_the_model(pretrained_run, tmp_path):
 
 
 def test_a_pretraining_run_can_be_evaluated_too(pretrained_run, tmp_path):
-    evaluate.main(EvaluateConfig(from_run=pretrained_run, run=tmp_path / "evaluate"))
-    with xr.open_dataset(tmp_path / "evaluate" / "evaluation.nc") as results:
+    folder = tmp_path / "evaluate"
+    site = json.loads((pretrained_run / "split.json").read_text())["options"]["new_sites"][0]
+    evaluate.main(EvaluateConfig(from_run=pretrained_run, run=folder, draw=(site,)))
+    with xr.open_dataset(folder / "evaluation.nc") as results:
         assert results["strategy"].values.astype(str).tolist() == ["pretrained"]
+    drawn = {path.name for path in (folder / "figures").iterdir()}
+    scatter = {f"scatter_{name}.png" for name in ("GPP", "Ra", "Rh", "Reco", "NEE")}
+    assert drawn == scatter | {f"series_{name}_{site}.png" for name in ("NEE", "Reco")} | {
+        "errors.png"
+    }
 
 
 def test_what_is_not_installed_is_said_before_anything_is_written(
@@ -150,8 +160,11 @@ def test_what_is_not_installed_is_said_before_anything_is_written(
             evaluate.main(config)
     with monkeypatch.context() as without:
         without.setitem(sys.modules, "matplotlib.figure", None)
-        with pytest.raises(ImportError, match=r"kgml_jax\[plot\]"):
+        with pytest.raises(ImportError, match=r"kgml_jax\[plot\].*--no-figures"):
             evaluate.main(EvaluateConfig(from_run=calibrated_run, run=config.run, draw=("all",)))
+    none = replace(config, references=False, draw=("all",), figures=False)
+    with pytest.raises(ValueError, match=r"--draw .* --no-figures .* leave one out"):
+        evaluate.main(none)
     with pytest.raises(ValueError, match="--draw names sites that are not there"):
         evaluate.main(EvaluateConfig(from_run=calibrated_run, run=config.run, draw=("XX-1",)))
     assert not config.run.exists()

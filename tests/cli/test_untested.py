@@ -38,21 +38,25 @@ def test_a_year_is_trained_calibrated_and_evaluated_without_a_test(one_year, run
     assert status == 0, err
     assert "nothing was tested" in err
     assert "Pretrained one model on 2 of 2 sites" in out
+    # Without test days the course of training is all that can be drawn.
+    drawn = [path.name for path in (tmp_path / "base" / "figures").iterdir()]
+    assert drawn == ["learning_pretraining.png"]
     summary = json.loads((tmp_path / "base" / "summary.json").read_text())
     assert summary["median_mse"] is None
     assert len(summary["sites_untested"]) == 2
 
-    options = ("--from", tmp_path / "base", "--strategy", "bias", "--steps", 2)
+    options = ("--from", tmp_path / "base", "--strategy", "bias", *TINY[-4:])
     status, out, err = run_program(calibrate, CalibrateConfig, *options, "--run", tmp_path / "cal")
     assert status == 0, err
     assert "nothing was tested" in err
     assert "Calibrated 2 sites" in out
+    assert [path.name for path in (tmp_path / "cal" / "figures").iterdir()] == ["learning_bias.png"]
     with xr.open_dataset(tmp_path / "cal" / "sites.nc") as results:
         assert np.isnan(results["mse"]).all()
         assert np.isnan(results["harmed"]).all()
         assert np.isfinite(results["validation_error"]).all()
 
-    options = ("--from", tmp_path / "cal", "--run", tmp_path / "scores")
+    options = ("--from", tmp_path / "cal", "--run", tmp_path / "scores", "--no-figures")
     status, out, err = run_program(evaluate, EvaluateConfig, *options)
     assert status == 0, err
     assert "nothing was tested" in err
@@ -70,8 +74,8 @@ def test_only_sites_with_observed_test_days_count_as_scored(
     for target in [target for target in TARGETS if target in gone]:
         gone[target][row, 730:] = np.nan
     gone.to_netcdf(tmp_path / "gone.nc")
-    options = ("--from", pretrained_run, "--data", tmp_path / "gone.nc", "--run", tmp_path / "run")
-    status, out, err = run_program(evaluate, EvaluateConfig, *options)
+    options = ("--from", pretrained_run, "--data", tmp_path / "gone.nc", "--no-figures")
+    status, out, err = run_program(evaluate, EvaluateConfig, *options, "--run", tmp_path / "run")
     assert status == 0, err
     assert f"not tested, for no observed day was kept for testing: {name} (1 of 3 sites)" in err
     assert "Scored 1 ways of predicting 2 sites" in out

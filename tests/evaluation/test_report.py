@@ -73,10 +73,10 @@ def test_only_sites_and_days_with_observations_are_said_to_be_scored(data, predi
 
 
 def test_sites_to_draw_are_checked_by_name(data):
-    drawings.require(("all",), data)
-    drawings.require(("US-01", "US-03"), data)
+    drawings.require_sites(("all",), data)
+    drawings.require_sites(("US-01", "US-03"), data)
     with pytest.raises(DataError, match=r"FR-01.*--draw names sites that are not there.*US-00"):
-        drawings.require(("US-01", "FR-01"), data)
+        drawings.require_sites(("US-01", "FR-01"), data)
 
 
 def test_sites_are_drawn_by_name_or_all_or_the_telling_ones(data, found, tmp_path):
@@ -86,8 +86,15 @@ def test_sites_are_drawn_by_name_or_all_or_the_telling_ones(data, found, tmp_pat
     telling = drawings.drawn_sites(found, ())
     assert telling[0] == errors.idxmin()
     assert telling[-1] == errors.idxmax()
-    drawings.draw_days(tmp_path, found, ("US-02",))
-    assert {path.name for path in tmp_path.iterdir()} == {
+    rows = '{"step": 1, "train_loss": 1, "validation_loss": 1}\n' * 2
+    (tmp_path / "metrics.jsonl").write_text(rows)
+    drawings.draw(tmp_path / "figures", found, ("US-02",))
+    variables = [str(name) for name in found.results["variable"].values]
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {
+        *(f"scatter_{name}.png" for name in variables),
+        "errors.png",
+        "gain_calibrated.png",
+        "learning_pretraining.png",
         "series_NEE_US-02.png",
         "series_Reco_US-02.png",
     }
