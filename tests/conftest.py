@@ -4,6 +4,7 @@ from pathlib import Path
 
 import jax
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from kgml_jax.cli import command
 
@@ -13,12 +14,30 @@ FLAGS = ["--xla_backend_optimization_level=0"]
 FLAGS.append("--xla_cpu_parallel_codegen_split_count=1")  # parts repeat what they share
 if jax.__version_info__ < (0, 11):  # later releases of XLA have only fast emitters, and no flag
     FLAGS.append("--xla_cpu_use_fusion_emitters=false")
+    # A quarter less: a program that is split for many cores pays for every part of it.
+    FLAGS.append("--xla_cpu_parallel_codegen_split_count=1")
+    FLAGS.append("--xla_llvm_disable_expensive_passes=true")
 os.environ.setdefault("XLA_FLAGS", " ".join(FLAGS))  # read when the first array is made
 
 # One core a test process: threads of scikit-learn that wait for a core burn what they wait.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 jax.config.update("jax_num_cpu_devices", 2)
+
+
+ONE_RUN = ("tests/cli/test_programs.py", "tests/cli/test_predict.py", "tests/cli/test_untested.py")
+
+
+class FilesOfOneRun(LoadFileScheduling):
+    """A file's tests stay in one process, and so do the files that share a calibrated run."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "calibrated run" if file in ONE_RUN else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return FilesOfOneRun(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture

@@ -1,7 +1,10 @@
+import functools
+
 import pytest
 
 from kgml_jax.cli import calibrate, pretrain
 from kgml_jax.data import choices
+from kgml_jax.workflows import sites
 from kgml_jax.workflows.calibration import CalibrateSettings
 from kgml_jax.workflows.pretraining import ModelChoice, PretrainSettings
 
@@ -15,6 +18,15 @@ def pretrain_config(folder, **changes):
     return pretrain.PretrainConfig(
         run=folder, data=WORLD, model=model, settings=settings, figures=False, **changes
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def generated_once():
+    """Commands that start from one synthetic world find it generated already."""
+    made = functools.cache(sites.generate)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sites, "generate", lambda *asked: made(*asked).copy(deep=True))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -19,11 +20,12 @@ from kgml_jax.split import DividedSites
 from kgml_jax.workflows import estimation, estimation_tables
 from kgml_jax.workflows.estimation import EstimateSettings
 
+STORED_RUN = Path(__file__).parents[1] / "stored_runs" / "82928d3" / "pretrain"
 TRUTH = np.array([[0.6, -0.3, 0.5], [0.5, -0.2, 0.4], [-0.5, 0.4, -0.6], [-0.4, 0.3, -0.5]])
 SETTINGS = EstimateSettings(parameters=NAMES, streams=("NEE", "Reco", "ET"), site_batch=2)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def toy():
     """Four sites of two groups, of a model in which everything is linear."""
     sites = known_sites(problem(), TRUTH, noise=0.3)
@@ -31,7 +33,7 @@ def toy():
     return DividedSites.of_roles(sites, toys.roles(sites))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def last_year(toy):
     return choices.make_split(choices.SplitChoice(test_years=1), toy.sites).divide(toy.sites)
 
@@ -41,10 +43,11 @@ def estimated(data, settings=SETTINGS):
     return estimation.estimate_from(model, model.init(jax.random.key(0)), data, 0, settings)
 
 
-@pytest.fixture
-def written(last_year, tmp_path):
-    estimate_report.write(tmp_path, estimated(last_year))
-    return tmp_path
+@pytest.fixture(scope="module")
+def written(last_year, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("estimate")
+    estimate_report.write(folder, estimated(last_year), draw=last_year.sites.names[:1])
+    return folder
 
 
 def opened(path):
@@ -157,15 +160,15 @@ def test_what_a_pretrained_model_decides_cannot_be_asked_for(toy, change):
         estimation.estimate(toy, base, 0, replace(SETTINGS, **change))
 
 
-def test_the_data_of_a_pretrained_run_cannot_be_changed_but_for_their_place(pretrained_run):
-    config = EstimateConfig(from_run=pretrained_run, data=DataChoice(synthetic_sites=9))
+def test_the_data_of_a_pretrained_run_cannot_be_changed_but_for_their_place():
+    config = EstimateConfig(from_run=STORED_RUN, data=DataChoice(synthetic_sites=9))
     with pytest.raises(ValueError, match="are those of the pretraining run; leave them out"):
-        estimate.divided(config, saved.load_pretrained(pretrained_run))
+        estimate.divided(config, saved.load_pretrained(STORED_RUN))
 
 
-def test_a_model_without_process_parameters_has_none_to_estimate(pretrained_run, tmp_path):
+def test_a_model_without_process_parameters_has_none_to_estimate(tmp_path):
     with pytest.raises(ValueError, match="a pretrained RecurrentModel has no process parameters"):
-        estimate.main(EstimateConfig(from_run=pretrained_run, run=tmp_path / "run"))
+        estimate.main(EstimateConfig(from_run=STORED_RUN, run=tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
 
@@ -198,7 +201,7 @@ def test_a_site_that_keeps_the_prior_has_the_uncertainty_of_the_prior(toy):
 def test_draws_are_compared_at_sites_whose_estimate_was_kept(last_year, tmp_path, capsys):
     pytest.importorskip("blackjax", reason="extra `bayes` is not installed")
     fitted = estimated(last_year)
-    estimate_report.write(tmp_path, fitted)
+    estimate_report.write(tmp_path, fitted, figures=False)
     posterior_check.run(tmp_path, fitted, count=2, draws=100, seed=0)
     first = np.argsort(last_year.sites.site.identity)[:2]
     table = opened(tmp_path / "parameters.nc")

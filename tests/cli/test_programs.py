@@ -215,10 +215,15 @@ DAMAGE = {
 }
 
 
-@pytest.fixture
-def world(pretrained_run):
+@pytest.fixture(scope="module")
+def stored_world(pretrained_run):
     with xr.open_dataset(pretrained_run / "synthetic_world.nc") as stored:
         return shipped(stored.load())
+
+
+@pytest.fixture
+def world(stored_world):
+    return stored_world.copy(deep=True)
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
