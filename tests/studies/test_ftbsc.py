@@ -152,22 +152,25 @@ class ExactLaboratory(Laboratory):
 GOOD = {"calibrated": 0.5, "continued": 0.7, "pooled": 1.0, "other": 1.5}
 
 
-def run_toys(folder, levels=GOOD, **options):
+ONE_SEED = replace(CONFIG, seeds=1)
+
+
+def run_toys(folder, levels=GOOD, config=CONFIG, **options):
     """Runs what is missing without training; returns what was trained."""
     trained = []
     equip = lambda config, scaling: ExactLaboratory(
         config, scaling, levels=levels, trained=trained, **options
     )
     try:
-        program.run_missing(replace(CONFIG, run=folder), load=toy_sites, equip=equip)
+        program.run_missing(replace(config, run=folder), load=toy_sites, equip=equip)
     except KeyboardInterrupt:
         assert len(trained) == options["stop_after"]
     return trained
 
 
-def results_of(folder):
-    design = design_of(CONFIG)
-    return Results(gather(Store(folder), design.settings(), range(3)), design)
+def results_of(folder, config=CONFIG):
+    design = design_of(config)
+    return Results(gather(Store(folder), design.settings(), range(config.seeds)), design)
 
 
 def judged(folder):
@@ -201,11 +204,12 @@ def test_another_order_of_the_arms_is_not_reproduced(tmp_path):
 
 
 def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path):
-    before = run_toys(tmp_path / "run", stop_after=7)
-    after = run_toys(tmp_path / "run")
+    config = replace(CONFIG, seeds=2)
+    before = run_toys(tmp_path / "run", config=config, stop_after=7)
+    after = run_toys(tmp_path / "run", config=config)
     assert set(before).isdisjoint(after)
-    assert len(before) + len(after) == 3 * len(design_of(CONFIG).settings())
-    assert run_toys(tmp_path / "run") == []
+    assert len(before) + len(after) == 2 * len(design_of(config).settings())
+    assert run_toys(tmp_path / "run", config=config) == []
 
 
 def test_cells_of_another_configuration_are_refused(tmp_path):
@@ -223,8 +227,9 @@ def test_cells_of_files_that_changed_since_are_refused(tmp_path):
 
 
 def test_the_ridges_are_chosen_on_validation_days_alone(tmp_path):
-    run_toys(tmp_path / "run", validation=lambda setting: 0.5 if setting.knobs.mu == 1.0 else 1.0)
-    assert results_of(tmp_path / "run").chosen().knobs.mu == 1.0
+    of_ridge = lambda setting: 0.5 if setting.knobs.mu == 1.0 else 1.0
+    run_toys(tmp_path / "run", config=ONE_SEED, validation=of_ridge)
+    assert results_of(tmp_path / "run", ONE_SEED).chosen().knobs.mu == 1.0
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import functools
 import json
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ from studies.kgml_ag import data, plan, program
 from studies.kgml_ag.program import KgmlAgConfig
 
 from kgml_jax.adaptation import flatten
+from kgml_jax.cli import console
 from kgml_jax.models.features import KGML_AG_INPUTS, Scale, Scaling
 from kgml_jax.models.recurrent import PUBLIC_CODE, RecurrentModel
 from kgml_jax.objectives.pacing import SelfPaced
@@ -21,6 +23,15 @@ SCALING = Scaling(
     inputs=tuple(Scale(name, 0.0, 1.0) for name in KGML_AG_INPUTS),
     targets=tuple(Scale(name, 0.0, 2.0) for name in ("Ra", "Rh", "Reco", "NEE", "yield")),
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def generated_once():
+    """Runs that start from one synthetic world find it generated already."""
+    made = functools.cache(data.generate)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "generate", lambda *asked: made(*asked).copy(deep=True))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +125,8 @@ def test_a_run_holds_its_steps_and_scores(run):
     assert (run / "figures" / "scatter_synthetic_Rh.png").is_file()
 
 
-def test_a_finished_run_is_found_again(run, capsys):
+def test_a_finished_run_is_found_again(run, capsys, monkeypatch):
+    monkeypatch.setattr(console, "can_draw", lambda: False)
     program.main(replace(TINY, run=run))
     assert capsys.readouterr().out.count("read from an earlier run") == 2
 
