@@ -11,12 +11,12 @@ from kgml_jax.cli import command
 # Most of a test is compilation, and what is compiled runs once, on little: a third of the time to
 # compile with a compiler that optimises little. XLA_FLAGS of one's own, even empty, replace these.
 FLAGS = ["--xla_backend_optimization_level=0"]
-FLAGS.append("--xla_cpu_parallel_codegen_split_count=1")  # parts repeat what they share
-if jax.__version_info__ < (0, 11):  # later releases of XLA have only fast emitters, and no flag
-    FLAGS.append("--xla_cpu_use_fusion_emitters=false")
-    # A quarter less: a program that is split for many cores pays for every part of it.
-    FLAGS.append("--xla_cpu_parallel_codegen_split_count=1")
-    FLAGS.append("--xla_llvm_disable_expensive_passes=true")
+if jax.__version_info__ < (0, 11):  # later releases of XLA have only fast emitters
+    FLAGS += [
+        "--xla_cpu_use_fusion_emitters=false",
+        "--xla_cpu_parallel_codegen_split_count=1",  # parts repeat what they share
+        "--xla_llvm_disable_expensive_passes=true",
+    ]
 os.environ.setdefault("XLA_FLAGS", " ".join(FLAGS))  # read when the first array is made
 
 # One core a test process: threads of scikit-learn that wait for a core burn what they wait.
