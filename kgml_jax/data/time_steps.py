@@ -81,7 +81,8 @@ def _refuse_parts(names: Mapping[str, str], path: Path) -> None:
     if of_year is not None:
         parts = ("year", of_year)
         year, day = (f'table["{names[part]}"]' for part in parts)
-        dates = f'pandas.to_datetime({year} * 1000 + {day}, format="%Y%j")'
+        digits = f"({year} * 1000 + {day}).astype(int).astype(str)"
+        dates = f'pandas.to_datetime({digits}, format="%Y%j")'
     elif {"month", "day"} <= set(names):
         parts = ("year", "month", "day")
         columns = ", ".join(f"{part}=table[{names[part]!r}]" for part in parts)
