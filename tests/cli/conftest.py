@@ -1,6 +1,5 @@
-import functools
-
 import pytest
+from programs import generated_once
 
 from kgml_jax.cli import calibrate, pretrain
 from kgml_jax.data import choices
@@ -21,11 +20,9 @@ def pretrain_config(folder, **changes):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def generated_once():
+def worlds():
     """Commands that start from one synthetic world find it generated already."""
-    made = functools.cache(sites.generate)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sites, "generate", lambda *asked: made(*asked).copy(deep=True))
+    with generated_once(sites):
         yield
 
 

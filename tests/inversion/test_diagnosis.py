@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import toys
 from inversion_toys import NAMES, RespiringModel, known_sites, problem
+from programs import compiled
 from scipy.stats import norm
-from strategies import compiled
 
 from kgml_jax.inversion import posterior
 from kgml_jax.inversion.diagnosis import diagnose

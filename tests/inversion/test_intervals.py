@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from programs import compiled
 from scipy.stats import norm
-from strategies import compiled
 
 from kgml_jax.inversion import intervals, posterior
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from strategies import compiled
+from programs import compiled
 
 from kgml_jax.bijections import constrain, unconstrain
 from kgml_jax.inversion import posterior as posteriors

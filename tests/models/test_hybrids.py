@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from strategies import compiled, corn_soy_forcing, random_attributes, stacked
+from programs import compiled, stacked
+from strategies import corn_soy_forcing, random_attributes
 
 from kgml_jax.models import kinds
 from kgml_jax.models.closure import STATE_FEATURES, ClosureModel, state_features

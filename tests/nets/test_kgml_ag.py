@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from programs import compiled
 from scipy.special import softmax
-from strategies import compiled
 
 from kgml_jax.nets.attention import yearly_attention
 from kgml_jax.nets.functional import Network

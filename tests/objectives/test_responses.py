@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import toys
-from strategies import compiled
+from programs import compiled
 
 from kgml_jax.objectives.compose import BehaviourTerm, Term, Total
 from kgml_jax.objectives.knowledge import (

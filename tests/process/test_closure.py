@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from strategies import random_attributes, random_forcing, random_params, stacked
+from programs import stacked
+from strategies import random_attributes, random_forcing, random_params
 
 from kgml_jax import integrate
 from kgml_jax.process import ecosystem

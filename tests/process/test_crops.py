@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from strategies import assert_vmap_equals_loop
+from programs import assert_vmap_equals_loop
 
 from kgml_jax.process import crops
 

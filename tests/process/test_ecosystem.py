@@ -5,14 +5,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from strategies import (
-    compiled,
-    corn_soy_forcing,
-    random_attributes,
-    random_forcing,
-    random_params,
-    stacked,
-)
+from programs import compiled, stacked
+from strategies import corn_soy_forcing, random_attributes, random_forcing, random_params
 
 from kgml_jax import integrate
 from kgml_jax.process import ecosystem, radiation

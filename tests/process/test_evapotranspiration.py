@@ -6,14 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.test_util import check_grads
-from strategies import (
-    assert_vmap_equals_loop,
-    compiled,
-    corn_soy_forcing,
-    random_attributes,
-    random_forcing,
-    random_params,
-)
+from programs import assert_vmap_equals_loop, compiled
+from strategies import corn_soy_forcing, random_attributes, random_forcing, random_params
 
 from kgml_jax.process import (
     crops,

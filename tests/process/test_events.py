@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.test_util import check_grads
-from strategies import Compiled, assert_vmap_equals_loop, compiled
+from programs import Compiled, assert_vmap_equals_loop, compiled
 
 from kgml_jax.process import crops, events, mineral_nitrogen, organic_matter, phenology
 from kgml_jax.process import plant as plants

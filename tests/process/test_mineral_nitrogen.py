@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.test_util import check_grads
-from strategies import Compiled, assert_vmap_equals_loop, random_attributes, random_params
+from programs import Compiled, assert_vmap_equals_loop
+from strategies import random_attributes, random_params
 
 from kgml_jax.process import layers, mineral_nitrogen, soil_water
 from kgml_jax.process.drivers import Attributes

@@ -6,8 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.test_util import check_grads
+from programs import Compiled, assert_vmap_equals_loop, compiled
 from scipy.linalg import expm
-from strategies import Compiled, assert_vmap_equals_loop, compiled, random_attributes, random_params
+from strategies import random_attributes, random_params
 
 from kgml_jax.process import layers, organic_matter
 from kgml_jax.process.drivers import Attributes

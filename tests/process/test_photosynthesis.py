@@ -5,7 +5,8 @@ import jax
 import numpy as np
 import pytest
 from jax.test_util import check_grads
-from strategies import assert_vmap_equals_loop, compiled, corn_soy_forcing, random_params
+from programs import assert_vmap_equals_loop, compiled
+from strategies import corn_soy_forcing, random_params
 
 from kgml_jax.process import crops, photosynthesis, radiation
 from kgml_jax.process.drivers import Attributes

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.test_util import check_grads
-from strategies import assert_vmap_equals_loop, compiled, random_params
+from programs import assert_vmap_equals_loop, compiled
+from strategies import random_params
 
 from kgml_jax.process import crops, plant
 from kgml_jax.process.layers import CARBON, NITROGEN

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.test_util import check_grads
-from strategies import Compiled, assert_vmap_equals_loop, compiled, corn_soy_forcing
+from programs import Compiled, assert_vmap_equals_loop, compiled
+from strategies import corn_soy_forcing
 
 from kgml_jax.process import humidity, radiation
 from kgml_jax.process.drivers import Attributes

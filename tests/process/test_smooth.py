@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.test_util import check_grads
-from strategies import assert_vmap_equals_loop
+from programs import assert_vmap_equals_loop
 
 from kgml_jax.process import smooth
 

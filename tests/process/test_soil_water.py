@@ -3,7 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.test_util import check_grads
-from strategies import assert_vmap_equals_loop, random_attributes, random_params
+from programs import assert_vmap_equals_loop
+from strategies import random_attributes, random_params
 
 from kgml_jax.process import layers, soil_water
 from kgml_jax.process.drivers import Attributes

@@ -1,4 +1,3 @@
-import functools
 import json
 from dataclasses import replace
 from typing import Any
@@ -7,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 import xarray as xr
+from programs import generated_once
 from studies.kgml_ag import data, plan, program
 from studies.kgml_ag.program import KgmlAgConfig
 
@@ -26,11 +26,9 @@ SCALING = Scaling(
 
 
 @pytest.fixture(scope="module", autouse=True)
-def generated_once():
+def worlds():
     """Runs that start from one synthetic world find it generated already."""
-    made = functools.cache(data.generate)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "generate", lambda *asked: made(*asked).copy(deep=True))
+    with generated_once(data):
         yield
 
 
