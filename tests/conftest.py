@@ -40,6 +40,18 @@ def pytest_xdist_make_scheduler(config, log):
     return FilesOfOneRun(config, log) if config.getoption("dist") == "loadfile" else None
 
 
+MAPS = Path("/proc/self/maps")
+"""Of Linux: the memory maps of this process, at most 65,530 unless a machine says otherwise."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgets_programs():
+    """A compiled program keeps memory maps; a process that has too many dies while it compiles."""
+    yield
+    if MAPS.exists() and MAPS.read_text().count("\n") > 20_000:
+        jax.clear_caches()
+
+
 @pytest.fixture
 def x64():
     with jax.enable_x64(True):

@@ -41,7 +41,13 @@ def test_sites_at_a_place_that_was_not_given_are_named_with_what_it_costs(told):
         Note("AU-Rig", "soil", "defaulted", 9, "not given"),
     )
     latitude, elevation = text.splitlines()
-    for words in ("no latitude", "2 sites (AU-Rig, DE-Kli)", "41 degree_north", "half a year off", "sites.csv"):
+    for words in (
+        "no latitude",
+        "2 sites (AU-Rig, DE-Kli)",
+        "41 degree_north",
+        "half a year off",
+        "sites.csv",
+    ):
         assert words in latitude
     for words in ("no elevation", "1 sites (AU-Rig)", "200 m", "process model", "sites.csv"):
         assert words in elevation
