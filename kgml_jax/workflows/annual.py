@@ -15,6 +15,8 @@ depend on where the model began."""
 
 PER_DAY = " d-1"
 
+A_YEAR = np.timedelta64(1, "Y")
+
 
 def annual_units(name: str) -> str:
     """Returns the units of the sum over a year of a rate; of what is no rate, its own."""
@@ -36,7 +38,7 @@ def annual_sums(daily: xr.Dataset) -> xr.Dataset:
     """
     dates = daily["time"].values.astype("datetime64[D]")
     years, index = np.unique(dates.astype("datetime64[Y]"), return_inverse=True)
-    lengths = (years + 1).astype("datetime64[D]") - years.astype("datetime64[D]")
+    lengths = (years + A_YEAR).astype("datetime64[D]") - years.astype("datetime64[D]")
     flags = daily[OUTSIDE].values
     record = flags & FLAGS["no_record"] == 0
     total = lambda values: np.stack(
@@ -62,7 +64,7 @@ def annual_sums(daily: xr.Dataset) -> xr.Dataset:
 
 
 def _frame(daily: xr.Dataset, years: np.ndarray) -> xr.Dataset:
-    start, end = (one.astype("datetime64[ns]") for one in (years, years + 1))
+    start, end = (one.astype("datetime64[ns]") for one in (years, years + A_YEAR))
     fixed = [name for name, values in daily.variables.items() if values.dims == ("site",)]
     result = daily[fixed].drop_vars("time", errors="ignore")
     time = {"standard_name": "time", "axis": "T", "bounds": "time_bounds"}
