@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from kgml_jax.data.formats.county_yields import GRAINS, CountyYields
+from kgml_jax.data.formats.county_yields import CountyYields
+from kgml_jax.data.grain import GRAINS
 from kgml_jax.data.schema import Note
 from kgml_jax.errors import DataError, listed
 

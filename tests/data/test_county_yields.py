@@ -5,8 +5,8 @@ import pytest
 
 from kgml_jax.data.assemble import assemble
 from kgml_jax.data.counties import nearest_county
-from kgml_jax.data.formats import county_yields
-from kgml_jax.data.formats.county_yields import COLUMNS, GRAINS, grain_carbon, load, load_all
+from kgml_jax.data.formats.county_yields import COLUMNS, load, load_all
+from kgml_jax.data.grain import GRAINS, MOST_BUSHELS, grain_carbon
 from kgml_jax.data.yield_targets import crops_by_year, with_yields
 from kgml_jax.errors import DataError
 from kgml_jax.process import crops
@@ -133,6 +133,47 @@ def test_a_table_without_a_crop_takes_it_from_its_name_and_zeros_are_missing(wri
 def test_what_cannot_be_read_is_refused_in_one_sentence(write, text, name, message):
     with pytest.raises(DataError, match=message):
         load(write(text, name))
+
+
+ITEM = '"CORN, GRAIN - YIELD, MEASURED IN BU / ACRE"'
+INTERFACE = f"""source_desc,agg_level_desc,domain_desc,reference_period_desc,state_alpha,\
+county_ansi,year,short_desc,Value
+SURVEY,COUNTY,TOTAL,YEAR,IL,019,2011,{ITEM},164.1
+SURVEY,COUNTY,TOTAL,YEAR,IL,019,2012,{ITEM},(S)
+CENSUS,COUNTY,TOTAL,YEAR,IL,019,2012,{ITEM},100.0
+SURVEY,COUNTY,TOTAL,YEAR,IL,147,2012,{ITEM},(D)
+CENSUS,COUNTY,TOTAL,YEAR,IL,019,2011,{ITEM},160.0
+SURVEY,STATE,TOTAL,YEAR - AUG FORECAST,IL,,2011,{ITEM},"1,157.0"
+"""
+
+
+@pytest.mark.parametrize("change", [str, lambda text: text.replace("Value", "value")])
+def test_the_interface_of_quick_stats_is_read_and_the_survey_counts_before_the_census(
+    write, change
+):
+    yields = load(write(change(INTERFACE)))
+    table = yields.table.set_index(["county", "year"])["source_value"]
+    assert table[("17019", 2011)] == 164.1
+    # The survey had too few reports: what the census counted stands in.
+    assert table[("17019", 2012)] == 100.0
+    assert np.isnan(table[("17147", 2012)])
+    assert len(table) == 3
+    said = {note.message.split(":")[0]: note.count for note in yields.notes}
+    assert said["reported by survey and census"] == 2
+    assert said["not of a county"] == 1
+
+
+@pytest.mark.parametrize("symbol", ["(D)", " (S)", "(Z)", "(NA)", "(X)"])
+def test_every_symbol_of_nass_in_place_of_a_number_is_missing(write, symbol):
+    yields = load(write(QUICK_STATS.replace("150.0", symbol)))
+    assert yields.table["yield"].isna().sum() == 2
+
+
+def test_thousands_may_be_separated_by_commas_and_decimals_may_not(write):
+    with pytest.raises(DataError, match=r"is no yield.*0 to 400"):
+        load(write(QUICK_STATS.replace("170.0", '"1,700"')))
+    with pytest.raises(DataError, match=r"is not a number.*170,5"):
+        load(write(QUICK_STATS.replace("170.0", '"170,5"')))
 
 
 def test_of_two_files_the_first_counts_unless_it_has_no_value(write):
@@ -273,7 +314,7 @@ def test_real_files_of_one_county_agree_where_they_meet(data_folder):
     if absent:
         pytest.skip(f"no file {', '.join(absent)}")
     both = load_all(paths)
-    assert both.table["source_value"].max() < county_yields.MOST_BUSHELS
+    assert both.table["source_value"].max() < MOST_BUSHELS
     # NASS revised some of the corn of 2012-2021 after the older export was made.
     assert both.notes[-1].count < 0.02 * len(both.table)
     assert "2.3 BU / ACRE" in both.notes[-1].message
