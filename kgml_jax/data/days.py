@@ -12,6 +12,8 @@ from kgml_jax.errors import DataError, listed
 AGREEMENT = 1e-4
 """Relative and absolute tolerance within which two files say the same of a day."""
 
+_LEAST_HOURS = 12  # rows of one day that are its hours, rather than rows written twice
+
 
 def check(days: pd.DatetimeIndex, file: str, site: str) -> None:
     """Refuses a record in which a day stands twice or is absent.
@@ -20,6 +22,15 @@ def check(days: pd.DatetimeIndex, file: str, site: str) -> None:
       DataError: naming the days.
     """
     twice = days[days.duplicated()]
+    if len(days) >= _LEAST_HOURS * max(1, len(days.unique())):
+        raise DataError(
+            "holds half-hourly or hourly values",
+            file=file,
+            site=site,
+            variable="time",
+            found=f"{len(days) / len(days.unique()):.0f} rows a day, without the time of day",
+            expected="one row a day",
+        )
     if len(twice):
         raise DataError(
             "the same day more than once",

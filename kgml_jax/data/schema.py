@@ -1,12 +1,14 @@
 """The vocabulary of the data door: variables, options, notes, and the one error class."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 
-from kgml_jax.errors import DataError
+from kgml_jax.errors import DataError, listed
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.records import Quantity, quantities
 from kgml_jax.sites import PREDICTABLE, VARIABLES
@@ -136,3 +138,20 @@ def is_observed(name: str) -> bool:
 def iso(days: Any) -> list[str]:
     """Returns days as ISO dates; takes any array-like of dates."""
     return [str(day)[:10] for day in np.asarray(days, dtype="datetime64[D]")]
+
+
+def require_forcing(file: Path, names: Sequence[str]) -> None:
+    """Refuses a file without a variable that every site must bring.
+
+    Raises:
+      DataError: naming what is missing and what is there.
+    """
+    missing = [name for name in REQUIRED_FORCING if name not in names]
+    if missing:
+        raise DataError(
+            "required forcing is missing",
+            file=file,
+            variable=", ".join(missing),
+            found=listed(names, 12) or "nothing",
+            expected="the names in docs/data.md",
+        )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kgml_jax.data import time_steps
+from kgml_jax.data import stamps, time_steps
 from kgml_jax.errors import DataError, listed
 
 MISSING = (-9999.0, -6999.0)
@@ -93,9 +93,9 @@ def daily(column: pd.Series, file: str, site: str | None, hours: str) -> pd.Date
       DataError: a cell is not a date, or the series is of another time step.
     """
     time_steps.refuse_by_digits(_text(column), file, hours)
-    stamps = _stamps(column, file, site)
-    time_steps.refuse_by_spacing(stamps, file, hours)
-    return stamps.floor("D").as_unit("ns")
+    times = _stamps(column, file, site)
+    time_steps.refuse_by_spacing(times, file, hours)
+    return times.floor("D").as_unit("ns")
 
 
 def dates(column: pd.Series, file: str, site: str | None = None) -> pd.DatetimeIndex:
@@ -112,7 +112,7 @@ def _text(column: pd.Series) -> pd.Series:
 
 
 def _stamps(column: pd.Series, file: str, site: str | None) -> pd.DatetimeIndex:
-    text = _text(column)
+    text = stamps.local(_text(column), file, site)
     compact = bool(text.str.fullmatch(r"\d{8}").all())
     days = pd.to_datetime(text, format="%Y%m%d" if compact else "ISO8601", errors="coerce")
     wrong = text.loc[np.asarray(days.isna())]
@@ -125,4 +125,6 @@ def _stamps(column: pd.Series, file: str, site: str | None) -> pd.DatetimeIndex:
             found=f"{listed(list(wrong), 3)} in row {wrong.index[0] + 2}",
             expected="YYYYMMDD or YYYY-MM-DD",
         )
-    return pd.DatetimeIndex(days, name="time")
+    times = pd.DatetimeIndex(days, name="time")
+    stamps.refuse_impossible(times, file)
+    return times
