@@ -24,6 +24,9 @@ _TIMES = ("date", "day", "Time", "TIME", "datetime", "t")
 _PLACES = {"lat": "latitude", "lon": "longitude", "elev": "elevation", "altitude": "elevation"}
 _STANDARD_PLACES = {"surface_altitude": "elevation", "height_above_mean_sea_level": "elevation"}
 
+_WHOLE = """    # if they were left out because all of their values are the fill value:
+    xarray.open_zarr("{}").to_zarr("whole.zarr", write_empty_chunks=True)"""
+
 DEFAULT_FILLS: dict[str, float] = {
     "i1": -127,
     "u1": 255,
@@ -113,17 +116,13 @@ def _judged(path: Path, raw: xr.Dataset, absent: Mapping[str, Absent]) -> list[N
             lost[name] = parts
     if not lost:
         return notes
-    store = path.suffix.lower() == ".zarr"
     raise DataError(
         "parts of it are absent, and are no missing values",
         file=path,
         variable=listed(list(lost), 8),
         found=f"no {listed([f'{parts} of {name}' for name, parts in lost.items()], 4)}",
         expected="all chunks, or NaN as the fill value of the array",
-        recipe=f"    # if they were left out because all of their values are the fill value:\n"
-        f'    xarray.open_zarr("{path.name}").to_zarr("whole.zarr", write_empty_chunks=True)'
-        if store
-        else None,
+        recipe=_WHOLE.format(path.name) if path.suffix.lower() == ".zarr" else None,
     )
 
 

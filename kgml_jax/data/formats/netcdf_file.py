@@ -53,21 +53,22 @@ def _examined(data: bytes, path: Path) -> dict[str, Absent]:
 
     absent, outside = {}, []
     with h5py.File(BytesIO(data), "r") as file:
-
-        def look(name: str, link: object) -> None:
+        links: dict[str, object] = {}
+        # An error must not leave the walk: h5py loses it.
+        file.visititems_links(links.__setitem__)
+        for name, link in links.items():
             if isinstance(link, h5py.ExternalLink):
                 outside.append(f"{name} is a link to {link.filename}")
-                return
+                continue
             found = file[name] if isinstance(link, h5py.HardLink) else None
             if not isinstance(found, h5py.Dataset):
-                return
+                continue
+            require_size(path, len(data), (found.size or 0) * found.dtype.itemsize)
             if found.external or found.is_virtual:
                 kind = "lies in other files" if found.external else "is put together of other files"
                 outside.append(f"{name} {kind}")
             elif parts := _unwritten(found):
                 absent[name] = Absent((parts,), found.fillvalue)
-
-        file.visititems_links(look)
     if outside:
         raise DataError(
             "takes values from other files, which is not read",
