@@ -143,10 +143,10 @@ def _told(file: str | None, site: str | None) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        if site is None or error.site is not None:
+        if (error.site or site) == error.site and (error.file or file) == error.file:
             raise
         problem, variable = error.problem, error.variable
-        place = {"file": error.file or file, "site": site, "variable": variable}
+        place = {"file": error.file or file, "site": error.site or site, "variable": variable}
         raise DataError(problem, recipe=error.recipe, **place) from error
     except Exception as error:
         # Damage shows in as many ways as there are libraries behind the readers; the file is at

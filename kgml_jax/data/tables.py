@@ -20,9 +20,13 @@ TEXT = frozenset({"site", "site_id", "group", "igbp", "run"})
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 
 
-def header(data: bytes) -> list[str]:
-    """Returns the column names of a table; lines of comments before them are passed over."""
-    return layout.body(data, "").names
+def header(data: bytes, file: str) -> list[str]:
+    """Returns the column names of a table; lines of comments before them are passed over.
+
+    Raises:
+      DataError: it is no text.
+    """
+    return layout.body(data, file).names
 
 
 def columns(data: bytes, file: str, site: str | None = None) -> dict[str, pd.Series]:

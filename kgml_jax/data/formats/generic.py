@@ -136,7 +136,9 @@ def _at_start_of_day(dataset: xr.Dataset, path: Path) -> xr.Dataset:
 
 def _from_table(path: Path) -> tuple[xr.Dataset, list[Note]]:
     data = tables.contents(path)
-    time_steps.refuse_by_header(tables.header(data), path, commented=data.startswith(b"#"))
+    time_steps.refuse_by_header(
+        tables.header(data, path.name), path, commented=data.startswith(b"#")
+    )
     table, units = _named(tables.columns(data, path.name), path)
     time = next((name for name in _TIME_NAMES if name in table), None)
     if time is None:
