@@ -73,8 +73,8 @@ def _summary(findings: Sequence[Finding]) -> Table:
     for one in findings:
         shares = dict(one.coverage)
         table.add_row(
-            one.site,
-            one.group,
+            escape(one.site),
+            escape(one.group),
             f"{one.first} – {one.last}",
             str(one.years),
             *(f"{shares[name]:.0%}" if name in shares else "-" for name in present),
@@ -97,7 +97,7 @@ def _print_notes(console: Console, notes: Sequence[Note], every: bool) -> None:
     table.add_column("values", justify="right")
     table.add_column("how")
     for site, kind, variable, count, message in rows:
-        table.add_row(site, kind, variable, str(count), escape(message))
+        table.add_row(escape(site), kind, escape(variable), str(count), escape(message))
     console.print(table)
 
 
@@ -120,7 +120,7 @@ def _merged(notes: Sequence[Note]) -> list[tuple[str, str, str, int, str]]:
 def _print_warnings(console: Console, findings: Sequence[Finding]) -> None:
     for one in findings:
         for warning in one.warnings:
-            console.print(f"warning: {one.site}: {escape(warning)}", highlight=False)
+            console.print(escape(f"warning: {one.site}: {warning}"), highlight=False)
 
 
 def _print_general(console: Console, notes: Sequence[Note]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 
 from kgml_jax.evaluation import tables
 from kgml_jax.progress import Progress
@@ -27,7 +28,7 @@ ERR = Console(stderr=True, soft_wrap=True)
 
 def warn(message: str) -> None:
     """Prints a warning to stderr."""
-    ERR.print(f"[yellow]warning:[/] {message}", highlight=False)
+    ERR.print(f"[yellow]warning:[/] {escape(message)}", highlight=False)
 
 
 def say(message: str) -> None:

@@ -77,7 +77,7 @@ def draw(folder: Path, found: Assessment, sites: tuple[str, ...] = ()) -> None:
     draw_days(folder, found, sites)
     for name in seen_on_test_days(results["variable"].values, data):
         figure = comparison_figures.scatter(data.sites, found.predictions, name, data.test_days)
-        save(figure, folder / f"scatter_{name}.png")
+        save(figure, folder / f"scatter_{files.file_name(name)}.png")
     errors = results["standardised_mse"]
     if "known" in results:
         errors = errors.assign_coords(known=results["known"])
@@ -86,7 +86,7 @@ def draw(folder: Path, found: Assessment, sites: tuple[str, ...] = ()) -> None:
     for strategy in (str(name) for name in results["strategy"].values):
         if strategy != found.reference and np.isfinite(errors).any():
             figure = comparison_figures.gain_per_site(errors, found.reference, strategy)
-            save(figure, folder / f"gain_{strategy}.png")
+            save(figure, folder / f"gain_{files.file_name(strategy)}.png")
     draw_learning(folder, folder.parent)
 
 
@@ -98,7 +98,7 @@ def draw_days(folder: Path, found: Assessment, sites: tuple[str, ...]) -> None:
         for variable in SERIES:
             if variable in found.data.sites.site.targets:
                 figure = figures.time_series(found.data, predictions, name, variable)
-                save(figure, folder / f"series_{variable}_{name}.png")
+                save(figure, folder / f"series_{variable}_{files.file_name(name)}.png")
 
 
 def drawn_sites(found: Assessment, asked: tuple[str, ...]) -> list[str]:
@@ -138,4 +138,5 @@ def draw_learning(folder: Path, run: Path) -> None:
         own = [row for row in rows if row.get("strategy", "pretraining") == strategy]
         if len(own) > 1:
             name = "pretrained" if strategy == "pretraining" else strategy
-            save(figures.learning_curves(own, name), folder / f"learning_{strategy}.png")
+            path = folder / f"learning_{files.file_name(strategy)}.png"
+            save(figures.learning_curves(own, name), path)

@@ -1,53 +1,20 @@
-"""Site metadata: a table with one row a site; estimates and defaults where it is silent."""
+"""What is known of a site from its metadata; estimates and defaults where they are silent."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from kgml_jax.data import tables
 from kgml_jax.data.schema import ATTRIBUTES, SITE_QUANTITIES, Note
 from kgml_jax.errors import DataError, listed, raise_together
 from kgml_jax.process import pedotransfer
-
-FILE_NAME = "sites.csv"
-
-_ALIASES = {"lat": "latitude", "lon": "longitude", "elev": "elevation"}
 
 _ESTIMATED = {
     "field_capacity": "field_capacity",
     "wilting_point": "wilting_point",
     "saturated_conductivity": "conductivity",
 }
-
-
-def load(path: Path | None, near: Path) -> pd.DataFrame:
-    """Returns the metadata table, indexed by site; empty if there is none.
-
-    Args:
-      path: the table; None looks for `sites.csv` in the folder `near` and in its parent.
-      near: the data's own path.
-
-    Raises:
-      DataError: the table is not there, has no column `site`, or names a site twice.
-    """
-    if path is None:
-        folder = near if near.is_dir() else near.parent
-        found = [place / FILE_NAME for place in (folder, folder.resolve().parent)]
-        path = next((place for place in found if place.is_file()), None)
-        if path is None:
-            return pd.DataFrame()
-    if not path.is_file():
-        raise DataError("no such file", file=path, expected="a table of site metadata")
-    table = pd.DataFrame(tables.columns(tables.contents(path), path.name))
-    if "site" not in table:
-        raise DataError("no column 'site'", file=path, found=", ".join(table.columns))
-    if table["site"].duplicated().any():
-        twice = table.loc[table["site"].duplicated(), "site"].to_numpy()[0]
-        raise DataError("more than one row for a site", file=path, site=str(twice))
-    return table.rename(columns=_ALIASES).set_index("site")
 
 
 def attach(dataset: xr.Dataset, table: pd.DataFrame) -> tuple[xr.Dataset, list[Note]]:

@@ -80,7 +80,7 @@ def _site(dataset: xr.Dataset, notes: tuple[Note, ...]) -> Finding:
         *_closure_warnings(closure),
         *_forcing_warnings(dataset),
         *(
-            f"{note.variable}: {note.message} ({note.count} days)"
+            f"{note.variable}: {note.message}" + (f" ({note.count} days)" if note.count > 1 else "")
             for note in own
             if note.kind == "warning"
         ),

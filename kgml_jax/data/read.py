@@ -1,23 +1,19 @@
 """One way in for every supported form of data."""
 
 from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import xarray as xr
 
-from kgml_jax.data import attributes, days, quality, time_steps
-from kgml_jax.data.formats import fluxnet, generic, kgml_sav
+from kgml_jax.data import attributes, days, folders, names, packed, quality, site_table
+from kgml_jax.data.formats import bif, fluxdatakit, fluxnet, generic, kgml_sav
 from kgml_jax.data.schema import DEFAULT_OPTIONS, Note, Piece, Reading, is_observed
 from kgml_jax.data.schema import ReadOptions as ReadOptions
-from kgml_jax.errors import DataError, kept, listed, raise_together
-
-SUFFIXES = (*generic.SUFFIXES, *kgml_sav.SUFFIXES)
-"""Endings of the files that are no FLUXNET files."""
-
-LIKE_DATA = (".csv", ".nc", ".nc4", ".zip", ".gz", ".tar", ".tgz", ".xlsx", ".xls", ".parquet")
-"""Endings of files that somebody may expect to be read."""
+from kgml_jax.errors import DataError, kept, raise_together
 
 
 def read(
@@ -29,7 +25,7 @@ def read(
 
     Args:
       path: a FLUXNET daily csv or zip, a netCDF, Zarr or CSV file in the schema, a `.sav` file of
-        KGML-ag, or a folder of them (sub-folders are not searched).
+        KGML-ag, or a folder of them; towers' files are looked for one folder deeper too.
       metadata: a table of site metadata; None looks for `sites.csv` beside the data.
       options: thresholds, gap limits and choices.
 
@@ -79,75 +75,26 @@ def collect(
       DataError: there is nothing to read at `path`, or the metadata table cannot be used.
     """
     path = Path(path)
-    files, notes = _files(path)
-    table = attributes.load(None if metadata is None else Path(metadata), path)
-    pieces, errors = _load(files, options)
+    found = folders.find(path)
+    file = None if metadata is None else Path(metadata)
+    table, notes = site_table.load(file, path)
+    notes = [*found.notes, *notes]
+    pieces, errors = _load(found.data, options)
+    known = {*pieces, *(error.site for error in errors if error.site)}
+    notes += site_table.unmatched(table, known, file.name if file else site_table.FILE_NAME)
+    places = bif.load(found.places)
+    table, more = site_table.complete(table, places, sorted(pieces))
+    notes += [*more, *(note for note in places.notes if note.site in ("", *pieces))]
     sites = []
     for name in sorted(pieces):
         try:
-            dataset, more = _site(pieces[name], table, options)
+            dataset, more = _site(name, pieces[name], table, options)
         except DataError as error:
             errors.append(error)
             continue
         sites.append(dataset)
         notes += more
     return Reading(tuple(sites), tuple(notes), tuple(errors))
-
-
-def _files(path: Path) -> tuple[list[Path], list[Note]]:
-    if not path.exists():
-        raise DataError("no such file or folder", found=str(path), expected="a path to data")
-    if path.is_file() or path.suffix == ".zarr":
-        if fluxnet.site_of(path.name) != path.name and not fluxnet.is_daily(path.name):
-            time_steps.refuse_by_name(path)
-            expected = f"a name with _DD_, like {fluxnet.EXAMPLE}"
-            raise DataError("is not a daily FLUXNET file", file=path, expected=expected)
-        if not (fluxnet.is_daily(path.name) or path.name.endswith(SUFFIXES)):
-            raise _unknown_kind(path)
-        return [path], []
-    inside = sorted(path.iterdir())
-    towers = [file for file in inside if fluxnet.is_daily(file.name)]
-    others = [
-        file
-        for file in inside
-        if file.name.endswith(SUFFIXES) and file not in towers and file.name != attributes.FILE_NAME
-    ]
-    if not towers and not others:
-        raise DataError(
-            "the folder holds no file of daily data",
-            found=f"{path}: {listed([file.name for file in inside]) or 'nothing'}",
-            expected="FLX_*_DD_*.csv or .zip, *.nc, *.zarr, *.csv or *.sav "
-            "(sub-folders are not searched)",
-        )
-    unread = [
-        file
-        for file in inside
-        if file not in [*towers, *others] and file.suffix.lower() in LIKE_DATA
-        if file.name != attributes.FILE_NAME
-    ]
-    if towers:
-        left = [*others, *unread]
-        message = "not FLUXNET daily files, left out"
-    else:
-        left, message = unread, "of an unknown kind, left out"
-    if left:
-        text = f"{message}: {listed([file.name for file in left])}"
-        return towers or others, [Note("", "", "warning", len(left), text)]
-    return towers or others, []
-
-
-def _unknown_kind(path: Path) -> DataError:
-    packed = path.suffix in (".zip", ".gz", ".tar", ".tgz", ".7z")
-    tables = (".xlsx", ".xls", ".parquet", ".feather")
-    recipe = None
-    if packed:
-        recipe = f"    unpack it and give the folder: unzip {path.name} -d data"
-    elif path.suffix in tables:
-        opener = "read_excel" if path.suffix.startswith(".xls") else f"read_{path.suffix[1:]}"
-        recipe = f'    pandas.{opener}("{path.name}").to_csv("sites.csv", index=False)'
-    expected = f"a FLUXNET daily csv or zip, or {', '.join(SUFFIXES)}"
-    problem = "cannot be read: unknown kind of file"
-    return DataError(problem, file=path, expected=expected, recipe=recipe)
 
 
 def _load(
@@ -170,16 +117,52 @@ def _load(
 
 
 def _pieces(file: Path, options: ReadOptions) -> list[Piece]:
+    site = fluxnet.site_of(file.name) if folders.is_tower(file.name) else None
+    with _told(file.name, site):
+        if not file.is_dir():
+            packed.require_regular(file)
+        pieces = _reader(file)(file, options)
+        for piece in pieces:
+            names.check(piece.site, file.name)
+    return pieces
+
+
+def _reader(file: Path) -> Callable[[Path, ReadOptions], list[Piece]]:
+    if fluxdatakit.DAILY_NAME.match(file.name):
+        return fluxdatakit.load
     if fluxnet.is_daily(file.name):
-        return fluxnet.load(file, options)
-    return (
-        kgml_sav.load(file)
-        if file.name.endswith(kgml_sav.SUFFIXES)
-        else generic.load(file, options)
-    )
+        return fluxnet.load
+    if file.name.lower().endswith(kgml_sav.SUFFIXES):
+        return lambda path, options: kgml_sav.load(path)
+    return generic.load
+
+
+@contextmanager
+def _told(file: str | None, site: str | None) -> Iterator[None]:
+    """Turns what goes wrong in a reader, or in what it calls, into the error of one input."""
+    try:
+        yield
+    except DataError as error:
+        if (error.site or site) == error.site and (error.file or file) == error.file:
+            raise
+        problem, variable = error.problem, error.variable
+        place = {"file": error.file or file, "site": error.site or site, "variable": variable}
+        raise DataError(problem, recipe=error.recipe, **place) from error
+    except Exception as error:
+        # Damage shows in as many ways as there are libraries behind the readers; the file is at
+        # fault or the reader, and neither may take the other sites with it.
+        problem = f"cannot be read: {type(error).__name__}: {error}"
+        raise DataError(problem, file=file, site=site) from error
 
 
 def _site(
+    name: str, pieces: list[Piece], table: pd.DataFrame, options: ReadOptions
+) -> tuple[xr.Dataset, list[Note]]:
+    with _told(None, name):
+        return _finished(pieces, table, options)
+
+
+def _finished(
     pieces: list[Piece], table: pd.DataFrame, options: ReadOptions
 ) -> tuple[xr.Dataset, list[Note]]:
     notes = [note for piece in pieces for note in piece.notes]

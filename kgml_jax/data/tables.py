@@ -1,62 +1,65 @@
 """Comma-separated tables: whole files only, missing codes removed, every cell a number."""
 
-import gzip
-import zlib
+import re
 from io import BytesIO
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from kgml_jax.data import stamps, time_steps
+from kgml_jax.data import layout, stamps, time_steps
+from kgml_jax.data.packed import contents as contents
 from kgml_jax.errors import DataError, listed
 
 MISSING = (-9999.0, -6999.0)
 """Codes of a missing value, beside an empty cell."""
 
+TEXT = frozenset({"site", "site_id", "group", "igbp", "run"})
+"""Columns that are text whatever stands in them: 01001 keeps its zero and NA is a name."""
 
-def contents(path: Path) -> bytes:
-    """Returns the bytes of a file, unpacked if it ends in `.gz`.
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
+
+
+def header(data: bytes, file: str) -> list[str]:
+    """Returns the column names of a table; lines of comments before them are passed over.
 
     Raises:
-      DataError: it cannot be read to its end.
+      DataError: it is no text.
     """
-    try:
-        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"cannot be read to its end: {error}", file=path) from error
-
-
-def header(data: bytes) -> list[str]:
-    """Returns the column names of a table."""
-    first = data.split(b"\n", 1)[0].decode("utf-8-sig", errors="replace")
-    return [name.strip().strip('"') for name in first.rstrip("\r").split(",")]
+    return layout.body(data, file).names
 
 
 def columns(data: bytes, file: str, site: str | None = None) -> dict[str, pd.Series]:
     """Returns the columns of a table by name, exactly as they stand.
 
+    The index of a column is the line in the file, less 2. The columns of `TEXT` are strings.
+
     Raises:
-      DataError: the table is empty, cut in the middle of a line, or not a table.
+      DataError: the table is empty, cut in the middle of a line, has two columns of one name, or is
+        not laid out as a comma-separated table.
     """
-    names = header(data)
-    lines = data.rstrip().rsplit(b"\n", 1)
-    if len(lines) < 2:
-        raise DataError("holds no rows", file=file, site=site)
-    fields = lines[1].count(b",") + 1
-    if b'"' not in lines[1] and fields != len(names):
-        raise DataError(
-            "is cut off: its last line is not complete",
-            file=file,
-            site=site,
-            found=f"{fields} fields",
-            expected=f"{len(names)}",
-        )
+    table = layout.body(data, file, site)
+    names, rows = table.names, layout.rows(table)
+    texts = [place for place, name in enumerate(names) if name.casefold() in TEXT]
     try:
-        table = pd.read_csv(BytesIO(data), skipinitialspace=True, low_memory=False)
+        cells = _cells(table.data)
+        # Apart: beside numbers, pandas takes the name NA for a missing number.
+        text = _cells(table.data, usecols=texts, dtype=str, na_filter=False) if texts else None
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
         raise DataError(f"is not a table: {error}", file=file, site=site) from error
-    return {name: table.iloc[:, index] for index, name in enumerate(names)}
+    by_name = {name: cells.iloc[:, place] for place, name in enumerate(names)}
+    if text is not None:
+        by_name |= {names[place]: text.iloc[:, row] for row, place in enumerate(texts)}
+    if len(rows) == len(cells) and rows[-1] != len(rows) + 1:
+        index = pd.Index(rows - 2)
+        return {name: column.set_axis(index) for name, column in by_name.items()}
+    return by_name
+
+
+def _cells(data: bytes, **how: Any) -> pd.DataFrame:
+    return pd.read_csv(
+        BytesIO(data), skipinitialspace=True, low_memory=False, index_col=False, **how
+    )
 
 
 def numbers(column: pd.Series, file: str, site: str | None, variable: str) -> np.ndarray:
@@ -74,10 +77,16 @@ def numbers(column: pd.Series, file: str, site: str | None, variable: str) -> np
             site=site,
             variable=variable,
             found=f"{text.iloc[0]!r} in row {text.index[0] + 2}",
-            expected="a number, or -9999 or an empty cell where the value is missing",
+            expected=_number_wanted(str(text.iloc[0])),
         )
     values[np.isin(values, MISSING)] = np.nan
     return values
+
+
+def _number_wanted(text: str) -> str:
+    if _DECIMAL_COMMA.fullmatch(text.strip()):
+        return "a point in a number, not a comma"
+    return "a number, or -9999 or an empty cell where the value is missing"
 
 
 def daily(column: pd.Series, file: str, site: str | None, hours: str) -> pd.DatetimeIndex:

@@ -14,6 +14,7 @@ NAMES = {"HH": "half-hourly", "HR": "hourly", "WW": "weekly", "MM": "monthly", "
 """Time steps by their mark in the names of flux files."""
 
 _MARK = re.compile(r"_(HH|HR|WW|MM|YY)(?=[_.])")
+_BASE = re.compile(r"^AMF_[A-Za-z]{2}-[A-Za-z0-9]+_BASE[_-]")
 _DIGITS = {4: "yearly", 6: "monthly", 10: "hourly", 12: "half-hourly or hourly"}
 """Time steps by the digits of a compact date."""
 
@@ -36,7 +37,7 @@ def refuse_by_name(path: Path) -> None:
     Raises:
       DataError: with the way to the daily file.
     """
-    if "_BASE_" in path.name and _MARK.search(path.name):
+    if _BASE.match(path.name):
         raise _base(path)
     if mark := _MARK.search(path.name):
         expected = "a name with _DD_"
@@ -44,16 +45,21 @@ def refuse_by_name(path: Path) -> None:
         raise DataError(problem, file=path, expected=expected, recipe=IN_ARCHIVE)
 
 
-def refuse_by_header(names: Sequence[str], path: Path) -> None:
-    """Refuses a table whose first line is not that of a daily series with dates.
+def refuse_by_header(names: Sequence[str], path: Path, commented: bool = False) -> None:
+    """Refuses a table whose names are not those of a daily series with dates.
+
+    Args:
+      names: of its columns.
+      path: named in the error.
+      commented: lines of comments stand before them, as in the BASE files of AmeriFlux.
 
     Raises:
-      DataError: it has a column TIMESTAMP_START, the comment lines of AmeriFlux BASE files, or
-        columns of years with hours, months or days of the year.
+      DataError: it has a column TIMESTAMP_START, or columns of years with hours, months or days of
+        the year.
     """
-    if names and names[0].startswith("#"):
-        raise _base(path)
     if "TIMESTAMP_START" in names:
+        if commented:
+            raise _base(path)
         raise DataError(
             "holds half-hourly or hourly values",
             file=path,
@@ -66,7 +72,7 @@ def refuse_by_header(names: Sequence[str], path: Path) -> None:
 
 def _base(path: Path) -> DataError:
     return DataError(
-        "is a half-hourly BASE file of AmeriFlux, which begins with comment lines",
+        "is a half-hourly BASE file of AmeriFlux (comment lines, TIMESTAMP_START)",
         file=path,
         expected="the product AmeriFlux FLUXNET of the site, whose archive holds a daily file",
         recipe=IN_ARCHIVE,

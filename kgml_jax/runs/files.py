@@ -7,10 +7,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jax
 import numpy as np
 import xarray as xr
+
+LONGEST_NAME = 100
+"""Characters that `file_name` keeps of a name; file systems take 255 of a whole file name."""
+
+
+def file_name(name: str) -> str:
+    """Returns what may stand for a name, such as a site's, in the name of a file.
+
+    Letters, digits and `_.-` of ASCII stay, except points at its start; all else, path separators
+    first, is written as `%` and its bytes in hexadecimal. Different names stay different: one that
+    is too long ends in a hash of all of it.
+    """
+    quoted = quote(name, safe="", errors="surrogatepass").replace("~", "%7E")
+    leading = len(quoted) - len(quoted.lstrip("."))
+    safe = "%2E" * leading + quoted[leading:]
+    if 0 < len(safe) <= LONGEST_NAME:
+        return safe
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{safe[: LONGEST_NAME - 17]}~{digest}"
 
 
 @contextmanager

@@ -129,7 +129,7 @@ def test_the_command_line_leads_to_the_stations(written):
     described = {"data": None, "metadata": None, "synthetic_stations": str(written)}
     assert choices.data_from_json(described).synthetic_stations == written
     missing = choices.DataChoice(synthetic_stations=written.with_name("absent.csv"))
-    with pytest.raises(DataError, match=r"absent.csv: cannot be read"):
+    with pytest.raises(DataError, match=r"absent.csv: no such file"):
         inputs.load(missing)
 
 

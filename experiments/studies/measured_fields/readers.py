@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from kgml_jax.data import attributes, estimates, quality, tables
+from kgml_jax.data import attributes, estimates, quality, site_table, tables
 from kgml_jax.data.formats import county_yields as county_reports
 from kgml_jax.data.formats.fluxnet import latent_heat
 from kgml_jax.data.read import read
@@ -127,7 +127,7 @@ def tower(folder: Path, history: FieldHistory) -> MeasuredField:
     if not found:
         path = folder / "fluxnet2015" / pattern
         raise DataError("no such file", found=str(path), expected="a daily FLUXNET file")
-    reading = read(found[0], folder / attributes.FILE_NAME)
+    reading = read(found[0], folder / site_table.FILE_NAME)
     return field(history, reading.sites[0], reading.notes)
 
 
@@ -154,7 +154,7 @@ def _finished(
 
 def mead(folder: Path, history: FieldHistory) -> MeasuredField:
     """Reads the forcing of US-Ne3; its place is that of the site table."""
-    forcing, sites = table(folder, MEAD_FORCING), table(folder, attributes.FILE_NAME)
+    forcing, sites = table(folder, MEAD_FORCING), table(folder, site_table.FILE_NAME)
     here = sites.text("site") == history.site
     known = {
         name: float(sites.numbers(column)[here][0])

@@ -1,8 +1,6 @@
 """FLUXNET daily files as distributed: FLUXNET2015 and the later hub products, csv or zip."""
 
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,20 +8,23 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from kgml_jax.data import tables, time_steps
+from kgml_jax.data import packed, tables, time_steps
 from kgml_jax.data.schema import POTENTIAL_RADIATION, Note, Piece, ReadOptions, expected_units
 from kgml_jax.data.units import convert
 from kgml_jax.errors import DataError, kept, listed, raise_together
 
 DAILY_NAME = re.compile(
     r"^(?P<hub>[A-Za-z0-9]+)_(?P<site>[A-Za-z]{2}-[A-Za-z0-9]+)_FLUXNET(?:2015)?_"
-    r"(?:(?:SUBSET|FULLSET|FLUXMET)_)?DD_(?P<years>\d{4}-\d{4})?(?P<version>[^/]*)\.csv(?:\.gz)?$"
+    r"(?:(?:SUBSET|FULLSET|FLUXMET|INTERIM)_)?DD_(?P<years>\d{4}-\d{4})?(?P<version>[^/]*)"
+    r"(?i:\.csv(?:\.gz)?)$"
 )
 """`FLX_<site>_FLUXNET2015_SUBSET_DD_<years>_<version>.csv` and its later relatives."""
 
 EXAMPLE = "FLX_US-Ne3_FLUXNET2015_SUBSET_DD_2001-2013_1-4.csv"
 
-ARCHIVE_NAME = re.compile(r"^[A-Za-z0-9]+_[A-Za-z]{2}-[A-Za-z0-9]+_(?:FLUXNET|ARCHIVE).*\.zip$")
+ARCHIVE_NAME = re.compile(
+    r"^[A-Za-z0-9]+_[A-Za-z]{2}-[A-Za-z0-9]+_(?:FLUXNET|ARCHIVE).*(?i:\.zip)$"
+)
 """Of FLUXNET and its networks, and ICOS's `ICOSETC_<site>_ARCHIVE_L2.zip`."""
 
 FORCING_COLUMNS = {
@@ -76,23 +77,18 @@ def latent_heat(temperature: np.ndarray) -> np.ndarray:
 
 
 def _daily_files(path: Path) -> Iterator[tuple[str, bytes]]:
-    if path.suffix != ".zip":
+    if path.suffix.lower() != ".zip":
         yield path.name, tables.contents(path)
         return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.namelist()
-            names = [name for name in members if DAILY_NAME.match(Path(name).name)]
-            for name in names:
-                yield Path(name).name, archive.read(name)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        message = f"the archive is damaged or cut off: {error}"
-        raise DataError(message, file=path, site=site_of(path.name)) from error
+    archive = packed.Archive(path)
+    names = [name for name in archive.names if DAILY_NAME.match(Path(name).name)]
+    for name in names:
+        yield Path(name).name, archive.read(name)
     if not names:
         raise DataError(
             "the archive holds no daily file",
             file=path,
-            found=listed(members) or "nothing",
+            found=listed(archive.names) or "nothing",
             expected="a member named *_DD_*.csv",
         )
 
@@ -103,10 +99,34 @@ def _piece(name: str, data: bytes, options: ReadOptions) -> Piece:
     if "TIMESTAMP" not in table:
         raise DataError("the column is missing", file=name, site=site, variable="TIMESTAMP")
     days = tables.daily(table["TIMESTAMP"], name, site, time_steps.IN_ARCHIVE)
-    if not data.endswith(b"\n"):
+    if not data.endswith((b"\n", b"\r")):
         # The last number may have lost digits: -9999 cut to -9 looks like a measurement.
         raise DataError("the file is cut off", file=name, site=site, found="an unfinished line")
-    _check_end(name, site, days)
+    match = DAILY_NAME.match(name)
+    if match is not None and match["years"] is not None:
+        check_end(name, site, days, match["years"][-4:])
+    return from_columns(name, site, days, table, options)
+
+
+def from_columns(
+    name: str,
+    site: str,
+    days: pd.DatetimeIndex,
+    table: dict[str, pd.Series],
+    options: ReadOptions,
+) -> Piece:
+    """Makes a site of columns in FLUXNET's names and units.
+
+    Args:
+      name: of the file.
+      site: its name.
+      days: of the rows.
+      table: columns by name.
+      options: of the reader.
+
+    Raises:
+      DataError: a column is missing, or a cell is no number.
+    """
     variables, notes = _variables(name, site, table, options)
     dataset = xr.Dataset(
         {
@@ -167,12 +187,14 @@ def _partition(options: ReadOptions) -> dict[str, tuple[str, str]]:
     }
 
 
-def _check_end(name: str, site: str, days: pd.DatetimeIndex) -> None:
-    match = DAILY_NAME.match(name)
-    if match is None or match["years"] is None:
-        return
+def check_end(name: str, site: str, days: pd.DatetimeIndex, year: str) -> None:
+    """Refuses a record that ends well before the last year in the name of its file.
+
+    Raises:
+      DataError: it is cut off.
+    """
     last = days.to_numpy().max()
-    end = np.datetime64(f"{match['years'][-4:]}-12-31")
+    end = np.datetime64(f"{year}-12-31")
     if last < end - _END_SLACK:
         raise DataError(
             "is cut off: the record ends before the years in the file's name",

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from kgml_jax.data import stamps, tables, time_steps
+from kgml_jax.data import names, stamps, tables, time_steps
 from kgml_jax.data.days import check as check_days
 from kgml_jax.data.formats import arrays
 from kgml_jax.data.schema import (
@@ -37,7 +37,7 @@ def load(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> list[Piece]:
       DataError: damaged file, unknown or missing units, or a required variable is missing.
     """
     time_steps.refuse_by_name(path)
-    table = path.name.endswith((".csv", ".csv.gz"))
+    table = path.name.lower().endswith((".csv", ".csv.gz"))
     dataset, notes = _from_table(path) if table else arrays.load(path)
     require_forcing(path, list(map(str, dataset.data_vars)))
     for name in [name for name in SITE_QUANTITIES if name in dataset]:
@@ -59,14 +59,10 @@ def _addressed(notes: list[Note], site: str) -> list[Note]:
 
 def _from_table(path: Path) -> tuple[xr.Dataset, list[Note]]:
     data = tables.contents(path)
-    time_steps.refuse_by_header(tables.header(data), path)
-    table = tables.columns(data, path.name)
-    names, units = {}, {}
-    for column in table:
-        match = _HEADER.match(column)
-        names[column] = match["name"].strip() if match else column
-        units[names[column]] = match["units"] if match else None
-    table = {names[column]: values for column, values in table.items()}
+    time_steps.refuse_by_header(
+        tables.header(data, path.name), path, commented=data.startswith(b"#")
+    )
+    table, units = _named(tables.columns(data, path.name), path)
     time = next((name for name in _TIME_NAMES if name in table), None)
     if time is None:
         raise DataError(
@@ -74,8 +70,9 @@ def _from_table(path: Path) -> tuple[xr.Dataset, list[Note]]:
         )
     hours = time_steps.of_table(path.name, time, by_site="site" in table)
     days = tables.daily(table[time], path.name, None, hours)
-    sites = np.full(len(days), _stem(path), dtype=object)
-    sites = np.asarray(table["site"].astype(str), dtype=object) if "site" in table else sites
+    sites, notes = np.full(len(days), _stem(path), dtype=object), []
+    if "site" in table:
+        sites, notes = names.in_column(table["site"], path.name, "site")
     keep = [name for name in table if name not in (time, "site", "group")]
     values = {name: tables.numbers(table[name], path.name, None, name) for name in keep}
     for site in np.unique(sites):
@@ -85,9 +82,39 @@ def _from_table(path: Path) -> tuple[xr.Dataset, list[Note]]:
     for name in keep:
         dataset[name].attrs["units"] = units[name]
     if "group" in table:
-        groups = dict(zip(sites, table["group"].astype(str), strict=True))
-        dataset["group"] = ("site", [groups[site] for site in dataset["site"].to_numpy()])
-    return dataset, stamps.end_notes(days)
+        groups, more = names.in_column(table["group"], path.name, "group")
+        dataset["group"] = ("site", _one_each(path, sites, groups, dataset["site"].to_numpy()))
+        notes += more
+    return dataset, [*notes, *stamps.end_notes(days)]
+
+
+def _named(
+    columns: dict[str, pd.Series], path: Path
+) -> tuple[dict[str, pd.Series], dict[str, str | None]]:
+    """Returns columns by their names without units, and the units."""
+    named, units = {}, {}
+    for column, values in columns.items():
+        match = _HEADER.match(column)
+        name = match["name"].strip() if match else column
+        if name in named:
+            expected = "every name once: take out or rename all but one"
+            raise DataError(
+                "the column stands more than once", file=path, variable=name, expected=expected
+            )
+        named[name], units[name] = values, match["units"] if match else None
+    return named, units
+
+
+def _one_each(path: Path, sites: np.ndarray, groups: np.ndarray, wanted: np.ndarray) -> list[str]:
+    pairs = pd.DataFrame({"site": sites, "group": groups}).drop_duplicates()
+    twice = pairs.loc[pairs["site"].duplicated(), "site"]
+    if len(twice):
+        site = str(twice.iloc[0])
+        found = listed(list(pairs.loc[pairs["site"] == site, "group"]))
+        place = {"file": path, "site": site, "variable": "group"}
+        raise DataError("a site in more than one group", found=found, **place)
+    by_site = dict(zip(pairs["site"], pairs["group"], strict=True))
+    return [by_site[site] for site in wanted]
 
 
 def _constant(path: Path, values: xr.DataArray) -> xr.DataArray:
