@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from kgml_jax.data import tables, time_steps
+from kgml_jax.data import crop_codes, tables, time_steps
 from kgml_jax.data.days import check as check_days
 from kgml_jax.data.schema import (
     DEFAULT_OPTIONS,
@@ -47,6 +47,8 @@ def load(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> list[Piece]:
             dataset[name] = _constant(path, dataset[name])
     if not options.fluxes:
         dataset = dataset.drop_vars([name for name in map(str, dataset) if is_observed(name)])
+    if "crop" in dataset and crop_codes.is_named(dataset["crop"].to_numpy()):
+        dataset["crop"] = crop_codes.from_names(dataset["crop"], path.name, options)
     converted, more = _canonical(path, dataset)
     notes += more
     return [
@@ -154,7 +156,7 @@ def _from_table(path: Path) -> tuple[xr.Dataset, list[Note]]:
     sites = np.full(len(days), _stem(path), dtype=object)
     sites = np.asarray(table["site"].astype(str), dtype=object) if "site" in table else sites
     keep = [name for name in table if name not in (time, "site", "group")]
-    values = {name: tables.numbers(table[name], path.name, None, name) for name in keep}
+    values = {name: _cells(table[name], path, name) for name in keep}
     for site in np.unique(sites):
         check_days(days[sites == site], path.name, str(site))
     rows = pd.MultiIndex.from_arrays([sites, days], names=["site", "time"])
@@ -165,6 +167,12 @@ def _from_table(path: Path) -> tuple[xr.Dataset, list[Note]]:
         groups = dict(zip(sites, table["group"].astype(str), strict=True))
         dataset["group"] = ("site", [groups[site] for site in dataset["site"].to_numpy()])
     return dataset, []
+
+
+def _cells(column: pd.Series, path: Path, name: str) -> np.ndarray:
+    if name == "crop" and crop_codes.is_named(column):
+        return np.asarray(column, dtype=object)
+    return tables.numbers(column, path.name, None, name)
 
 
 def _constant(path: Path, values: xr.DataArray) -> xr.DataArray:
@@ -236,12 +244,15 @@ def _one(dataset: xr.Dataset, row: int, name: str, path: Path) -> xr.Dataset:
         attrs["group"] = str(one["group"].item())
     one = one.drop_vars("group", errors="ignore")
     # A rectangle of sites holds empty variables at sites that never measured them.
-    empty = [
-        str(key)
-        for key, array in one.data_vars.items()
-        if key not in REQUIRED_FORCING and bool(array.isnull().all())
-    ]
+    empty = [name for name in map(str, one.data_vars) if _is_empty(one, name)]
     return one.drop_vars(empty).assign_attrs(attrs)
+
+
+def _is_empty(one: xr.Dataset, name: str) -> bool:
+    target = name.removesuffix("_qc")
+    if name.endswith("_qc") and target in one and bool(one[target].notnull().any()):
+        return False  # the reader says that a target's quality has no value
+    return name not in REQUIRED_FORCING and bool(one[name].isnull().all())
 
 
 def _stem(path: Path) -> str:
