@@ -14,6 +14,8 @@ from kgml_jax.data import (
     days,
     estimates,
     gaps,
+    hemisphere,
+    plausible,
     signs,
     targets,
 )
@@ -63,11 +65,15 @@ def finish(dataset: xr.Dataset, options: ReadOptions) -> tuple[xr.Dataset, list[
         with kept(errors):
             _forcing(draft, name, options)
     if not errors:
+        with kept(errors):
+            hemisphere.refuse_wrong(draft, dataset.attrs)
         crop_codes.warn_of_bare_days(draft)
         _temperatures(draft)
         _co2(draft)
         with kept(errors):
             _mean_temperature(draft)
+        with kept(errors):
+            plausible.judge(draft, _potential(draft))
     draft.values.pop(POTENTIAL_RADIATION, None)
     finished = _finished(draft, dataset.attrs)
     with kept(errors):
