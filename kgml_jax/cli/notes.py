@@ -13,8 +13,8 @@ COSTS = {
     f"off, and models cannot tell sites apart by where they lie. {_REMEDY}",
     "elevation": "wherever they lie. Pressure and clear-sky radiation of the process model depend "
     f"on it. {_REMEDY}",
-    "soil": "the Corn Belt mean is taken. Models cannot tell sites apart by their soil. Give sand, "
-    "clay, bulk_density, soil_organic_carbon, ph, ... in the same table",
+    "soil": "the Corn Belt mean stands for it. Models cannot tell sites apart by their soil. Give "
+    "sand, clay, bulk_density, soil_organic_carbon, ph, ... in the same table",
 }
 """What it costs that a place was not given."""
 

@@ -99,11 +99,12 @@ def _other_scale(draft: Draft, key: str, known: np.ndarray, expected: str) -> Da
     if _are_flags(known) and known.max() > 1:
         problem = "holds flags, not shares of the day"
         recipe = (
-            "    --quality-scale flags --worst-flag 1   # flags up to 1 count, as 0 and 1 of 0 to 3"
+            "    --quality-scale flags --worst-flag 1   # up to 1 count, as 0 and 1 of 0 to 3\n"
+            '    # in Python quality_scale="flags", worst_flag=1'
         )
     elif known.min() >= 0 and 1 < known.max() <= 100:
         problem = "holds per cent, not shares of the day"
-        recipe = "    --quality-scale percent"
+        recipe = '    --quality-scale percent   # in Python quality_scale="percent"'
     else:
         problem, recipe = "is on another scale than the options say", None
     return draft.error(problem, key, found=found, expected=expected, recipe=recipe)

@@ -1,11 +1,15 @@
 """Crops as files name them."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from kgml_jax.data import crop_codes
 from kgml_jax.data.assemble import assemble
+from kgml_jax.data.choices import DataChoice, OtherData
 from kgml_jax.data.quality import finish
 from kgml_jax.data.read import read
 from kgml_jax.data.schema import ReadOptions
@@ -51,6 +55,13 @@ def test_codes_of_the_cropland_data_layer_are_a_choice(site):
     done, notes = finish(site, ReadOptions(crop_codes="cdl"))
     np.testing.assert_array_equal(done["crop"][:4], [0, 1, 2, -1])
     assert any("codes 36" in note.message for note in notes if note.kind == "warning")
+
+
+def test_other_files_than_those_of_a_run_may_have_other_codes():
+    origin = DataChoice(data=Path("a"), crop_codes="cdl", quality_scale="flags", worst_flag=2)
+    assert OtherData(Path("b")).after(origin) == replace(origin, data=Path("b"))
+    other = OtherData(Path("b"), crop_codes="table").after(origin)
+    assert (other.crop_codes, other.quality_scale) == ("table", "flags")
 
 
 def test_two_codes_that_both_vocabularies_know_are_recognised(site):

@@ -1,8 +1,10 @@
 """Whether a year and its hemisphere can be."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from kgml_jax.data.estimates import extraterrestrial_radiation
 from kgml_jax.data.quality import finish
 from kgml_jax.data.read import collect, read
 from kgml_jax.data.schema import ReadOptions
@@ -105,6 +107,17 @@ def test_a_southern_tower_with_its_latitude_is_read(tower, write_tower, tmp_path
     write_tower(southern(tower), site="AU-Aa1")
     (tmp_path / "sites.csv").write_text("site,lat\nAU-Aa1,-37.4\n")
     assert len(read(tmp_path).sites) == 1
+
+
+def test_a_latitude_that_misses_that_of_the_sun_is_doubted(tower, write_tower, tmp_path):
+    table = tower()
+    day = pd.to_datetime(table["TIMESTAMP"]).dt.day_of_year.to_numpy()
+    table["SW_IN_POT"] = extraterrestrial_radiation(52.0, day) / 0.0864
+    write_tower(table)
+    for latitude, doubted in ((51.0, False), (45.0, True)):
+        (tmp_path / "sites.csv").write_text(f"site,lat\nUS-Aa1,{latitude}\n")
+        notes = [note.message for note in read(tmp_path).notes if note.variable == "latitude"]
+        assert any("that of 52" in message for message in notes) is doubted
 
 
 def test_towers_of_the_world_are_plausible_but_for_a_dry_year_of_one(data_folder):
