@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from kgml_jax.cli.notes import places
 from kgml_jax.data.check import Finding, blocks, check
 from kgml_jax.data.read import collect
 from kgml_jax.data.schema import DEFAULT_OPTIONS, Note, ReadOptions
@@ -47,6 +48,8 @@ def main(config: CheckConfig) -> int:
         _print_notes(console, reading.notes, config.notes)
     _print_warnings(console, readable)
     _print_general(console, reading.notes)
+    for message in places(reading.notes):
+        console.print(f"warning: {escape(message)}", highlight=False)
     blocked = [finding for finding in findings if finding.blocks]
     for finding in blocked:
         error = Console(stderr=True, width=width, soft_wrap=True)

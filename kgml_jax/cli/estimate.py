@@ -7,7 +7,14 @@ from typing import Annotated
 import tyro
 
 from kgml_jax.cli import command, console, drawings, estimate_report, posterior_check, report
-from kgml_jax.data.choices import DataChoice, OtherData, SplitChoice, make_split, require_crops
+from kgml_jax.data.choices import (
+    READ_ANEW,
+    DataChoice,
+    OtherData,
+    SplitChoice,
+    make_split,
+    require_crops,
+)
 from kgml_jax.inversion.solvers.shuffled import require_spotpy
 from kgml_jax.runs import directory, saved
 from kgml_jax.runs.fitted import Pretrained
@@ -81,11 +88,18 @@ def divided(config: EstimateConfig, base: Pretrained | None) -> DividedSites:
     """
     if base is not None:
         given = config.data
-        other = OtherData(given.data, given.metadata, given.skip_bad_sites)
-        if given != other.after(DataChoice()):
+        usual = DataChoice()
+        told = {
+            name: getattr(given, name)
+            for name in READ_ANEW
+            if getattr(given, name) != getattr(usual, name)
+        }
+        other = OtherData(given.data, given.metadata, given.skip_bad_sites, **told)
+        if given != other.after(usual):
             raise ValueError(
-                "with --from all options of the data but --data, --metadata and --skip-bad-sites "
-                "are those of the pretraining run; leave them out"
+                "with --from all options of the data but --data, --metadata, --skip-bad-sites, "
+                "--quality-scale, --worst-flag and --crop-codes are those of the pretraining run; "
+                "leave them out"
             )
         return sites.divide_after(base, other, config.split)
     loaded = sites.load(config.data, config.settings.further)

@@ -6,16 +6,21 @@ from kgml_jax.cli.console import warn
 from kgml_jax.data.schema import ATTRIBUTES, Note
 from kgml_jax.errors import listed
 
+_REMEDY = "Give site, lat, lon, elev in a table sites.csv beside the data, or by --metadata"
+
 COSTS = {
-    "latitude": "The season of a site south of the equator is then half a year off, and models "
-    "cannot tell sites apart by where they lie",
-    "elevation": "Pressure and clear-sky radiation of the process model depend on it",
+    "latitude": "wherever they lie. The season of a site south of the equator is then half a year "
+    f"off, and models cannot tell sites apart by where they lie. {_REMEDY}",
+    "elevation": "wherever they lie. Pressure and clear-sky radiation of the process model depend "
+    f"on it. {_REMEDY}",
+    "soil": "the Corn Belt mean stands for it. Models cannot tell sites apart by their soil. Give "
+    "sand, clay, bulk_density, soil_organic_carbon, ph, ... in the same table",
 }
 """What it costs that a place was not given."""
 
 
 def tell(notes: Sequence[Note]) -> None:
-    """Warns of what is doubtful, of what was left out, and of sites whose place is not known."""
+    """Warns of what is doubtful, of what was left out, and of sites whose place is not given."""
     alike: dict[tuple[str, str, str], list[str]] = {}
     for note in notes:
         if note.kind in ("warning", "left out"):
@@ -25,16 +30,20 @@ def tell(notes: Sequence[Note]) -> None:
         where = " ".join(filter(None, (named, variable)))
         text = f"{where}: {message}" if where else message
         warn(f"left out: {text}" if kind == "left out" else text)
-    _tell_places(notes)
+    for message in places(notes):
+        warn(message)
 
 
-def _tell_places(notes: Sequence[Note]) -> None:
+def places(notes: Sequence[Note]) -> list[str]:
+    """Returns what is to be said of sites for which latitude, elevation or soil were not given."""
+    said = []
     for name, cost in COSTS.items():
         lost = [note for note in notes if note.kind == "defaulted" and note.variable == name]
         if sites := list(dict.fromkeys(note.site for note in lost)):
-            quantity = ATTRIBUTES[name]
-            warn(
-                f"no {name} is given for {len(sites)} sites ({listed(sites, 12)}): "
-                f"{quantity.default:g} {quantity.units} is taken, wherever they lie. {cost}. Give "
-                "site, lat, lon, elev in a table sites.csv beside the data, or by --metadata"
-            )
+            named = f"{len(sites)} sites ({listed(sites, 12)})"
+            if name == "soil":
+                said.append(f"no soil, or not all of it, is given for {named}: {cost}")
+            else:
+                default = f"{ATTRIBUTES[name].default:g} {ATTRIBUTES[name].units}"
+                said.append(f"no {name} is given for {named}: {default} is taken, {cost}")
+    return said

@@ -11,6 +11,7 @@ import tyro
 
 from kgml_jax.cli import console, notes
 from kgml_jax.data.choices import OtherData
+from kgml_jax.data.schema import CropCodes
 from kgml_jax.errors import listed
 from kgml_jax.runs import directory, files, saved
 from kgml_jax.runs.fitted import Calibrated
@@ -43,6 +44,9 @@ class PredictConfig:
     skip_bad_sites: bool = False
     """Leave out sites that `check` blocks, and years at the ends of a record whose weather lacks
     a variable, and list them; otherwise one of them stops the run."""
+    crop_codes: CropCodes | None = None
+    """Whose codes name the crops of the fields: rows of the crop table, the Cropland Data Layer's,
+    or KGML-ag's. None: as of the run."""
     csv: bool = True
     """Write tables beside the NetCDF files."""
     overwrite: bool = False
@@ -56,7 +60,9 @@ def main(config: PredictConfig) -> None:
     directory.check_free(config.out, config.overwrite, config.from_run, "--out")
     fitted = saved.load(config.from_run, config.strategy)
     base = fitted.base if isinstance(fitted, Calibrated) else fitted
-    other = OtherData(config.data, config.metadata, config.skip_bad_sites)
+    other = OtherData(
+        config.data, config.metadata, config.skip_bad_sites, crop_codes=config.crop_codes
+    )
     sites = load(other.after(base.origin), fluxes=False)
     notes.tell(sites.notes)
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])

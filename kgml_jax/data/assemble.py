@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from kgml_jax.data import estimates
+from kgml_jax.data import crop_codes, estimates
 from kgml_jax.data.schema import ATTRIBUTES, FORCING, NEUTRAL_FORCING, Reading
 from kgml_jax.errors import DataError
 from kgml_jax.process.drivers import Attributes, Forcing
@@ -118,6 +118,8 @@ def _forcing(dataset: xr.Dataset, length: int) -> dict[str, np.ndarray]:
             raise DataError(
                 "required forcing is missing", site=dataset.attrs["site"], variable=name
             )
+        if name == "crop":
+            crop_codes.require_rows(values, dataset.attrs["site"])
         rows[name] = values.astype(np.int32 if name == "crop" else np.float32)
     return rows
 

@@ -7,12 +7,16 @@ from typing import Any, Literal, assert_never
 import numpy as np
 
 from kgml_jax.data import splits
+from kgml_jax.data.schema import CropCodes, QualityScale
 from kgml_jax.data.synthetic.truth import Twist
 from kgml_jax.errors import DataError
 from kgml_jax.sites import TRAIN, VALIDATION, Sites
 from kgml_jax.split import Split
 
 PATHS = ("data", "metadata", "synthetic_stations")
+
+READ_ANEW = ("quality_scale", "worst_flag", "crop_codes")
+"""How files are written, which other files than those of a run may do otherwise."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,14 @@ class DataChoice:
     """CSV of site metadata (site, lat, lon, elev, igbp); default: `sites.csv` beside the data."""
     qc_threshold: float = 0.75
     """Smallest share of a day (0-1) measured or well filled for it to be scored."""
+    quality_scale: QualityScale = "share"
+    """What quality columns hold: the share of the day (0-1), per cent of it, or flags, of which the
+    smallest is the best."""
+    worst_flag: int = 1
+    """Largest flag that counts, where quality columns hold flags."""
+    crop_codes: CropCodes = "table"
+    """Whose codes name the crops: rows of the crop table, those of the Cropland Data Layer (1 corn,
+    5 soybean, 24 winter wheat), or of KGML-ag (1 corn, 5 soybean)."""
     max_gap: int = 7
     """Longest gap in the forcing, in days, that is interpolated."""
     max_copy: int = 60
@@ -59,6 +71,13 @@ class OtherData:
     skip_bad_sites: bool = False
     """Leave out sites that `check` blocks, and years at the ends of a record whose weather lacks
     a variable, and list them; otherwise one of them stops the run."""
+    quality_scale: QualityScale | None = None
+    """What quality columns of `--data` hold: shares of the day, per cent or flags. None: as those
+    of the run."""
+    worst_flag: int | None = None
+    """Largest flag that counts, where quality columns hold flags. None: as of the run."""
+    crop_codes: CropCodes | None = None
+    """Whose codes name the crops of `--data`. None: as of the run."""
 
     def after(self, origin: DataChoice | None) -> DataChoice:
         """Returns the choice of data of a run with these files in place of its own.
@@ -74,9 +93,11 @@ class OtherData:
         if self.data is None and origin is None:
             raise ValueError("the run does not say which data it learnt from; use --data")
         choice, skip = origin or DataChoice(), self.skip_bad_sites
+        told = {name: getattr(self, name) for name in READ_ANEW}
+        told = {name: value for name, value in told.items() if value is not None}
         if self.data is None:
-            return replace(choice, skip_bad_sites=skip or choice.skip_bad_sites)
-        return replace(choice, data=self.data, metadata=self.metadata, skip_bad_sites=skip)
+            return replace(choice, skip_bad_sites=skip or choice.skip_bad_sites, **told)
+        return replace(choice, data=self.data, metadata=self.metadata, skip_bad_sites=skip, **told)
 
 
 @dataclass(frozen=True)

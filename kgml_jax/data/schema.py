@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import xarray as xr
@@ -49,8 +49,35 @@ SITE_QUANTITIES: dict[str, Quantity] = ATTRIBUTES | {
 }
 """What may be given of a site: what drives models, and where it lies."""
 
+TARGET_BOUNDS: dict[str, tuple[float, float]] = {
+    "GPP": (-30.0, 80.0),
+    "Ra": (-20.0, 60.0),
+    "Rh": (-20.0, 60.0),
+    "Reco": (-30.0, 80.0),
+    "NEE": (-60.0, 60.0),
+    "ET": (-5.0, 25.0),
+    "yield": (0.0, 2500.0),
+    "N2O": (-0.2, 5.0),
+    "nitrate": (0.0, 500.0),
+    "ammonium": (0.0, 500.0),
+    "soil_water_content": (0.0, 1.0),
+    "soil_carbon_stock": (0.0, 100_000.0),
+}
+"""What targets can be, in their units: about twice what towers measure on their largest days.
+
+Partitioned fluxes scatter below 0. Evaporation is bounded by the energy of a day: 25 mm take 61 MJ
+m-2, more than radiation and advection bring (FAO-56, table 2: reference evaporation up to 10 mm).
+Corn of 25 Mg ha-1 holds some 1000 g C m-2 of grain. After fertiliser soils emit a few tenths of a
+g N m-2 d-1 of N2O at most. Peat holds some 60 kg C m-2 in 30 cm."""
+
 POTENTIAL_RADIATION = "potential_shortwave_radiation"
 """Radiation at the top of the atmosphere; used to estimate temperature ranges, never stored."""
+
+QualityScale = Literal["share", "percent", "flags"]
+"""What quality columns hold: the share of a day, per cent of it, or classes."""
+
+CropCodes = Literal["table", "cdl", "kgml-ag"]
+"""Whose codes name the crops: rows of the crop table, USDA's Cropland Data Layer, or KGML-ag."""
 
 KINDS = ("converted", "filled", "estimated", "defaulted", "masked", "warning", "left out")
 
@@ -76,6 +103,14 @@ class ReadOptions:
 
     qc_threshold: float = 0.75
     """A target counts where at least this share of the day was measured or filled well."""
+    quality_scale: QualityScale = "share"
+    """What quality columns hold: the share of the day (0-1), per cent of it, or flags, of which the
+    smallest is the best."""
+    worst_flag: int = 1
+    """Largest flag that counts, where quality columns hold flags."""
+    crop_codes: CropCodes = "table"
+    """Whose codes name the crops: rows of the crop table, those of the Cropland Data Layer (1 corn,
+    5 soybean, 24 winter wheat), or of KGML-ag (1 corn, 5 soybean)."""
     max_gap: int = 7
     """Longest gap in the forcing, in days, that the short rule of each variable fills."""
     max_copy: int = 60
@@ -95,6 +130,10 @@ class ReadOptions:
             raise DataError("unknown partitioning", found=self.partition, expected="NT or DT")
         if not 0 <= self.qc_threshold <= 1:
             raise DataError("qc_threshold", found=self.qc_threshold, expected="0 to 1")
+        for name, kind in (("quality_scale", QualityScale), ("crop_codes", CropCodes)):
+            if getattr(self, name) not in get_args(kind):
+                expected = ", ".join(get_args(kind))
+                raise DataError(name, found=getattr(self, name), expected=expected)
 
 
 DEFAULT_OPTIONS = ReadOptions()

@@ -69,6 +69,9 @@ def _synthetic(choice: DataChoice, targets: tuple[str, ...]) -> Sites:
 def _read(choice: DataChoice, path: Path, targets: tuple[str, ...], fluxes: bool) -> Sites:
     options = ReadOptions(
         qc_threshold=choice.qc_threshold,
+        quality_scale=choice.quality_scale,
+        worst_flag=choice.worst_flag,
+        crop_codes=choice.crop_codes,
         max_gap=choice.max_gap,
         max_copy=choice.max_copy,
         partition=choice.partition,

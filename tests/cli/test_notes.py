@@ -40,7 +40,7 @@ def test_sites_at_a_place_that_was_not_given_are_named_with_what_it_costs(told):
         Note("AU-Rig", "elevation", "defaulted", 1, "not given"),
         Note("AU-Rig", "soil", "defaulted", 9, "not given"),
     )
-    latitude, elevation = text.splitlines()
+    latitude, elevation, soil = text.splitlines()
     for words in (
         "no latitude",
         "2 sites (AU-Rig, DE-Kli)",
@@ -51,7 +51,9 @@ def test_sites_at_a_place_that_was_not_given_are_named_with_what_it_costs(told):
         assert words in latitude
     for words in ("no elevation", "1 sites (AU-Rig)", "200 m", "process model", "sites.csv"):
         assert words in elevation
+    for words in ("no soil", "1 sites (AU-Rig)", "Corn Belt mean"):
+        assert words in soil
 
 
 def test_of_well_placed_sites_nothing_is_said(told):
-    assert told(Note("A", "soil", "defaulted", 9, "not given")) == ""
+    assert told(Note("A", "soil", "estimated", 3, "estimated from texture")) == ""

@@ -7,6 +7,8 @@ from kgml_jax.data.read import collect
 from kgml_jax.data.schema import Reading, ReadOptions
 from kgml_jax.errors import DataError
 
+TEMPERATURES = ("air_temperature_mean", "air_temperature_max", "air_temperature_min")
+
 
 @pytest.fixture
 def checked(per_site):
@@ -45,7 +47,8 @@ def test_a_net_source_warns_and_does_not_block(checked, sign):
 
 def test_the_growing_season_of_the_southern_hemisphere_is_found_by_its_gpp(checked):
     def move_south(one):
-        one["NEE"] = -one["NEE"]
+        for name in ("shortwave_radiation", "NEE", *TEMPERATURES):
+            one[name].values = np.roll(one[name].values, 182)
         one["latitude"] = one["latitude"] * 0 - 35.0
         one["GPP"] = np.maximum(-one["NEE"], 0.0)
 

@@ -150,3 +150,25 @@ def test_without_metadata_the_country_is_the_group_and_defaults_are_noted(tower,
     assert reading.sites[0].attrs["group"] == "US"
     defaulted = {note.variable for note in reading.notes if note.kind == "defaulted"}
     assert {"latitude", "elevation", "soil"} <= defaulted
+
+
+def test_the_first_column_with_values_is_used_and_said(tower, write_tower):
+    table = tower()
+    for name in ("NEE_VUT_REF", "GPP_NT_VUT_REF", "P_F"):
+        table = table.rename(columns={name: name.replace("VUT", "CUT").removesuffix("_F")})
+        table[name] = np.nan
+    reading = read(write_tower(table))
+    assert bool(reading.sites[0]["NEE"].notnull().all())
+    assert float(reading.sites[0]["precipitation"].sum()) > 0
+    said = " ".join(note.message for note in reading.notes if note.kind == "warning")
+    for words in ("NEE_CUT_REF is used", "GPP_NT_CUT_REF is used", "P_F holds no value: P is used"):
+        assert words in said
+
+
+def test_a_code_in_temperature_or_latent_heat_makes_no_evaporation(tower, write_tower):
+    table = tower()
+    clean = table.copy()
+    table.loc[100:104, "TA_F"] = table.loc[200:240, "LE_F_MDS"] = -9999.9
+    clean.loc[100:104, "TA_F"] = clean.loc[200:240, "LE_F_MDS"] = np.nan
+    found = read(write_tower(table)).sites[0]["ET"]
+    np.testing.assert_array_equal(found, read(write_tower(clean)).sites[0]["ET"])

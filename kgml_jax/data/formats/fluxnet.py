@@ -8,7 +8,17 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from kgml_jax.data import packed, tables, time_steps
+from kgml_jax.data import bounds, packed, tables, time_steps
+from kgml_jax.data.formats.fluxnet_columns import (
+    FORCING_COLUMNS,
+    NEEDED,
+    NET_EXCHANGE,
+    chosen,
+    latent_heat,
+    partition,
+    possible,
+    wanted,
+)
 from kgml_jax.data.schema import POTENTIAL_RADIATION, Note, Piece, ReadOptions, expected_units
 from kgml_jax.data.units import convert
 from kgml_jax.errors import DataError, kept, listed, raise_together
@@ -27,27 +37,6 @@ ARCHIVE_NAME = re.compile(
 )
 """Of FLUXNET and its networks, and ICOS's `ICOSETC_<site>_ARCHIVE_L2.zip`."""
 
-FORCING_COLUMNS = {
-    "air_temperature_mean": (("TA_F",), "degC"),
-    "air_temperature_max": (("TMAX_F", "TA_F_MAX"), "degC"),
-    "air_temperature_min": (("TMIN_F", "TA_F_MIN"), "degC"),
-    "shortwave_radiation": (("SW_IN_F",), "W m-2"),
-    POTENTIAL_RADIATION: (("SW_IN_POT",), "W m-2"),
-    "vapour_pressure_deficit": (("VPD_F",), "hPa"),
-    "precipitation": (("P_F",), "mm d-1"),
-    "wind_speed": (("WS_F",), "m s-1"),
-    "co2": (("CO2_F_MDS",), "umol mol-1"),
-}
-"""Columns that hold a forcing, in order of preference, and FLUXNET's units of daily values."""
-
-_NEEDED = (
-    "air_temperature_mean",
-    "shortwave_radiation",
-    "vapour_pressure_deficit",
-    "precipitation",
-    "wind_speed",
-)
-_NET_EXCHANGE = ("NEE_VUT_REF", "NEE_CUT_REF")
 _END_SLACK = np.timedelta64(31, "D")
 
 
@@ -69,11 +58,6 @@ def site_of(name: str) -> str:
     """Returns the site in the name of a FLUXNET file, or the name itself."""
     match = re.match(r"^[A-Za-z0-9]+_([A-Za-z]{2}-[A-Za-z0-9]+)_(?:FLUXNET|ARCHIVE)", name)
     return match[1] if match else name
-
-
-def latent_heat(temperature: np.ndarray) -> np.ndarray:
-    """Latent heat of vaporisation at an air temperature in degC (Stull 1988), J kg-1."""
-    return 2.501e6 - 2361.0 * temperature
 
 
 def _daily_files(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -142,49 +126,39 @@ def from_columns(
 def _variables(
     name: str, site: str, table: dict[str, pd.Series], options: ReadOptions
 ) -> tuple[dict[str, np.ndarray], list[Note]]:
-    columns, errors = {}, []
-    for column in [column for column in _wanted(options) if column in table]:
+    columns, notes, errors = {}, [], []
+    for column in [column for column in wanted(options) if column in table]:
         with kept(errors):
-            columns[column] = tables.numbers(table[column], name, site, column)
+            values = tables.numbers(table[column], name, site, column)
+            columns[column], codes = bounds.without_codes(values, *possible(column))
+            for code, count in codes:
+                notes.append(Note(site, column, "warning", count, bounds.code_message(code)))
     raise_together(errors)
     missing = [
         FORCING_COLUMNS[variable][0][0]
-        for variable in _NEEDED
+        for variable in NEEDED
         if not any(column in columns for column in FORCING_COLUMNS[variable][0])
     ]
     expected = None
-    if options.fluxes and not any(column in columns for column in _NET_EXCHANGE):
-        missing.append(" or ".join(_NET_EXCHANGE))
+    if options.fluxes and not any(column in columns for column in NET_EXCHANGE):
+        missing.append(" or ".join(NET_EXCHANGE))
         expected = "fluxes; without them a field is predicted (kgml-jax predict, check --no-fluxes)"
     if missing:
         problem = "the column is missing" if len(missing) == 1 else "the columns are missing"
         variable = ", ".join(missing)
         raise DataError(problem, file=name, site=site, variable=variable, expected=expected)
-    forcing, notes = _forcing(site, columns)
-    targets, more = _targets(site, columns, options) if options.fluxes else ({}, [])
+    forcing, more = _forcing(site, columns)
     notes += more
+    if options.fluxes:
+        targets, more = _targets(site, columns, forcing["air_temperature_mean"], options)
+        notes += more
+    else:
+        targets = {}
     if options.prescribe_gpp:
         given, more = _prescribed(site, columns, options)
         forcing |= given
         notes += more
     return forcing | targets, notes
-
-
-def _wanted(options: ReadOptions) -> list[str]:
-    forcing = [column for columns, _ in FORCING_COLUMNS.values() for column in columns]
-    if not options.fluxes:
-        return [*forcing, *(_partition(options)["GPP"] if options.prescribe_gpp else ())]
-    net = [name + suffix for name in _NET_EXCHANGE for suffix in ("", "_QC", "_RANDUNC")]
-    parts = [column for pair in _partition(options).values() for column in pair]
-    return [*forcing, *net, *parts, "LE_F_MDS", "LE_F_MDS_QC", "LE_RANDUNC"]
-
-
-def _partition(options: ReadOptions) -> dict[str, tuple[str, str]]:
-    method = options.partition
-    return {
-        flux: (f"{column}_{method}_VUT_REF", f"{column}_{method}_CUT_REF")
-        for flux, column in (("Reco", "RECO"), ("GPP", "GPP"))
-    }
 
 
 def check_end(name: str, site: str, days: pd.DatetimeIndex, year: str) -> None:
@@ -208,7 +182,8 @@ def check_end(name: str, site: str, days: pd.DatetimeIndex, year: str) -> None:
 def _forcing(site: str, columns: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[Note]]:
     forcing, notes = {}, []
     for variable, (choices, units) in FORCING_COLUMNS.items():
-        column = next((choice for choice in choices if choice in columns), None)
+        column, more = chosen(site, variable, columns, choices)
+        notes += more
         if column is not None:
             canonical = expected_units(variable) or "MJ m-2 d-1"
             forcing[variable] = convert(columns[column], units, canonical)
@@ -222,11 +197,12 @@ def _forcing(site: str, columns: dict[str, np.ndarray]) -> tuple[dict[str, np.nd
 
 
 def _targets(
-    site: str, columns: dict[str, np.ndarray], options: ReadOptions
+    site: str, columns: dict[str, np.ndarray], temperature: np.ndarray, options: ReadOptions
 ) -> tuple[dict[str, np.ndarray], list[Note]]:
     targets, notes = _net_exchange(site, columns)
-    for flux, choices in _partition(options).items():
-        column = next((choice for choice in choices if choice in columns), None)
+    for flux, choices in partition(options).items():
+        column, more = chosen(site, flux, columns, choices)
+        notes += more
         if column is None:
             notes.append(Note(site, flux, "warning", 1, f"no column {choices[0]}: not a target"))
             continue
@@ -234,7 +210,7 @@ def _targets(
         if "NEE_qc" in targets:
             targets[f"{flux}_qc"] = targets["NEE_qc"]
     if "LE_F_MDS" in columns:
-        targets |= _evapotranspiration(columns)
+        targets |= _evapotranspiration(columns, temperature)
         message = "LE_F_MDS: W m-2 converted to mm d-1"
         notes.append(Note(site, "ET", "converted", len(columns["LE_F_MDS"]), message))
     return targets, notes
@@ -243,12 +219,12 @@ def _targets(
 def _prescribed(
     site: str, columns: dict[str, np.ndarray], options: ReadOptions
 ) -> tuple[dict[str, np.ndarray], list[Note]]:
-    column = next((name for name in _partition(options)["GPP"] if name in columns), None)
+    column, notes = chosen(site, "prescribed_gpp", columns, partition(options)["GPP"])
     if column is None:
         return {}, []
     gpp = columns[column]
     message = "the tower's GPP is an input; it is derived from the observed NEE"
-    notes = [Note(site, "prescribed_gpp", "warning", len(gpp), message)]
+    notes.append(Note(site, "prescribed_gpp", "warning", len(gpp), message))
     if negative := int(np.sum(gpp < 0)):
         message = "negative tower GPP set to 0 where it is an input"
         notes.append(Note(site, "prescribed_gpp", "converted", negative, message))
@@ -258,10 +234,10 @@ def _prescribed(
 def _net_exchange(
     site: str, columns: dict[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], list[Note]]:
-    column = next(choice for choice in _NET_EXCHANGE if choice in columns)
-    targets, notes = {"NEE": columns[column]}, []
-    if column != _NET_EXCHANGE[0]:
-        notes.append(Note(site, "NEE", "warning", 1, f"no {_NET_EXCHANGE[0]}: {column} is used"))
+    # One of them is there; a file without is refused.
+    found, notes = chosen(site, "NEE", columns, NET_EXCHANGE)
+    column = found or NET_EXCHANGE[0]
+    targets = {"NEE": columns[column]}
     if f"{column}_QC" in columns:
         targets["NEE_qc"] = columns[f"{column}_QC"]
     else:
@@ -272,8 +248,11 @@ def _net_exchange(
     return targets, notes
 
 
-def _evapotranspiration(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    to_water = 86_400.0 / latent_heat(columns["TA_F"])
+def _evapotranspiration(
+    columns: dict[str, np.ndarray], temperature: np.ndarray
+) -> dict[str, np.ndarray]:
+    impossible, _ = bounds.outside("air_temperature_mean", temperature)
+    to_water = 86_400.0 / latent_heat(np.where(impossible, np.nan, temperature))
     targets = {"ET": columns["LE_F_MDS"] * to_water}
     if "LE_F_MDS_QC" in columns:
         targets["ET_qc"] = columns["LE_F_MDS_QC"]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from kgml_jax.data import names, stamps, tables, time_steps
+from kgml_jax.data import crop_codes, names, stamps, tables, time_steps
 from kgml_jax.data.days import check as check_days
 from kgml_jax.data.formats import arrays
 from kgml_jax.data.schema import (
@@ -45,6 +45,8 @@ def load(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> list[Piece]:
             dataset[name] = _constant(path, dataset[name])
     if not options.fluxes:
         dataset = dataset.drop_vars([name for name in map(str, dataset) if is_observed(name)])
+    if "crop" in dataset and crop_codes.is_named(dataset["crop"].to_numpy()):
+        dataset["crop"] = crop_codes.from_names(dataset["crop"], path.name, options)
     converted, more = _canonical(path, dataset)
     notes += more
     return [
@@ -74,7 +76,7 @@ def _from_table(path: Path) -> tuple[xr.Dataset, list[Note]]:
     if "site" in table:
         sites, notes = names.in_column(table["site"], path.name, "site")
     keep = [name for name in table if name not in (time, "site", "group")]
-    values = {name: tables.numbers(table[name], path.name, None, name) for name in keep}
+    values = {name: _cells(table[name], path, name) for name in keep}
     for site in np.unique(sites):
         check_days(days[sites == site], path.name, str(site))
     rows = pd.MultiIndex.from_arrays([sites, days], names=["site", "time"])
@@ -115,6 +117,12 @@ def _one_each(path: Path, sites: np.ndarray, groups: np.ndarray, wanted: np.ndar
         raise DataError("a site in more than one group", found=found, **place)
     by_site = dict(zip(pairs["site"], pairs["group"], strict=True))
     return [by_site[site] for site in wanted]
+
+
+def _cells(column: pd.Series, path: Path, name: str) -> np.ndarray:
+    if name == "crop" and crop_codes.is_named(column):
+        return np.asarray(column, dtype=object)
+    return tables.numbers(column, path.name, None, name)
 
 
 def _constant(path: Path, values: xr.DataArray) -> xr.DataArray:
@@ -189,12 +197,15 @@ def _one(dataset: xr.Dataset, row: int, name: str, path: Path) -> xr.Dataset:
         attrs["group"] = str(one["group"].item())
     one = one.drop_vars("group", errors="ignore")
     # A rectangle of sites holds empty variables at sites that never measured them.
-    empty = [
-        str(key)
-        for key, array in one.data_vars.items()
-        if key not in REQUIRED_FORCING and bool(array.isnull().all())
-    ]
+    empty = [name for name in map(str, one.data_vars) if _is_empty(one, name)]
     return one.drop_vars(empty).assign_attrs(attrs)
+
+
+def _is_empty(one: xr.Dataset, name: str) -> bool:
+    target = name.removesuffix("_qc")
+    if name.endswith("_qc") and target in one and bool(one[target].notnull().any()):
+        return False  # the reader says that a target's quality has no value
+    return name not in REQUIRED_FORCING and bool(one[name].isnull().all())
 
 
 def _stem(path: Path) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from kgml_jax.data.crop_codes import KGML_AG
 from kgml_jax.data.schema import Note, Piece, expected_units
 from kgml_jax.data.units import convert
 from kgml_jax.errors import DataError, listed
@@ -35,7 +36,6 @@ _WEATHER = {
     "wind_speed": ("WIND", "km d-1"),
     "precipitation": ("PRECN", "mm d-1"),
 }
-_CROPS = {1: 0, 5: 1}  # theirs: 1 corn, 5 soybean; rows of the crop table
 _USED = frozenset(
     {"TMAX_AIR", "TDIF_AIR", "TMIN_AIR", "HMAX_AIR", "HDIF_AIR", "HMIN_AIR", "Year", "GPP"}
     | {"Crop_Type", "PLANTT", "FERTZR_N"}
@@ -192,7 +192,7 @@ def _management(work: _Work) -> dict[str, np.ndarray]:
     if column is not None:
         codes = np.rint(inputs[column]).astype(int)
         rows = np.full(codes.shape, -1.0)
-        for code, row in _CROPS.items():
+        for code, row in KGML_AG.items():
             rows[codes == code] = row
         management["crop"] = rows
         work.note("crop", "converted", f"{column}: 1 is corn (0), 5 is soybean (1)")

@@ -1,0 +1,107 @@
+"""Crops as files name them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kgml_jax.data import crop_codes
+from kgml_jax.data.assemble import assemble
+from kgml_jax.data.choices import DataChoice, OtherData
+from kgml_jax.data.quality import finish
+from kgml_jax.data.read import read
+from kgml_jax.data.schema import ReadOptions
+from kgml_jax.errors import DataError
+from kgml_jax.process.crops import TABLE
+
+
+@pytest.fixture
+def site(per_site):
+    return per_site(("north",))[0]
+
+
+def grown(site, *codes):
+    days = site.sizes["time"]
+    site["crop"] = ("time", np.resize(np.asarray(codes, float), days), {"units": "1"})
+    return site
+
+
+def rows(site, **options):
+    return finish(site, ReadOptions(**options))[0]["crop"].to_numpy()
+
+
+def test_every_row_of_the_crop_table_has_a_name():
+    assert len(crop_codes.NAMES) == len(TABLE)
+
+
+@pytest.mark.parametrize("code", [5, 3, -2, 0.5, 36])
+def test_a_code_that_is_no_row_of_the_table_is_refused(site, code):
+    with pytest.raises(DataError, match=rf"north, variable crop.*no row.*found {code}"):
+        finish(grown(site, 0, code), ReadOptions())
+
+
+def test_assembling_refuses_what_no_reader_saw(per_site):
+    one = grown(per_site(("north",))[0], 3)
+    with pytest.raises(DataError, match=r"north.*crop.*no row"):
+        assemble([one])
+
+
+def test_codes_of_the_cropland_data_layer_are_a_choice(site):
+    grown(site, 1, 5, 24, 36)
+    with pytest.raises(DataError, match="crop"):
+        finish(site.copy(), ReadOptions())
+    done, notes = finish(site, ReadOptions(crop_codes="cdl"))
+    np.testing.assert_array_equal(done["crop"][:4], [0, 1, 2, -1])
+    assert any("codes 36" in note.message for note in notes if note.kind == "warning")
+
+
+def test_other_files_than_those_of_a_run_may_have_other_codes():
+    origin = DataChoice(data=Path("a"), crop_codes="cdl", quality_scale="flags", worst_flag=2)
+    assert OtherData(Path("b")).after(origin) == replace(origin, data=Path("b"))
+    other = OtherData(Path("b"), crop_codes="table").after(origin)
+    assert (other.crop_codes, other.quality_scale) == ("table", "flags")
+
+
+def test_two_codes_that_both_vocabularies_know_are_recognised(site):
+    with pytest.raises(DataError, match=r"--crop-codes cdl(.|\n)*--crop-codes kgml-ag"):
+        finish(grown(site, 1, 5), ReadOptions())
+    np.testing.assert_array_equal(rows(grown(site, 1, 5), crop_codes="kgml-ag")[:2], [0, 1])
+
+
+def test_an_occupied_field_of_an_unknown_crop_is_said_to_be_bare(site):
+    grown(site, -1, 0)
+    site["occupied"] = ("time", np.ones(site.sizes["time"]), {"units": "1"})
+    _, notes = finish(site, ReadOptions())
+    counts = [note.count for note in notes if "bare ground" in note.message]
+    assert counts == [site.sizes["time"] // 2]
+
+
+def named(site, *names):
+    return np.resize(np.asarray(names, dtype=object), site.sizes["time"])
+
+
+def test_crops_may_be_given_by_name(site, tmp_path):
+    names = named(site, "Corn", "soybeans", "winter_wheat", "")
+    table = pd.DataFrame({"time": site["time"].to_numpy()})
+    forcing = [name for name in map(str, site.data_vars) if site[name].dims == ("time",)]
+    for name in forcing:
+        table[f"{name} [{site[name].attrs['units']}]"] = site[name].to_numpy()
+    table.assign(crop=names).to_csv(tmp_path / "a.csv", index=False)
+    site["crop"] = ("time", names.astype(str))
+    site.attrs = {}
+    site.to_netcdf(tmp_path / "b.nc")
+    for name in ("a.csv", "b.nc"):
+        done = read(tmp_path / name).sites[0]
+        np.testing.assert_array_equal(done["crop"][:4], [0, 1, 2, -1])
+    with pytest.raises(DataError, match=r"crop.*holds names"):
+        read(tmp_path / "a.csv", options=ReadOptions(crop_codes="cdl"))
+
+
+def test_an_unknown_name_is_refused(site, tmp_path):
+    site["crop"] = ("time", named(site, "corn", "canola").astype(str))
+    site.attrs = {}
+    site.to_netcdf(tmp_path / "b.nc")
+    with pytest.raises(DataError, match=r"b.nc.*crop.*'canola'.*corn, soybean, winter wheat"):
+        read(tmp_path / "b.nc")
