@@ -27,18 +27,15 @@ def load(path: Path | None, near: Path) -> pd.DataFrame:
     """Returns the metadata table, indexed by site; empty if there is none.
 
     Args:
-      path: the table; None looks for `sites.csv` in the folder `near` and in its parent.
+      path: the table; None takes what is `beside` the data, if anything.
       near: the data's own path.
 
     Raises:
       DataError: the table is not there, has no column `site`, or names a site twice.
     """
+    path = path or beside(near)
     if path is None:
-        folder = near if near.is_dir() else near.parent
-        found = [place / FILE_NAME for place in (folder, folder.resolve().parent)]
-        path = next((place for place in found if place.is_file()), None)
-        if path is None:
-            return pd.DataFrame()
+        return pd.DataFrame()
     if not path.is_file():
         raise DataError("no such file", file=path, expected="a table of site metadata")
     table = pd.DataFrame(tables.columns(tables.contents(path), path.name))
@@ -48,6 +45,13 @@ def load(path: Path | None, near: Path) -> pd.DataFrame:
         twice = table.loc[table["site"].duplicated(), "site"].to_numpy()[0]
         raise DataError("more than one row for a site", file=path, site=str(twice))
     return table.rename(columns=_ALIASES).set_index("site")
+
+
+def beside(near: Path) -> Path | None:
+    """Returns `sites.csv` in the folder `near` or in its parent; None if it is in neither."""
+    folder = near if near.is_dir() else near.parent
+    found = [place / FILE_NAME for place in (folder, folder.resolve().parent)]
+    return next((place for place in found if place.is_file()), None)
 
 
 def attach(dataset: xr.Dataset, table: pd.DataFrame) -> tuple[xr.Dataset, list[Note]]:

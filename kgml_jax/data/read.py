@@ -94,6 +94,12 @@ def collect(
     return Reading(tuple(sites), tuple(notes), tuple(errors))
 
 
+def inputs(path: Path, metadata: Path | None = None) -> list[Path]:
+    """Returns the files that `read` reads: of data, and the table of metadata if there is one."""
+    table = metadata or attributes.beside(path)
+    return [*_files(path)[0], *([] if table is None else [table])]
+
+
 def _files(path: Path) -> tuple[list[Path], list[Note]]:
     if not path.exists():
         raise DataError("no such file or folder", found=str(path), expected="a path to data")

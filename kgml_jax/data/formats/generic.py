@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from kgml_jax.data import tables, time_steps
+from kgml_jax.data.conventions import stated_units
 from kgml_jax.data.days import check as check_days
 from kgml_jax.data.schema import (
     DEFAULT_OPTIONS,
@@ -197,7 +198,7 @@ def _canonical(path: Path, dataset: xr.Dataset) -> tuple[xr.Dataset, list[Note]]
         if expected is None:
             continue
         array = dataset[name]
-        found = array.attrs.get("units")
+        found = stated_units(array.attrs)
         values = np.asarray(array.to_numpy(), dtype=np.float64)
         values = np.where(np.isin(values, tables.MISSING), np.nan, values)
         place = {"file": path.name, "variable": name, "is_spread": name.endswith("_uncertainty")}
