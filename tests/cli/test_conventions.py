@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
-from conventions_check import assert_follows_conventions, grave_faults, has_checker
+from conventions_check import assert_follows_conventions, grave_faults, needs_checker
 
 from kgml_jax.cli import evaluate, predict
 from kgml_jax.runs import files, provenance
@@ -36,7 +36,7 @@ def test_every_file_of_every_run_follows_the_conventions(run_folders):
         assert_follows_conventions(path)
 
 
-@pytest.mark.skipif(not has_checker(), reason="compliance-checker is not installed")
+@needs_checker
 def test_the_checker_of_ioos_finds_no_grave_fault(run_folders):
     assert grave_faults([path for folder in run_folders for path in folder.glob("*.nc")]) == ""
 

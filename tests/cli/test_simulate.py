@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import xarray as xr
+from conventions_check import assert_follows_conventions, grave_faults, needs_checker
 
 from kgml_jax.cli import simulate
 from kgml_jax.cli.simulate import SimulateConfig
@@ -77,6 +78,17 @@ def test_every_variable_says_what_it_is_in_units_that_udunits_reads(days):
     assert len(simulation_outputs.CROPS) == len(crops.TABLE)
     assert "simulated" in days.attrs["title"]
     assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \S+", days.attrs["history"])
+
+
+def test_the_file_follows_the_conventions(written):
+    assert_follows_conventions(written, of_run=False)
+    with xr.open_dataset(written) as opened:
+        assert len(opened.attrs["configuration_sha256"]) == 64
+
+
+@needs_checker
+def test_the_checker_of_ioos_finds_no_grave_fault_in_simulated_days(written):
+    assert grave_faults([written]) == ""
 
 
 def test_time_and_depth_are_cf_coordinates_with_bounds(days):
