@@ -15,6 +15,7 @@ from inversion import against
 from matplotlib.figure import Figure
 from timing import RESULTS
 
+from kgml_jax.evaluation import canvas
 from kgml_jax.evaluation.styles import COLOURS
 
 NAMES = {
@@ -72,7 +73,7 @@ def read(path: Path) -> dict[str, dict[str, np.ndarray]]:
 def main(config: FigureConfig) -> None:
     """Reads the traces and writes the figure."""
     ways = read(config.traces)
-    draw(ways).savefig(config.out)
+    canvas.save(draw(ways), config.out)
     print(f"wrote {config.out}")
     if "cma" in ways:
         print("\n".join(against(ways, "cma")))

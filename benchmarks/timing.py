@@ -13,6 +13,8 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
+from kgml_jax.writing import write_text
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -68,7 +70,7 @@ def write(name: str, rows: Sequence[Mapping[str, Any]]) -> Path:
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     content = {**_origin(), "rows": [dict(row) for row in rows]}
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    write_text(path, json.dumps(content, indent=2) + "\n")
     return path
 
 

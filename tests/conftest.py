@@ -25,7 +25,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 jax.config.update("jax_num_cpu_devices", 2)
 
 
-ONE_RUN = ("tests/cli/test_programs.py", "tests/cli/test_predict.py", "tests/cli/test_untested.py")
+ONE_RUN = tuple(
+    f"tests/cli/test_{name}.py" for name in ("programs", "predict", "untested", "conventions")
+)
 
 
 class FilesOfOneRun(LoadFileScheduling):

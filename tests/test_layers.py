@@ -17,6 +17,7 @@ ALLOWED = {
     "mapping": set(),
     "progress": set(),
     "records": set(),
+    "writing": set(),
     "bijections": {"arrays", "records"},
     "integrate": {"records"},
     "process": {"arrays", "records", "bijections", "integrate"},
@@ -36,9 +37,11 @@ ALLOWED = {
     },
     "evaluation": {
         *("records", "errors", "sites", "split", "models", "objectives", "training", "data"),
+        "writing",
     },
     "runs": {
         *("display", "sites", "split", "adaptation", "models", "objectives", "data", "training"),
+        "writing",
     },
     "workflows": {
         *("records", "errors", "display", "sites", "split", "adaptation", "process", "models"),

@@ -57,7 +57,7 @@ def show(grids: Iterable[tables.Grid]) -> None:
 
 def publish(folder: Path, grids: Sequence[tables.Grid]) -> None:
     """Writes tables to `tables.md` and prints them."""
-    (folder / "tables.md").write_text("\n".join(map(tables.markdown, grids)))
+    files.write_text(folder / "tables.md", "\n".join(map(tables.markdown, grids)))
     show(grids)
 
 

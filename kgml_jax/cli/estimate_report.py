@@ -32,13 +32,13 @@ def write(
     results["harmed"] = (error > error.sel(strategy=BEFORE)).astype(float)
     parameters = parameter_table(fitted)
     files.write_dataset(folder / "parameters.nc", parameters)
-    files.write_dataset(folder / "sites.nc", results)
+    files.write_dataset(folder / "sites.nc", results, "Scores of predictions, by site")
     files.write_dataset(folder / "predictions.nc", prediction_table(fitted))
     grids = [parameter_grid(parameters), coverage_grid(fitted)]
     grids += [annual_grid(fitted), outcome_grid(results, fitted)]
     grids += [] if fitted.books is None else [update_grid(parameters, fitted.books)]
     scores = report.markdown(results)
-    (folder / "tables.md").write_text("\n".join([*map(markdown, grids), scores]))
+    files.write_text(folder / "tables.md", "\n".join([*map(markdown, grids), scores]))
     report.print_medians(results)
     console.show(grids)
     files.write_json(folder / "summary.json", summary(results, parameters, fitted))

@@ -13,7 +13,7 @@ from kgml_jax.evaluation.references import require_scikit_learn
 from kgml_jax.runs import directory, files, saved
 from kgml_jax.split import Split
 from kgml_jax.workflows import evaluation
-from kgml_jax.workflows.sites import load, require_drivers
+from kgml_jax.workflows.sites import fingerprints, load, require_drivers
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ def main(config: EvaluateConfig) -> None:
         for name in saved.strategies(config.from_run)
     }
     directory.create(config.run, config, config.overwrite, source=config.from_run)
+    files.record_data(config.run, fingerprints(sites))
     notes.tell(sites.notes)
     found = evaluation.assess_run(base, fitted, data, config.references)
     report.finish_evaluation(config.run, found, config.draw, config.figures)

@@ -4,7 +4,7 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
@@ -20,7 +20,7 @@ from kgml_jax.workflows import field_tables, fields
 from kgml_jax.workflows.annual import annual_sums
 from kgml_jax.workflows.borrowing import PRETRAINED, Unknown
 from kgml_jax.workflows.fields import FieldPredictions
-from kgml_jax.workflows.sites import load
+from kgml_jax.workflows.sites import fingerprints, load
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,20 @@ def main(config: PredictConfig) -> None:
     notes.tell(sites.notes)
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     found = fields.predict_fields(fitted, sites, config.unknown, command)
-    write(config, found)
+    write(config, found, fingerprints(sites))
     tell(config, found)
 
 
-def write(config: PredictConfig, found: FieldPredictions) -> None:
-    """Writes the folder; each file appears whole or not at all."""
+def write(config: PredictConfig, found: FieldPredictions, data: dict[str, Any]) -> None:
+    """Writes the folder; each file appears whole or not at all.
+
+    Args:
+      config: of the program.
+      found: what is written.
+      data: fingerprints of what was read.
+    """
     out = directory.create(config.out, config, config.overwrite, config.from_run, "--out")
+    files.record_data(out, data)
     annual = annual_sums(found.daily)
     files.write_dataset(out / "predictions.nc", found.daily)
     files.write_dataset(out / "annual.nc", annual)
@@ -85,8 +92,7 @@ def write(config: PredictConfig, found: FieldPredictions) -> None:
         "fields.csv": field_tables.field_table(found),
     }
     for name, table in tables.items():
-        with files.in_one_step(out / name) as path:
-            table.to_csv(path, index=False, float_format="%.6g")
+        files.write_table(out / name, table)
 
 
 def tell(config: PredictConfig, found: FieldPredictions) -> None:

@@ -22,11 +22,13 @@ from kgml_jax.training.strategies import STRATEGIES
 from kgml_jax.workflows import evaluation, prediction_file
 from kgml_jax.workflows.evaluation import Assessment
 from kgml_jax.workflows.scoring import HEADLINE, metrics_only
+from kgml_jax.workflows.sites import fingerprints
 
 
 def write_inputs(folder: Path, data: DividedSites) -> None:
     """Writes what a run was made from: choice of data, split, notes of the reader, and truth."""
     sites = data.sites
+    files.record_data(folder, fingerprints(sites))
     files.write_json(folder / "data.json", sites.origin)
     files.write_json(folder / "split.json", json.loads(data.split.to_json()))
     files.write_json(folder / "data_notes.json", sites.notes)
@@ -54,7 +56,7 @@ def finish_calibration(
     """Writes the scores, prints the tables and says in plain words what came out."""
     summary = found.summary or {}
     _write_scores(folder, found, "sites.nc")
-    write_dataset(folder / "drift.nc", evaluation.drift(found))
+    write_dataset(folder / "drift.nc", evaluation.drift(found), "What calibration changed")
     origin = found.data.sites.origin
     files.write_json(folder / "summary.json", {**summary, "data": files.plain(origin)})
     if figures:
@@ -131,9 +133,8 @@ def finish_evaluation(
     files.write_json(folder / "summary.json", summary)
     outcome = outcome_grid(summary["strategies"], found.reference)
     remarks = "".join(f"\n{remark}\n" for remark in found.remarks)
-    (folder / "tables.md").write_text(
-        f"{markdown(found.results)}\n{tables.markdown(outcome)}{remarks}"
-    )
+    text = f"{markdown(found.results)}\n{tables.markdown(outcome)}{remarks}"
+    files.write_text(folder / "tables.md", text)
     if figures:
         drawings.draw(folder / "figures", found, draw)
     if found.scored_sites:
@@ -151,8 +152,8 @@ def finish_evaluation(
 
 
 def _write_scores(folder: Path, found: Assessment, name: str) -> None:
-    write_dataset(folder / name, found.results)
-    write_dataset(folder / "groups.nc", found.groups)
+    write_dataset(folder / name, found.results, "Scores of predictions, by site")
+    write_dataset(folder / "groups.nc", found.groups, "Scores of predictions, by group of sites")
 
 
 def markdown(results: xr.Dataset) -> str:

@@ -1,12 +1,10 @@
 """The command `simulate`: fields day by day, as CF netCDF or Zarr."""
 
-import shlex
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import rich.progress
 
@@ -14,11 +12,13 @@ from kgml_jax.cli import command, console, notes
 from kgml_jax.data import choices
 from kgml_jax.evaluation.tables import terminal
 from kgml_jax.models.process import ProcessModel
+from kgml_jax.runs import files, provenance
 from kgml_jax.workflows.daily_file import DailyFile, check_path
 from kgml_jax.workflows.simulation import Run
 from kgml_jax.workflows.simulation_outputs import chosen, variables
 from kgml_jax.workflows.simulation_sources import open_source
 from kgml_jax.workflows.simulation_years import Year, grid
+from kgml_jax.workflows.sites import input_files
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ def main(config: SimulateConfig) -> None:
     )
     size = min(config.site_batch, len(source.names))
     run = Run(source, model, chosen(config.outputs), size)
-    history, described = shlex.join(["python", *sys.argv]), variables(run.outputs)
+    described, about = variables(run.outputs), provenance.attributes(made(config))
     started, years = time.perf_counter(), []
-    with DailyFile(config.out, source.names, source.dates, described, size, history) as file:
+    with DailyFile(config.out, source.names, source.dates, described, size, about) as file:
         steps = -(-len(source.names) // size)
         batches = rich.progress.track(
             source.batches(size), "simulating", steps, console=console.ERR, transient=True
@@ -72,6 +72,14 @@ def main(config: SimulateConfig) -> None:
             for problem in written.problems:
                 console.warn(problem)
     finish(config.out, years, time.perf_counter() - started)
+
+
+def made(config: SimulateConfig) -> dict[str, Any]:
+    """Returns the provenance of the file: there is no run directory that would hold it."""
+    found = provenance.gathered(files.plain(config), ("out", "overwrite", "debug"))
+    read_from = input_files(config.data)
+    read_from += [config.parameters] if isinstance(config.parameters, Path) else []
+    return found | {"data": {"files": provenance.of_files(read_from)}}
 
 
 def check(config: SimulateConfig) -> None:

@@ -97,6 +97,13 @@ def collect(
     return Reading(tuple(sites), tuple(notes), tuple(errors))
 
 
+def inputs(path: Path, metadata: Path | None = None) -> list[Path]:
+    """Returns the files that `read` reads: data, and tables of metadata if there are any."""
+    found = folders.find(path)
+    table = metadata or site_table.beside(path)
+    return list(dict.fromkeys([*found.data, *found.places, *([] if table is None else [table])]))
+
+
 def _load(
     files: list[Path], options: ReadOptions
 ) -> tuple[dict[str, list[Piece]], list[DataError]]:

@@ -36,7 +36,7 @@ def load(path: Path | None, near: Path) -> tuple[pd.DataFrame, list[Note]]:
       DataError: the table is not there, is no table, has no column `site`, or a site is named twice
         or not at all.
     """
-    path = _find(near) if path is None else path
+    path = beside(near) if path is None else path
     if path is None:
         return pd.DataFrame(), []
     if not os.path.lexists(path):
@@ -63,7 +63,8 @@ def load(path: Path | None, near: Path) -> tuple[pd.DataFrame, list[Note]]:
     return table, notes
 
 
-def _find(near: Path) -> Path | None:
+def beside(near: Path) -> Path | None:
+    """Returns `sites.csv` in the folder `near` or in its parent; None if it is in neither."""
     folder = near if near.is_dir() else near.parent
     found = [place / FILE_NAME for place in (folder, folder.resolve().parent)]
     # A folder or a broken link of that name was meant to be the table: it is found, and refused.

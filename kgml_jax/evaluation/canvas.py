@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kgml_jax.writing import in_one_step
+
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
@@ -46,10 +48,11 @@ def empty_figure(width: float, height: float, layout: Any = "constrained") -> "F
 
 
 def save(figure: "Figure", path: Path) -> Path:
-    """Writes a figure as PNG; the folder is made."""
+    """Writes a figure as PNG in one step; the folder is made."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="png")
+    with in_one_step(path) as partial:
+        figure.savefig(partial, format="png")
     return path
 
 

@@ -4,13 +4,13 @@ import os
 import platform
 import shutil
 import socket
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from kgml_jax.runs.files import plain, read_json, write_json
+from kgml_jax.runs import provenance
+from kgml_jax.runs.files import plain, read_json, record_provenance, write_json
 
 FREE = ("run", "overwrite", "debug")
 """Options that may differ between a run and the one that goes on with it."""
@@ -18,12 +18,10 @@ FREE = ("run", "overwrite", "debug")
 BEFORE_RESULTS = frozenset(
     {
         *("config.json", "versions.json", "data.json", "split.json", "data_notes.json"),
-        *("synthetic_world.nc", "metrics.jsonl"),
+        *("synthetic_world.nc", "metrics.jsonl", "provenance.json"),
     }
 )
 """Files that a run writes before it has any result; see `without_results`."""
-
-PACKAGES = ("kgml_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
 
 
 def check_free(
@@ -79,10 +77,13 @@ def create(
     if folder.exists() and any(folder.iterdir()):
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    record_provenance(folder, config, FREE)
     write_json(folder / "config.json", plain(config))
-    versions = {name: version(name) for name in PACKAGES}
     device = jax.devices()[0]
-    versions |= {"python": platform.python_version(), "device": device.device_kind}
+    versions = provenance.versions() | {
+        "python": platform.python_version(),
+        "device": device.device_kind,
+    }
     written_by = {"host": socket.gethostname(), "process": os.getpid()}
     write_json(folder / "versions.json", versions | written_by)
     return folder

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from kgml_jax.data import conventions
 from kgml_jax.sites import PREDICTABLE
 from kgml_jax.workflows.fields import FLAGS, OUTSIDE
-from kgml_jax.workflows.simulation_outputs import udunits
 
 STATUS = ("none", "partial", "whole", "whole_from_start_of_record")
 """Meanings of `year_status`: no day; not all days; all days; all days, of which the first still
@@ -54,34 +54,27 @@ def annual_sums(daily: xr.Dataset) -> xr.Dataset:
         values = total(np.where(record, daily[name].values, 0.0))
         values = values if summed else values / np.maximum(count, 1)
         attributes = daily[name].attrs | {
-            "units": udunits(annual_units(name)),
+            **conventions.units(annual_units(name)),
             "cell_methods": f"time: {'sum' if summed else 'mean'}",
-            "units_in_full": annual_units(name),
+            "ancillary_variables": "year_status days days_outside",
         }
+        # It is of a rate.
+        attributes.pop("standard_name", None)
         values = np.where(count > 0, values, np.nan).astype(np.float32)
         result[name] = (("site", "time"), values, attributes)
     return result.assign(_counts(count, total(record & beyond), status))
 
 
 def _frame(daily: xr.Dataset, years: np.ndarray) -> xr.Dataset:
-    start, end = (one.astype("datetime64[ns]") for one in (years, years + A_YEAR))
     fixed = [name for name, values in daily.variables.items() if values.dims == ("site",)]
     result = daily[fixed].drop_vars("time", errors="ignore")
-    time = {"standard_name": "time", "axis": "T", "bounds": "time_bounds"}
-    result = result.assign_coords(time=("time", start, time))
-    result["time_bounds"] = (("time", "bounds"), np.stack([start, end], axis=1))
-    for name in ("time", "time_bounds"):
-        result[name].encoding = dict(daily[name].encoding)
+    result = result.assign(conventions.periods(years, years + A_YEAR))
     title = "Annual sums of the fluxes of fields, predicted"
     return result.assign_attrs(title=title, comment="A time stands for the year it starts.")
 
 
 def _counts(days: np.ndarray, beyond: np.ndarray, status: np.ndarray) -> dict[str, Any]:
-    flags = {
-        "long_name": "whether the year is whole",
-        "flag_values": np.arange(len(STATUS), dtype=np.int8),
-        "flag_meanings": " ".join(STATUS),
-    }
+    flags = conventions.flags("whether the year is whole", STATUS)
     dims = ("site", "time")
     counted = {"days": (days, "days that are summed"), "days_outside": (beyond, _BEYOND)}
     return {

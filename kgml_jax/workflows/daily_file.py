@@ -12,9 +12,10 @@ from typing import Any, Protocol, Self
 import numpy as np
 import xarray as xr
 
+from kgml_jax.data.conventions import CONVENTIONS, days
 from kgml_jax.process import layers
 
-CONVENTIONS = "CF-1.8"
+TITLE = "Daily fluxes and stocks of crop fields, simulated"
 COORDINATES = "latitude elevation"
 SUFFIXES = (".nc", ".nc4", ".zarr")
 
@@ -79,7 +80,7 @@ class DailyFile:
         dates: np.ndarray,
         variables: Mapping[str, Variable],
         batch: int,
-        history: str,
+        attributes: Mapping[str, str],
     ) -> None:
         """Makes the file with its coordinates and empty variables.
 
@@ -89,13 +90,13 @@ class DailyFile:
           dates: datetime64[D], shape (time,).
           variables: by name; dims are of `site`, `time` and `layer`.
           batch: sites that are written at once.
-          history: the command that made the file.
+          attributes: of the whole file, as of `provenance.attributes`.
         """
         self._path = path
         self._partial = path.with_name(f".{path.name}.partial")
         _remove(self._partial)
         try:
-            empty = frame(names, dates, history)
+            empty = frame(names, dates, TITLE, layered=True).assign_attrs(attributes)
             self._store = _open(self._partial, path.suffix, empty)
             sizes = {"site": len(names), "time": len(dates), "layer": layers.SOIL}
             for name, variable in variables.items():
@@ -136,16 +137,36 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def frame(names: tuple[str, ...], dates: np.ndarray, history: str) -> xr.Dataset:
-    """Returns the coordinates and global attributes of simulated days.
+def frame(
+    names: tuple[str, ...],
+    dates: np.ndarray,
+    title: str,
+    history: str = "kgml_jax",
+    layered: bool = False,
+) -> xr.Dataset:
+    """Returns the coordinates and global attributes of daily values.
 
     Args:
       names: of the sites.
       dates: datetime64[D], shape (time,).
+      title: what they are.
       history: what made them.
+      layered: there are values of soil layers.
     """
-    start = dates.astype("datetime64[ns]")
-    bounds = np.stack([start, start + np.timedelta64(1, "D")], axis=1)
+    empty = xr.Dataset(
+        coords={"site": ("site", list(names), {"long_name": "name of the site"})},
+        attrs={
+            "Conventions": CONVENTIONS,
+            "title": title,
+            "source": f"kgml_jax {version('kgml_jax')}{', process model' * layered}",
+            "history": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {history}",
+            "comment": "A time stands for the day it starts; stocks are those at the day's end.",
+        },
+    ).assign(days(dates))
+    return empty.assign(_layers()) if layered else empty
+
+
+def _layers() -> dict[str, xr.Variable]:
     bottom = layers.TOP + layers.THICKNESS
     depth = {
         "standard_name": "depth",
@@ -153,33 +174,13 @@ def frame(names: tuple[str, ...], dates: np.ndarray, history: str) -> xr.Dataset
         "units": "m",
         "positive": "down",
         "axis": "Z",
-        "bounds": "layer_bounds",
+        "bounds": "layer_bnds",
     }
-    time = {"standard_name": "time", "axis": "T", "bounds": "time_bounds"}
-    empty = xr.Dataset(
-        {
-            "time_bounds": (("time", "bounds"), bounds),
-            "layer_bounds": (("layer", "bounds"), np.stack([layers.TOP, bottom], axis=1)),
-        },
-        coords={
-            "site": ("site", list(names), {"long_name": "name of the site"}),
-            "time": ("time", start, time),
-            "layer": ("layer", layers.CENTRE, depth),
-        },
-        attrs={
-            "Conventions": CONVENTIONS,
-            "title": "Daily fluxes and stocks of crop fields, simulated",
-            "source": f"kgml_jax {version('kgml_jax')}, process model",
-            "history": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {history}",
-            "comment": "A time stands for the day it starts; stocks are those at the day's end.",
-        },
-    )
-    days = {"units": "days since 1970-01-01", "calendar": "standard", "dtype": "int32"}
-    empty["time"].encoding = dict(days)
-    empty["time_bounds"].encoding = dict(days)
-    for name in ("layer", "layer_bounds"):
-        empty[name].encoding = {"_FillValue": None}
-    return empty
+    edges, plain = np.stack([layers.TOP, bottom], axis=1), {"_FillValue": None}
+    return {
+        "layer": xr.Variable("layer", layers.CENTRE, depth, plain),
+        "layer_bnds": xr.Variable(("layer", "bnds"), edges, None, plain),
+    }
 
 
 def _open(path: Path, suffix: str, frame: xr.Dataset) -> Store:

@@ -1,10 +1,11 @@
 """Estimates as data sets: parameters with units, intervals and flags, and daily predictions."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
+from kgml_jax.data import conventions
 from kgml_jax.inversion.increments import Books
 from kgml_jax.inversion.problem import Problem
 from kgml_jax.inversion.sites import Estimates
@@ -12,7 +13,7 @@ from kgml_jax.models.hybrid import process_of
 from kgml_jax.process.ecosystem import Imbalance
 from kgml_jax.process.state_update import Increment
 from kgml_jax.records import quantities
-from kgml_jax.sites import Sites
+from kgml_jax.sites import PREDICTABLE, Sites
 from kgml_jax.workflows import prediction
 from kgml_jax.workflows.prediction_file import with_observations
 from kgml_jax.workflows.simulation_sources import measured
@@ -31,34 +32,49 @@ def parameter_table(fitted: "Estimated") -> xr.Dataset:
     flags = known.identification
     partner = np.array(names)[flags.partner]
     columns = {
-        "value": (known.parameters.value, "estimate, also the median of the posterior"),
-        "sd": (known.parameters.sd, "posterior standard deviation"),
-        "lower": (known.parameters.lower, "5 % quantile of the posterior"),
-        "upper": (known.parameters.upper, "95 % quantile of the posterior"),
-        "shrinkage": (known.posterior.shrinkage, "1 - posterior sd over prior sd, unbounded"),
-        "identified": (flags.identified, "1: the data determine the parameter"),
-        "at_bound": (flags.at_bound, "1: the estimate lies at a bound"),
-        "trade_off": (flags.trade_off, "largest posterior correlation with another parameter"),
+        "value": (known.parameters.value, _own("estimate, also the median of the posterior")),
+        "sd": (known.parameters.sd, _own("posterior standard deviation")),
+        "lower": (known.parameters.lower, _own("5 % quantile of the posterior")),
+        "upper": (known.parameters.upper, _own("95 % quantile of the posterior")),
+        "shrinkage": (known.posterior.shrinkage, _plain("1 - posterior sd over prior sd")),
+        "identified": (flags.identified, _flag("the data determine the parameter")),
+        "at_bound": (flags.at_bound, _flag("the estimate lies at a bound")),
+        "trade_off": (
+            flags.trade_off,
+            _plain("largest posterior correlation with another parameter"),
+        ),
     }
     table = xr.Dataset(
         {
-            name: (both, np.asarray(values, np.float32), {"long_name": text})
-            for name, (values, text) in columns.items()
+            name: (both, np.asarray(values, np.float32), about)
+            for name, (values, about) in columns.items()
         },
         coords={"site": list(sites.names), "parameter": list(names)},
+        attrs={"title": "Parameters of sites, estimated"},
     )
-    table["trade_off_with"] = (both, partner.astype(str))
+    text = "the parameter that trade_off is with"
+    table["trade_off_with"] = (both, partner.astype(str), {"long_name": text})
     per_site = {
-        "accepted": (found.accepted, "1: better than the prior on the validation days"),
-        "healthy": (found.healthy, "1: cost and derivatives were finite"),
-        "converged": (converged(found), "1: the search ended before its budget did"),
-        "degrees_of_freedom": (known.posterior.degrees_of_freedom, "parameters the data inform"),
-        "condition_number": (known.posterior.condition_number, "of J^T J in units of the prior"),
-        "respiration_trade_off": (known.partition.difference_to_sum, "sd(Ra - Rh) / sd(Ra + Rh)"),
-        "simulations": (fitted.simulations, "simulations of the record spent"),
+        "accepted": (found.accepted, _flag("better than the prior on the validation days")),
+        "healthy": (found.healthy, _flag("cost and derivatives were finite")),
+        "converged": (converged(found), _flag("the search ended before its budget did")),
+        "degrees_of_freedom": (
+            known.posterior.degrees_of_freedom,
+            _plain("parameters the data inform"),
+        ),
+        "condition_number": (
+            known.posterior.condition_number,
+            _plain("of J^T J in units of the prior"),
+        ),
+        "respiration_trade_off": (
+            known.partition.difference_to_sum,
+            _plain("sd(Ra - Rh) / sd(Ra + Rh)"),
+        ),
+        "simulations": (fitted.simulations, _plain("simulations of the record spent")),
     }
-    for name, (values, text) in per_site.items():
-        table[name] = ("site", np.asarray(values, np.float32), {"long_name": text})
+    for name, (values, about) in per_site.items():
+        table[name] = ("site", np.asarray(values, np.float32), about)
+    table["value"].attrs["ancillary_variables"] = "sd lower upper identified at_bound accepted"
     describe(table, found.problem)
     if fitted.books is not None:
         _keep_books(table, found.problem, fitted.books)
@@ -67,8 +83,21 @@ def parameter_table(fitted: "Estimated") -> xr.Dataset:
         none = np.zeros(len(sites))
         true = [world.get(f"true_{name}", none) for name in names]
         truth = np.stack([np.asarray(one) for one in true], axis=1)
-        table["truth"] = (both, truth, {"long_name": "parameter of the synthetic site"})
+        table["truth"] = (both, truth, _own("parameter of the synthetic site"))
     return table
+
+
+def _own(text: str) -> dict[str, Any]:
+    # Every parameter has its own units.
+    return {conventions.IN_FULL: "as in the coordinate units", "long_name": text}
+
+
+def _plain(text: str) -> dict[str, Any]:
+    return {"units": "1", "long_name": text}
+
+
+def _flag(text: str) -> dict[str, Any]:
+    return conventions.flags(text, ("no", "yes"))
 
 
 def true_world(sites: Sites) -> xr.Dataset | None:
@@ -80,15 +109,16 @@ def true_world(sites: Sites) -> xr.Dataset | None:
 def describe(table: xr.Dataset, problem: Problem) -> None:
     """Adds units, bounds and priors of the parameters, and which of them are no more than bases."""
     declared = problem.quantities.values()
-    table.coords["units"] = ("parameter", [one.units for one in declared])
-    table.coords["prior"] = ("parameter", [one.default for one in declared])
+    about = {"long_name": "units of the parameter"}
+    table.coords["units"] = ("parameter", [one.units for one in declared], about)
+    table.coords["prior"] = ("parameter", [one.default for one in declared], _own("prior"))
     for end, name in enumerate(("lower_bound", "upper_bound")):
         ends = [one.bounds[end] if one.bounds else np.nan for one in declared]
-        table.coords[name] = ("parameter", ends)
+        table.coords[name] = ("parameter", ends, _own(name.replace("_", " ")))
     daily = getattr(problem.model, "moved_daily", ())
-    text = "1: a network moves the parameter from day to day; its value is the base it moves about"
-    flags = [float(name in daily) for name in problem.names]
-    table["moves_daily"] = ("parameter", flags, {"long_name": text})
+    text = "a network moves the parameter from day to day; its value is the base it moves about"
+    moved = [float(name in daily) for name in problem.names]
+    table["moves_daily"] = ("parameter", moved, _flag(text))
 
 
 def _keep_books(table: xr.Dataset, problem: Problem, found: Books) -> None:
@@ -119,8 +149,9 @@ def prediction_table(fitted: "Estimated") -> xr.Dataset:
     table = with_observations(daily, fitted.data)
     year = np.asarray(sites.site.calendar.year)
     for name, one in fitted.predictions.items():
-        units = table[name].attrs["units"]
-        about = {"units": units, "long_name": f"Standard deviation of what is observed of {name}"}
+        text = f"Standard deviation of what is observed of {name}"
+        about = _alike(table[name], text, "time: mean")
+        table[name].attrs["ancillary_variables"] = f"{name}_sd {name}_conformal_factor"
         sd = source.placed(np.asarray(one.sd, np.float32))
         table[f"{name}_sd"] = (("site", "time"), sd, about)
         text = f"half-width of the conformal 90 % interval of {name} over its standard deviation"
@@ -135,12 +166,19 @@ def prediction_table(fitted: "Estimated") -> xr.Dataset:
                 table[f"{name}_year{part}"] = (
                     ("site", "year"),
                     _by_calendar_year(whole, year[:, 0]),
-                    {"units": units.removesuffix(" d-1"), "long_name": texts[part]},
+                    _alike(table[name], texts[part], "year: sum"),
                 )
     if "year" in table.dims:
         years = year[:, 0].min() + np.arange(table.sizes["year"])
         table = table.assign_coords(year=("year", years, {"long_name": "calendar year"}))
     return table
+
+
+def _alike(rate: xr.DataArray, text: str, method: str) -> dict[str, str]:
+    # A sum of a rate over days is in its units without the day.
+    full = PREDICTABLE[str(rate.name)].units
+    canonical = full.removesuffix(" d-1") if method == "year: sum" else full
+    return {**conventions.units(canonical), "long_name": text, "cell_methods": method}
 
 
 def _by_calendar_year(values: np.ndarray, first: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from kgml_jax.data.conventions import flags
 from kgml_jax.models import kinds
 from kgml_jax.models.envelope import (
     DAY_FLAGS,
@@ -76,24 +77,25 @@ def predict_fields(
     daily = as_dataset(fluxes, sites, history=history).assign(
         _flags(beyond, sites, kinds.memory_days(base.model)) | _described(taken, beyond)
     )
-    daily = daily.assign_coords(_coordinates(sites))
+    for name in fluxes:
+        daily[name].attrs["ancillary_variables"] = OUTSIDE
     daily.attrs |= _provenance(fitted, base, envelope, unknown)
     return FieldPredictions(daily, taken, beyond, envelope)
 
 
 def _flags(beyond: Outside, sites: Sites, memory: int) -> dict[str, Any]:
     start = np.arange(beyond.days.shape[1]) < memory
-    flags = beyond.days | np.where(start, np.int8(FLAGS["start_of_record"]), np.int8(0))
-    placed = measured(sites).placed(flags)
+    found = beyond.days | np.where(start, np.int8(FLAGS["start_of_record"]), np.int8(0))
+    placed = measured(sites).placed(found)
     placed = np.where(placed < 0, np.int8(FLAGS["no_record"]), placed)
     text = "what of the day lies outside of the training data; 0: nothing"
-    return {OUTSIDE: (("site", "time"), placed, _flag_attributes(text, FLAGS))}
+    return {OUTSIDE: (("site", "time"), placed, flags(text, FLAGS, masks=True))}
 
 
 def _described(taken: Lenders, beyond: Outside) -> dict[str, Any]:
     text = "what of the site lies outside of the training data; 0: nothing"
     return {
-        "site_outside": ("site", beyond.sites, _flag_attributes(text, SITE_FLAGS)),
+        "site_outside": ("site", beyond.sites, flags(text, SITE_FLAGS, masks=True)),
         "parameters_from": (
             "site",
             np.array(taken.names, dtype=object),
@@ -105,33 +107,6 @@ def _described(taken: Lenders, beyond: Outside) -> dict[str, Any]:
             {"long_name": "great-circle distance to the site of the parameters", "units": "km"},
         ),
     }
-
-
-def _flag_attributes(text: str, flags: dict[str, int]) -> dict[str, Any]:
-    return {
-        "long_name": text,
-        "flag_masks": np.array(list(flags.values()), np.int8),
-        "flag_meanings": " ".join(flags),
-    }
-
-
-def _coordinates(sites: Sites) -> dict[str, Any]:
-    places = [sites.place(row) for row in range(len(sites))]
-    degrees = {
-        "latitude": ([place.latitude for place in places], "degrees_north"),
-        "longitude": ([place.longitude for place in places], "degrees_east"),
-    }
-    given = {
-        name: (
-            "site",
-            np.array(values, dtype=np.float64),
-            {"standard_name": name, "long_name": name, "units": units},
-        )
-        for name, (values, units) in degrees.items()
-        if any(value is not None for value in values)
-    }
-    groups = np.array(sites.groups, dtype=object)
-    return given | {"group": ("site", groups, {"long_name": "group of the site"})}
 
 
 def _provenance(

@@ -1,17 +1,19 @@
 """Predictions with fitted models, at sites that were calibrated and at others."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
 import xarray as xr
 
+from kgml_jax.data.conventions import described
+from kgml_jax.data.schema import SITE_QUANTITIES
 from kgml_jax.runs.fitted import Calibrated, Pretrained
 from kgml_jax.sites import PREDICTABLE, Sites
 from kgml_jax.training.predict import predict_sites
 from kgml_jax.training.strategies import STRATEGIES
 from kgml_jax.workflows.daily_file import frame
-from kgml_jax.workflows.simulation_outputs import udunits
 from kgml_jax.workflows.simulation_sources import measured
 
 Predicted = dict[str, np.ndarray]
@@ -79,19 +81,25 @@ def as_dataset(
       history: what made them.
     """
     source = measured(sites)
-    result = frame(sites.names, source.dates, history)
-    result = result.drop_vars(["layer", "layer_bounds"])
-    result.attrs["title"] = title
-    result.attrs["comment"] = "A time stands for the day it starts."
-    result.attrs["source"] = result.attrs["source"].replace(", process model", "")
+    result = frame(sites.names, source.dates, title, history).assign_coords(_coordinates(sites))
     for name, values in fluxes.items():
-        quantity = PREDICTABLE[name]
-        attributes = {
-            "long_name": quantity.doc.removesuffix("."),
-            "units": udunits(quantity.units),
-            "cell_methods": "time: mean",
-            # The units of netCDF do not say of what element a gram is.
-            "units_in_full": quantity.units,
-        }
-        result[name] = (("site", "time"), source.placed(values), attributes)
+        about = described(name, PREDICTABLE[name], daily=True)
+        result[name] = (("site", "time"), source.placed(values), about)
     return result
+
+
+def _coordinates(sites: Sites) -> dict[str, Any]:
+    places = [sites.place(row) for row in range(len(sites))]
+    given = {
+        "latitude": [place.latitude for place in places],
+        "longitude": [place.longitude for place in places],
+    }
+    groups = np.array(sites.groups, dtype=object)
+    return {
+        "group": ("site", groups, {"long_name": "group of the site"}),
+        **{
+            name: ("site", np.array(values, np.float64), described(name, SITE_QUANTITIES[name]))
+            for name, values in given.items()
+            if any(value is not None for value in values)
+        },
+    }

@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 
+from kgml_jax.data.conventions import flags
 from kgml_jax.sites import PREDICTABLE
 from kgml_jax.split import DividedSites
 from kgml_jax.workflows import prediction
@@ -52,11 +53,8 @@ def with_observations(predicted: xr.Dataset, data: DividedSites) -> xr.Dataset:
             result[f"{name}_observed"] = (("site", "time"), source.placed(seen), attributes)
     # Days outside of a record are not scored either.
     scored = np.maximum(source.placed(data.test_days.astype(np.int8)), 0).astype(np.int8)
-    about = {
-        "long_name": "whether predictions of the day are scored: it is a test day",
-        "flag_values": np.array([0, 1], np.int8),
-        "flag_meanings": "not_scored test_day",
-    }
+    text = "whether predictions of the day are scored: it is a test day"
+    about = flags(text, ("not_scored", "test_day"))
     result["scored"] = (("site", "time"), scored, about)
     result.attrs["title"] = f"{result.attrs['title']}, and observed"
     return result

@@ -10,7 +10,7 @@ from kgml_jax.errors import listed
 from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.simulation import Arrays, simulate_batches
 from kgml_jax.sites import Sites
-from kgml_jax.workflows.daily_file import DailyFile, frame
+from kgml_jax.workflows.daily_file import TITLE, DailyFile, frame
 from kgml_jax.workflows.simulation_outputs import FORCING, OUTPUTS, PLACE, chosen, variables
 from kgml_jax.workflows.simulation_sources import PARAMETERS, Batch, Source, measured
 from kgml_jax.workflows.simulation_years import NEEDED, Year, of_site
@@ -108,7 +108,8 @@ def simulate(
         values = run.simulate(rows, replace(batch, parameters=batch.parameters | own))
         parts.append({name: source.placed(values[name], rows) for name in names})
     described = variables(names)
-    return frame(source.names, source.dates, "kgml_jax.simulate").assign(
+    empty = frame(source.names, source.dates, TITLE, "kgml_jax.simulate", layered=True)
+    return empty.assign(
         {
             name: (
                 described[name].dims,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,11 +17,12 @@ from kgml_jax.data.choices import (
     require_crops,
     require_gpp,
 )
-from kgml_jax.data.read import ReadOptions, read
+from kgml_jax.data.read import ReadOptions, inputs, read
 from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
 from kgml_jax.errors import DataError, listed
 from kgml_jax.models import kinds
 from kgml_jax.models.simulation import simulate_sites
+from kgml_jax.runs import files, provenance
 from kgml_jax.runs.fitted import Pretrained
 from kgml_jax.sites import TEST, VARIABLES, Sites
 from kgml_jax.split import DividedSites, Split
@@ -47,6 +49,23 @@ def load(choice: DataChoice, further: tuple[str, ...] = (), fluxes: bool = True)
     if choice.prescribe_gpp:
         require_gpp(sites)
     return replace(sites, origin=choice)
+
+
+def fingerprints(sites: Sites) -> dict[str, Any]:
+    """Returns what identifies data: of the arrays that were made of them, and of the files read."""
+    found: dict[str, Any] = {
+        "sites": len(sites),
+        "arrays": files.fingerprint(sites.names, sites.groups, sites.site),
+    }
+    read_from = [] if sites.origin is None else input_files(sites.origin)
+    return found | ({"files": provenance.of_files(read_from)} if read_from else {})
+
+
+def input_files(choice: DataChoice) -> list[Path]:
+    """Returns the files that the sites of a choice are read from or drawn with."""
+    if choice.data is None:
+        return [] if choice.synthetic_stations is None else [choice.synthetic_stations]
+    return inputs(choice.data, choice.metadata)
 
 
 def _synthetic(choice: DataChoice, targets: tuple[str, ...]) -> Sites:

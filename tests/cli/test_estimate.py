@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import toys
 import xarray as xr
+from conventions_check import assert_follows_conventions, grave_faults, needs_checker
 from inversion_toys import NAMES, RespiringModel, known_sites, problem
 
 from kgml_jax.cli import drawings, estimate, estimate_report, posterior_check
@@ -73,6 +74,19 @@ def test_parameters_come_with_units_bounds_intervals_and_flags(written):
     summary = files.read_json(written / "summary.json")
     assert summary["sites_accepted"] == 4
     assert summary["identified"] == dict.fromkeys(NAMES, 1.0)
+
+
+def test_the_files_of_an_estimate_follow_the_conventions(written):
+    for path in written.glob("*.nc"):
+        assert_follows_conventions(path, of_run=False)
+    with xr.open_dataset(written / "parameters.nc") as table:
+        assert table["accepted"].attrs["flag_meanings"] == "no yes"
+        assert table["value"].attrs["units_in_full"] == "as in the coordinate units"
+
+
+@needs_checker
+def test_the_checker_of_ioos_finds_no_grave_fault_in_an_estimate(written):
+    assert grave_faults(list(written.glob("*.nc"))) == ""
 
 
 def test_predictions_have_intervals_that_cover(toy, written):

@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import xarray as xr
+from conventions_check import assert_follows_conventions, grave_faults, needs_checker
 
 from kgml_jax.cli import simulate
 from kgml_jax.cli.simulate import SimulateConfig
@@ -76,16 +77,27 @@ def test_every_variable_says_what_it_is_in_units_that_udunits_reads(days):
     assert days["crop"].attrs["flag_meanings"].split() == ["unknown", *simulation_outputs.CROPS]
     assert len(simulation_outputs.CROPS) == len(crops.TABLE)
     assert "simulated" in days.attrs["title"]
-    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ python ", days.attrs["history"])
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \S+", days.attrs["history"])
+
+
+def test_the_file_follows_the_conventions(written):
+    assert_follows_conventions(written, of_run=False)
+    with xr.open_dataset(written) as opened:
+        assert len(opened.attrs["configuration_sha256"]) == 64
+
+
+@needs_checker
+def test_the_checker_of_ioos_finds_no_grave_fault_in_simulated_days(written):
+    assert grave_faults([written]) == ""
 
 
 def test_time_and_depth_are_cf_coordinates_with_bounds(days):
     assert days["time"].encoding["calendar"] == "standard"
-    assert days["time"].attrs["bounds"] == "time_bounds"
-    one_day = np.diff(days["time_bounds"].values, axis=1)
+    assert days["time"].attrs["bounds"] == "time_bnds"
+    one_day = np.diff(days["time_bnds"].values, axis=1)
     assert (one_day == np.timedelta64(1, "D")).all()
     assert days["layer"].attrs["positive"] == "down"
-    np.testing.assert_allclose(np.diff(days["layer_bounds"])[:, 0], layers.THICKNESS)
+    np.testing.assert_allclose(np.diff(days["layer_bnds"])[:, 0], layers.THICKNESS)
     assert days["layer_temperature"].dims == ("site", "time", "layer")
     assert {"latitude", "elevation"} <= set(days["nitrate"].coords)
 
@@ -215,7 +227,7 @@ def test_a_run_that_fails_leaves_the_earlier_file_and_no_part_of_its_own(
 
     variables = {"nitrate": Variable(("site", "time"), "float32", {"units": "g m-2"})}
     dates = np.arange("2001-01-01", "2001-01-03", dtype="datetime64[D]")
-    with DailyFile(tmp_path / name, ("a",), dates, variables, 1, "test") as file:
+    with DailyFile(tmp_path / name, ("a",), dates, variables, 1, {"history": "test"}) as file:
         file.write(slice(0, 1), {"nitrate": np.ones((1, 2), np.float32)})
     monkeypatch.setattr(simulation.Run, "simulate", fail)
     with pytest.raises(RuntimeError, match="no power"):
@@ -241,7 +253,7 @@ def test_records_keep_their_days_and_nothing_is_known_outside(tmp_path, monkeypa
     outputs = ("evapotranspiration", "crop")
     run = simulation.Run(source, ProcessModel(), outputs, 2)
     described = simulation_outputs.variables(outputs)
-    with DailyFile(tmp_path / "a.nc", source.names, source.dates, described, 2, "test") as file:
+    with DailyFile(tmp_path / "a.nc", source.names, source.dates, described, 2, {}) as file:
         written = run.write(file, slice(0, 2), batch)
     with xr.open_dataset(tmp_path / "a.nc") as opened:
         water = opened["evapotranspiration"]

@@ -190,7 +190,7 @@ def test_annual_sums_count_their_days(fitted, data):
     assert annual["NEE"].attrs["units"] == "g m-2"
     assert annual["NEE"].attrs["cell_methods"] == "time: sum"
     assert np.isnan(annual["NEE"].values[2, 2])
-    bounds = annual["time_bounds"].values.astype("datetime64[D]").astype(str)
+    bounds = annual["time_bnds"].values.astype("datetime64[D]").astype(str)
     assert bounds[1].tolist() == ["2002-01-01", "2003-01-01"]
 
 

@@ -64,8 +64,10 @@ def main(config: DaycentConfig) -> None:
         if before is not None:
             assert_unseen(before.split, data)
     folder = directory.create(config.run, config, config.overwrite, source)
+    fingerprints = {name: files.fingerprint(data.sites.site) for name, data in divided.items()}
     files.write_json(folder / "data_notes.json", notes)
-    files.write_dataset(folder / "daycent.nc", dataset)
+    files.record_data(folder, fingerprints)
+    files.write_dataset(folder / "daycent.nc", dataset, "Daily output of DayCent, as it was read")
     predictions, scores, text = {}, {}, []
     for name, data in divided.items():
         predictions[name] = emulate(config, name, data, before)
@@ -73,6 +75,7 @@ def main(config: DaycentConfig) -> None:
         text.append(tables.markdown(grid))
         console.say(text[-1])
         draw(folder / name, predictions[name], data)
-    (folder / "scores.md").write_text("\n".join(text))
-    files.write_dataset(folder / "daycent_rh.nc", as_dataset(predictions, divided, scores))
+    files.write_text(folder / "scores.md", "\n".join(text))
+    found = as_dataset(predictions, divided, scores)
+    files.write_dataset(folder / "daycent_rh.nc", found, "Emulation of DayCent, with scores")
     console.say(f"wrote {folder} in {time.perf_counter() - started:.0f} s")

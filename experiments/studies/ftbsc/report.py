@@ -14,7 +14,7 @@ from studies.ftbsc.store import Store
 def write(config: FtbscConfig, design: Design, store: Store, seeds: Sequence[int]) -> None:
     """Writes `ftbsc.nc`, `tables.md` and figures, and prints the tables; the verdicts come last."""
     results = Results(ftbsc_results.gather(store, design.settings(), seeds), design)
-    write_dataset(config.run / "ftbsc.nc", results.cells)
+    write_dataset(config.run / "ftbsc.nc", results.cells, "Scores of the FTBSC experiment")
     arm = results.chosen()
     judged = ftbsc_results.verdicts(results, arm)
     grids = [

@@ -136,7 +136,7 @@ def run_parts(config: GeneraliseConfig, missing: list[tuple[int, str]]) -> None:
         found = scored(worlds(seed), result, sd)
         seconds = time.perf_counter() - began
         found["seconds"] = ("model", [seconds] * found.sizes["model"])
-        write_dataset(path_of(config, seed, part), found)
+        write_dataset(path_of(config, seed, part), found, f"Scores of {part}, seed {seed}")
         left = spoken(forecast(config, missing[done:]))
         say(f"[{done}/{len(missing)}] seed {seed} {part}: {spoken(seconds)}; at most {left} left")
 

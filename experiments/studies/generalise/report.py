@@ -37,7 +37,7 @@ def write(folder: Path, results: xr.Dataset) -> None:
       folder: the run directory.
       results: as of `generalise_scores.scored`, with dim `seed` before.
     """
-    write_dataset(folder / "generalise.nc", results)
+    write_dataset(folder / "generalise.nc", results, "Scores of models where they did not learn")
     failed = int(results["n_not_finite"].sum())
     if failed:
         warn(f"{failed} predictions are not finite; a site with one counts as not better")

@@ -108,6 +108,8 @@ def main(config: KgmlAgConfig) -> None:
     model = make_model(config, datasets[kgml_ag_plan.SYNTHETIC])
     plan = make_plan(config, model)
     folder = directory.create_or_resume(config.run, config, config.overwrite)
+    prints = {name: files.fingerprint(data.sites.site) for name, data in datasets.items()}
+    files.record_data(folder, prints)
     init_key, fit_key = jax.random.split(jax.random.key(config.seed))
     fresh = model.init(init_key)
     report = kgml_ag_report.Report(model, datasets, folder, plan)

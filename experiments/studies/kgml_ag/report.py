@@ -66,9 +66,9 @@ class Report:
     def finish(self) -> None:
         """Prints and writes the tables, the scores and the figures."""
         result = xr.concat(self.parts, "step", join="outer")
-        files.write_dataset(self.folder / "scores.nc", result)
+        files.write_dataset(self.folder / "scores.nc", result, "Scores after each step of KGML-ag")
         grid = score_grid(result)
-        (self.folder / "scores.md").write_text(tables.markdown(grid))
+        files.write_text(self.folder / "scores.md", tables.markdown(grid))
         seconds = sum(outcome["seconds"] for outcome in self.outcomes.values())
         summary = {"seconds": seconds, "steps": self.outcomes}
         files.write_json(self.folder / "summary.json", summary)

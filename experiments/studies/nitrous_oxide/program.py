@@ -300,11 +300,12 @@ def write(
 ) -> None:
     """Writes tables and daily predictions, and draws the chambers of each set-up."""
     text = "\n".join(map(markdown, grids))
-    (folder / "tables.md").write_text(text)
+    files.write_text(folder / "tables.md", text)
     console.say(text)
     soils = [station.soil for station in stations]
     results = report.daily(soils, [station.chambers for station in stations], predicted)
-    files.write_dataset(folder / "predictions.nc", results)
+    title = "Nitrous oxide of chambers, observed and predicted"
+    files.write_dataset(folder / "predictions.nc", results, title)
     if not console.can_draw():
         return
     for soil in soils:

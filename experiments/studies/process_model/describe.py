@@ -16,6 +16,7 @@ from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.process.ecosystem import Fluxes, Params, State
 from kgml_jax.process.parameters import DEFAULT_SUBSET
 from kgml_jax.records import Quantity, quantities
+from kgml_jax.writing import write_text
 from studies.process_model import constants
 
 MARKED = re.compile(r"^<!-- generated: (\S+) -->\n(.*?)^<!-- end -->$", re.DOTALL | re.MULTILINE)
@@ -51,7 +52,7 @@ def main(config: DescribeConfig) -> int:
         print(f"{config.docs.name}: its tables are current")
         return 0
     if config.write:
-        config.docs.write_text(filled(text))
+        write_text(config.docs, filled(text))
         print(f"{config.docs.name}: wrote {', '.join(old)}")
         return 0
     for name in old:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kgml_jax.cli import console as reporting
+from kgml_jax.evaluation import canvas
 from kgml_jax.runs import files
 from studies.process_model import describe, sensitivity
 
@@ -182,7 +183,7 @@ def draw(path: Path, normalised: xr.DataArray) -> None:
                 column, row, f"{100 * value:.0f}", color=colour, ha="center", va="center", size=6
             )
     figure.colorbar(image, label="power of ten", shrink=0.5)
-    figure.savefig(path, format="png")
+    canvas.save(figure, path)
 
 
 def _by_parameter(health: xr.Dataset) -> Sheet:
@@ -214,9 +215,9 @@ def _by_output(health: xr.Dataset, threshold: float) -> Sheet:
 def _write(folder: Path, health: xr.Dataset, sheets: Sequence[Sheet], threshold: float) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     parts = [f"## {one.title}\n\n{describe.markdown(one.header, one.rows)}" for one in sheets]
-    (folder / "gradient_health.md").write_text("\n".join(parts))
+    files.write_text(folder / "gradient_health.md", "\n".join(parts))
     described = health.assign_attrs(threshold=threshold)
-    files.write_dataset(folder / "gradient_health.nc", described)
+    files.write_dataset(folder / "gradient_health.nc", described, "Slopes of the process model")
     if reporting.can_draw():
         draw(folder / "gradient_health.png", health["normalised"])
 

@@ -10,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from kgml_jax.writing import write_text
 from studies.process_model import describe
 from studies.process_model.response_scenarios import (
     CROPS,
@@ -238,7 +239,7 @@ def report(experiment: Experiment, config: ResponsesConfig, seconds: float) -> i
     for header, rows in tables:
         console.print(_terminal(header, rows))
     if config.out:
-        config.out.write_text("\n".join(describe.markdown(*table) for table in tables))
+        write_text(config.out, "\n".join(describe.markdown(*table) for table in tables))
     verdicts = [check.verdict(experiment) for check in CHECKS]
     count = lambda verdict: verdicts.count(verdict)
     print(

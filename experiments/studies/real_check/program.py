@@ -21,7 +21,7 @@ from kgml_jax.evaluation.tables import Grid, markdown
 from kgml_jax.models.observables import NAMES
 from kgml_jax.process.ecosystem import Fluxes
 from kgml_jax.records import quantities
-from kgml_jax.runs.files import write_dataset
+from kgml_jax.runs.files import write_dataset, write_text
 from studies.measured_fields import readers
 from studies.measured_fields.catalogue import COUNTY, MEAD, SOYFACE, TOWERS
 from studies.measured_fields.readers import MeasuredField
@@ -102,8 +102,9 @@ def daily_series(results: Sequence[Result]) -> xr.Dataset:
 
 def _write(folder: Path, grids: Sequence[Grid], results: Sequence[Result]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "real_check.md").write_text("\n".join(map(markdown, grids)))
-    write_dataset(folder / "real_check.nc", daily_series(results))
+    write_text(folder / "real_check.md", "\n".join(map(markdown, grids)))
+    title = "Measured fields, simulated at the priors and observed"
+    write_dataset(folder / "real_check.nc", daily_series(results), title)
 
 
 def _draw(

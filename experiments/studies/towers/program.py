@@ -18,7 +18,8 @@ from kgml_jax.cli.console import say, show
 from kgml_jax.evaluation.tables import Grid, markdown
 from kgml_jax.models import kinds
 from kgml_jax.runs import directory, files, saved
-from kgml_jax.runs.files import write_dataset
+from kgml_jax.runs.files import write_dataset, write_text
+from kgml_jax.workflows.sites import fingerprints
 from studies.measured_fields import readers
 from studies.towers import data as towers_data
 from studies.towers import figures
@@ -83,6 +84,7 @@ def run(config: TowersConfig, towers: Towers, calibrate: Calibrate = calibrate) 
         names = ", ".join(towers.sites.names)
         raise ValueError(f"{names}: no record has two years, the last to hold out")
     directory.create_or_resume(config.run, config, config.overwrite)
+    files.record_data(config.run, fingerprints(towers.sites))
     files.write_json(config.run / "split.json", towers.data.split.periods)
     effort = Effort(config.pretrain_steps, config.steps, config.seed)
     weighed = towers_data.with_model_errors(towers, config.model_error, config.error_days)
@@ -91,7 +93,8 @@ def run(config: TowersConfig, towers: Towers, calibrate: Calibrate = calibrate) 
         path = config.run / f"{name}.nc"
         if not path.is_file():
             say(f"Calibrating {name} at {len(towers.sites)} towers.")
-            write_dataset(path, calibrate(name, weighed, effort, config.run))
+            title = f"Towers predicted before and after calibrating {name}"
+            write_dataset(path, calibrate(name, weighed, effort, config.run), title)
         with xr.open_dataset(path) as stored:
             predictions[name] = stored.load()
         # After every model, so that a run that is stopped has the tables of those it has.
@@ -119,11 +122,11 @@ def check(config: TowersConfig) -> None:
 def report(folder: Path, predictions: Mapping[str, xr.Dataset], towers: Towers) -> list[Grid]:
     """Scores the models and writes scores, tables and figure; returns the tables."""
     scores = towers_report.score(predictions, towers)
-    write_dataset(folder / "scores.nc", scores)
+    write_dataset(folder / "scores.nc", scores, "Scores of models at towers")
     tables = [towers_data.split_grid(towers), *towers_report.grids(scores)]
     if "dpl" in predictions:
         learnt = saved.load_pretrained(folder / "pretrain-dpl").scaling
         tables.append(towers_report.distance_grid(towers, learnt))
-    (folder / "tables.md").write_text("\n".join(map(markdown, tables)))
+    write_text(folder / "tables.md", "\n".join(map(markdown, tables)))
     figures.draw(folder / "towers.png", scores)
     return tables

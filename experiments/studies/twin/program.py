@@ -220,7 +220,7 @@ def main(config: TwinConfig) -> None:
                     prior_sd,
                 )
             cell = run_cell(config, twins, setting, stream)
-            write_dataset(path, cell)
+            write_dataset(path, cell, f"Parameters of twins, {setting}, {stream}")
             say(f"{setting}, {stream}: {cell.attrs['seconds']:.0f} s")
         with xr.open_dataset(path) as cell:
             results[setting, stream] = cell.load()

@@ -30,7 +30,7 @@ LEAST_SITES = 10
 def write(folder: Path, results: Results) -> None:
     """Writes `twin.nc`, `tables.md` and figures, and prints the tables."""
     joined = join(results)
-    write_dataset(folder / "twin.nc", joined)
+    write_dataset(folder / "twin.nc", joined, "Parameters of twins, true and estimated")
     grids = [recovery_grid(joined, setting) for setting in joined["setting"].values]
     grids.append(summary_grid(joined))
     publish(folder, grids)

@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from kgml_jax.data import crop_codes, names, stamps, tables, time_steps
+from kgml_jax.data.conventions import stated_units
 from kgml_jax.data.days import check as check_days
 from kgml_jax.data.formats import arrays
 from kgml_jax.data.schema import (
@@ -155,7 +156,7 @@ def _quantity(
     path: Path, name: str, stored: xr.Variable, expected: str
 ) -> tuple[xr.Variable, list[Note]]:
     """Returns a variable as float64 in canonical units, with NaN where it is missing."""
-    kind, found = stored.dtype.kind, stored.attrs.get("units")
+    kind, found = stored.dtype.kind, stated_units(stored.attrs)
     if kind not in "biuf":
         what = {"m": "times", "M": "dates"}.get(kind, "text" if kind in "SUO" else stored.dtype)
         raise DataError("is no number", file=path, variable=name, found=what, expected="numbers")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from kgml_jax.records import Quantity
-from kgml_jax.sites import VARIABLES
 
 BESIDE: dict[str, Quantity] = {
     "soil_water_content": Quantity("m3 m-3", "Mean of 0-30 cm."),
@@ -113,12 +112,6 @@ def occasions(dates: np.ndarray, harvest: np.ndarray) -> dict[str, np.ndarray]:
     first_of_april = dates == year.astype("datetime64[M]") + np.timedelta64(3, "M")
     surveyed = (year - year[0]).astype(int) % SURVEY_INTERVAL == 0
     return {"grain_yield": harvest > 0, "soil_carbon_stock": first_of_april & surveyed}
-
-
-def units(name: str) -> str | None:
-    """Returns the units of what is observed, or of its uncertainty; None if it never is."""
-    quantity = {**VARIABLES, **BESIDE}.get(name.removesuffix("_uncertainty"))
-    return None if quantity is None else quantity.units
 
 
 def _missing(random: np.random.Generator, days: int) -> dict[str, np.ndarray]:

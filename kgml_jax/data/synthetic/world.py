@@ -2,22 +2,30 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
 import xarray as xr
 
-from kgml_jax.data.schema import expected_units
+from kgml_jax.data import conventions
+from kgml_jax.data.schema import FORCING, SITE_QUANTITIES
 from kgml_jax.data.synthetic import observation, truth
 from kgml_jax.data.synthetic.drawing import UNUSED, Arrays, SyntheticConfig, draw
 from kgml_jax.data.synthetic.streams import generator
 from kgml_jax.process.parameters import Params
-from kgml_jax.records import quantities
+from kgml_jax.records import Quantity, quantities
 from kgml_jax.sites import VARIABLES
 
-GRAIN, GRAIN_UNITS = "grain_carbon", "g C m-2 d-1"
+GRAIN = "grain_carbon"
 PARAMETERS = quantities(Params)
+
+OBSERVED = {
+    **VARIABLES,
+    **observation.BESIDE,
+    GRAIN: Quantity("g C m-2 d-1", "Carbon exported with grain."),
+}
+"""What is observed, or could be: of the grain's carbon only the truth is kept."""
 
 OUTPUTS = {
     "soil_water_content": "soil_water_content",
@@ -73,18 +81,20 @@ def generate(config: SyntheticConfig, simulate: Simulate) -> xr.Dataset:
     true = _truth(config, sites.names, cut(simulated), forcing)
     observed = _observations(config, sites.names, true, dates, forcing["harvest"])
     given = {name: forcing[name] for name in forcing if name not in (*UNUSED, "day_of_year")}
-    known, series = expected_units, ("site", "time")
-    seen = observation.units
+    series = ("site", "time")
     return xr.Dataset(
         {
-            "group": ("site", [name[:2] for name in sites.names]),
-            **_described(("site",), sites.attributes, known),
-            **_described(series, given, known),
-            **_described(series, observed, seen),
-            **_described(series, true, lambda name: seen(name) or GRAIN_UNITS, "{}_truth"),
-            **_described(("site",), sites.parameters, lambda n: PARAMETERS[n].units, "true_{}"),
+            "group": ("site", [name[:2] for name in sites.names], {"long_name": "state"}),
+            **_described(("site",), sites.attributes, SITE_QUANTITIES),
+            **_described(series, given, FORCING),
+            **_described(series, observed, OBSERVED),
+            **_described(series, true, OBSERVED, "{}_truth", "without errors and gaps"),
+            **_described(("site",), sites.parameters, PARAMETERS, "true_{}", "of this site"),
         },
-        coords={"site": list(sites.names), "time": dates.astype("datetime64[ns]")},
+        coords={
+            "site": ("site", list(sites.names), {"long_name": "name of the site"}),
+            "time": dates.astype("datetime64[ns]"),
+        },
         attrs={
             "title": "Synthetic Midwest",
             "config": json.dumps(dataclasses.asdict(config), default=str),
@@ -153,12 +163,31 @@ def _observations(
 
 
 def _described(
-    dims: tuple[str, ...], arrays: Arrays, units: Callable[[str], str | None], name: str = "{}"
+    dims: tuple[str, ...],
+    arrays: Arrays,
+    known: Mapping[str, Quantity],
+    name: str = "{}",
+    beside: str = "",
 ) -> dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, str]]]:
-    # Variables of a data set; `name` is a pattern for theirs.
+    # Variables of a data set; `name` is a pattern for theirs, `beside` ends what is said of them.
     described = {}
     for key, values in arrays.items():
         whole = np.issubdtype(values.dtype, np.integer)
         stored = values.astype(np.int32 if whole else np.float32)
-        described[name.format(key)] = (dims, stored, {"units": units(key) or "1"})
+        about = _about(key, known, len(dims) > 1)
+        about["long_name"] += f", {beside}" * bool(beside)
+        described[name.format(key)] = (dims, stored, about)
     return described
+
+
+def _about(key: str, known: Mapping[str, Quantity], daily: bool) -> dict[str, str]:
+    of = key.removesuffix("_uncertainty")
+    about = conventions.described(of, known[of], daily)
+    about.pop(conventions.IN_FULL, None)
+    # In the units of the schema, which say of what element a gram is.
+    about["units"] = known[of].units
+    if of != key:
+        about["long_name"] = f"One standard error of: {about['long_name']}"
+        about.pop("standard_name", None)
+        about.pop("sign_convention", None)
+    return about
