@@ -273,8 +273,8 @@ def leave_chambers_out(
     predicted, fits = [uncalibrated(station, start) for station in stations], {}
     for name, arm in arms(start, config.seed).items():
         steps = arm.strategy.settings(settings).steps
-        with console.logged(folder, key="arm")(name, steps) as progress:
-            fit = tune(arm, windows, settings, config.emission_weight, key, progress)
+        with console.logged(folder, key="arm")(name, steps) as observer:
+            fit = tune(arm, windows, settings, config.emission_weight, key, observer)
         for number, station in enumerate(stations):
             own = slice(number * config.chambers, (number + 1) * config.chambers)
             phi = jax.tree.map(lambda leaf, own=own: leaf[own], fit.phi)
