@@ -1,4 +1,4 @@
-"""A campaign of faults: programs are killed in many ways, resumed, and compared with undisturbed runs.
+"""A campaign of faults: programs are killed in many ways, resumed, and compared with whole runs.
 
 `python tests/faults.py` runs five programs on small synthetic sites, each once to its end, and then
 again and again with kills at random times: SIGKILL, SIGTERM, Ctrl-C, the newest checkpoint cut or
@@ -293,8 +293,8 @@ def main(campaign: Campaign) -> None:
     spent, lasted = (sum(column) for column in zip(*found.checkpointing, strict=True))
     print(
         f"{found.kills} kills, {found.resumes} resumes, {len(found.differences)} differences, "
-        f"{len(found.wrong)} wrong ends; at most {found.lost:.1f} s lost, {found.answered:.1f} s to "
-        f"answer a signal; checkpoints after every round took {spent / lasted:.1%} of the descents"
+        f"{len(found.wrong)} wrong ends; at most {found.lost:.1f} s lost, {found.answered:.1f} s "
+        f"to answer a signal; checkpoints after every round took {spent / lasted:.1%} of descents"
     )
     sys.exit(bool(found.wrong or found.differences))
 

@@ -53,7 +53,15 @@ class PredictConfig:
 
 def main(config: PredictConfig) -> None:
     """Predicts all fields, writes series, sums and tables, and says what is doubtful."""
-    directory.check_free(config.out, config.overwrite, config.from_run, "--out")
+    directory.require_finished(config.from_run)
+    with directory.claimed(
+        *(config.out, config, config.overwrite, "predict"), source=config.from_run, option="--out"
+    ) as run:
+        predict(config, run.folder)
+
+
+def predict(config: PredictConfig, out: Path) -> None:
+    """Predicts and writes in a claimed folder."""
     fitted = saved.load(config.from_run, config.strategy)
     base = fitted.base if isinstance(fitted, Calibrated) else fitted
     other = OtherData(config.data, config.metadata, config.skip_bad_sites)
@@ -61,13 +69,12 @@ def main(config: PredictConfig) -> None:
     notes.tell(sites.notes)
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     found = fields.predict_fields(fitted, sites, config.unknown, command)
-    write(config, found)
+    write(config, found, out)
     tell(config, found)
 
 
-def write(config: PredictConfig, found: FieldPredictions) -> None:
+def write(config: PredictConfig, found: FieldPredictions, out: Path) -> None:
     """Writes the folder; each file appears whole or not at all."""
-    out = directory.create(config.out, config, config.overwrite, config.from_run, "--out")
     annual = annual_sums(found.daily)
     files.write_dataset(out / "predictions.nc", found.daily)
     files.write_dataset(out / "annual.nc", annual)

@@ -199,6 +199,13 @@ def _occupied(path: Path, differing: list[str], option: str) -> str:
     )
 
 
+def final_name(folder: Path) -> Path:
+    """Returns what a folder is called when its run has finished; see `Run`."""
+    name = folder.name
+    is_new = name.startswith(".") and name.endswith(".new")
+    return folder.with_name(name[1 : -len(".new")]) if is_new else folder
+
+
 def _beside(path: Path, kind: str) -> Path:
     return path.with_name(f".{path.name}.{kind}")
 
@@ -288,7 +295,9 @@ def without_results(folder: Path) -> bool:
     """
     if not folder.is_dir() or not is_run(folder):
         return False
-    names = {path.name for path in folder.iterdir() if path.suffix != ".partial"}
+    empty = lambda path: path.is_dir() and not any(path.iterdir())
+    kept = (path for path in folder.iterdir() if path.suffix != ".partial" and not empty(path))
+    names = {path.name for path in kept}
     return names <= BEFORE_RESULTS
 
 

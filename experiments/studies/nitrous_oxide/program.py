@@ -314,8 +314,13 @@ def write(
 def main(config: NitrousOxideConfig) -> None:
     """Simulates, pretrains, leaves chambers out, and writes the run directory."""
     check(config)
+    with directory.claimed(config.run, config, config.overwrite, "nitrous_oxide") as run:
+        leave_all_out(config, run.folder)
+
+
+def leave_all_out(config: NitrousOxideConfig, folder: Path) -> None:
+    """Does all of it in a claimed folder."""
     plots, chambers = worlds(config)
-    folder = directory.create(config.run, config, config.overwrite)
     started = time.perf_counter()
     count = len(plots.names) + sum(len(one.names) for one in chambers.values())
     console.say(f"Simulating {count} plots and chambers ...")
@@ -334,4 +339,5 @@ def main(config: NitrousOxideConfig) -> None:
     }
     summary = {"seconds": seconds, "pretraining": history, "scores": scores, "fits": fits}
     files.write_json(folder / "summary.json", summary)
-    console.say(f"Done in {seconds:.0f} s. Tables, predictions and figures are in {folder}")
+    place = directory.final_name(folder)
+    console.say(f"Done in {seconds:.0f} s. Tables, predictions and figures are in {place}")
