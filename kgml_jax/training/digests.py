@@ -22,7 +22,7 @@ def of_named(arrays: Iterable[tuple[str, Any]]) -> str:
         array = np.asarray(leaf)
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
         # Bytes in C order, without a copy where they lie so already.
-        digest.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
     return digest.hexdigest()
 
 
