@@ -43,18 +43,23 @@ def run(
     """
     config = tyro.cli(config_type, args=arguments, prog=program)
     use_cpu_cores(usable_cores())
-    with INTERRUPTION.listening():
+    with INTERRUPTION.listening(complain):
         try:
             status = main(config)
         except Interrupted as interrupted:
-            print(INTERRUPTION.farewell(interrupted.number), file=sys.stderr)
+            complain(INTERRUPTION.farewell(interrupted.number))
             status = interrupted.status
         except USERS as error:
             if getattr(config, "debug", False):
                 raise
-            print(f"error: {message(error)}", file=sys.stderr)
+            complain(f"error: {message(error)}")
             status = 2
     sys.exit(status or 0)
+
+
+def complain(line: str) -> None:
+    """Prints a line to stderr at once: it may be the last."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def message(error: Exception) -> str:

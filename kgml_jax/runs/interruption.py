@@ -7,9 +7,8 @@ in where that is worth keeping, and by force where a round or a compilation take
 import os
 import signal
 import socket
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -70,8 +69,15 @@ class Interruption:
             self._held -= 1
 
     @contextmanager
-    def listening(self, grace: float = GRACE) -> Iterator["Interruption"]:
-        """Within, signals that ask the process to end are answered as the module says."""
+    def listening(
+        self, say: Callable[[str], None] = lambda line: None, grace: float = GRACE
+    ) -> Iterator["Interruption"]:
+        """Within, signals that ask the process to end are answered as the module says.
+
+        Args:
+          say: takes the last line of a process that is ended by force.
+          grace: seconds it has until then.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield self  # Python answers signals in the main thread alone.
             return
@@ -82,7 +88,7 @@ class Interruption:
         # The file descriptor is written to even while the main thread is in compiled code.
         descriptor = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         self._ended.clear()
-        watcher = threading.Thread(target=self._force, args=(reader, grace), daemon=True)
+        watcher = threading.Thread(target=self._force, args=(reader, say, grace), daemon=True)
         watcher.start()
         try:
             yield self
@@ -101,7 +107,7 @@ class Interruption:
         if again or not self._held:
             raise Interrupted(number)
 
-    def _force(self, reader: socket.socket, grace: float) -> None:
+    def _force(self, reader: socket.socket, say: Callable[[str], None], grace: float) -> None:
         while heard := reader.recv(1):
             number = heard[0]
             if number not in SIGNALS:
@@ -109,7 +115,7 @@ class Interruption:
             if self.number is None:
                 self.number = number
             if not self._ended.wait(grace):
-                print(self.farewell(number), file=sys.stderr, flush=True)
+                say(self.farewell(number))
                 os._exit(128 + number)
             return
 

@@ -30,6 +30,10 @@ class CheckpointError(ValueError):
     """The checkpoint is missing, incomplete, or of another schema or kind."""
 
 
+class TornError(CheckpointError):
+    """What is stored is not what was written."""
+
+
 class Header(Protocol):
     """What lies beside the arrays: a frozen dataclass of plain JSON values.
 
@@ -57,6 +61,7 @@ def save(folder: Path, tree: Any, header: Header) -> None:
         checkpointer.save(folder.resolve() / "tree", arrays, force=True)
     described = {"schema": SCHEMA, "kind": header.kind, **dataclasses.asdict(header)}
     described[DIGESTS] = {
+        "files": digests.of_files(folder / "tree"),
         "arrays": digests.of_arrays(arrays),
         "header": digests.of_json(described),
     }
@@ -78,14 +83,15 @@ def read_header(folder: Path, header: type[AnyHeader]) -> AnyHeader:
     """
     path = folder / HEADER
     described = _described(folder)
-    stored = described.pop(DIGESTS, {})
-    if stored and stored.get("header") != digests.of_json(described):
-        raise CheckpointError(f"{path} is not as it was written (checksum); it was changed since")
-    if (schema := described.pop("schema", None)) != SCHEMA:
+    if (schema := described.get("schema")) != SCHEMA:
         raise CheckpointError(
             f"{path}: schema {schema!r}, this version reads schema {SCHEMA}; train again or use "
             "the version that wrote it"
         )
+    stored = described.pop(DIGESTS, {})
+    if stored and stored.get("header") != digests.of_json(described):
+        raise CheckpointError(f"{path} is not as it was written (checksum); it was changed since")
+    del described["schema"]
     if (kind := described.pop("kind", None)) != header.kind:
         raise CheckpointError(f"{path}: holds {kind!r}, expected {header.kind!r}")
     fields = dataclasses.fields(header)  # type: ignore[arg-type]
@@ -132,7 +138,7 @@ def torn_arrays(folder: Path) -> Iterator[None]:
         yield
     # What orbax, tensorstore and zstandard raise of a damaged file is of any kind.
     except Exception as error:
-        raise CheckpointError(
+        raise TornError(
             f"{folder}: the arrays cannot be read as this model's: {_first_line(error)}"
         ) from None
 
@@ -143,13 +149,20 @@ def restore(folder: Path, template: Any) -> Any:
     Raises:
       CheckpointError: names, shapes, types or files do not match, or not what was written.
     """
+    stored = _described(folder).get(DIGESTS, {})
+    # Before orbax reads them: of a damaged file it says much, from threads of its own.
+    if "files" in stored and (damaged := digests.changed(folder / "tree", stored["files"])):
+        raise CheckpointError(
+            f"{folder} is not as it was written (checksum of {damaged[0]}); it was damaged or "
+            "changed since"
+        )
     abstract = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), template)
     with torn_arrays(folder), ocp.StandardCheckpointer() as checkpointer:
-        stored = checkpointer.restore(folder.resolve() / "tree", abstract)
+        tree = checkpointer.restore(folder.resolve() / "tree", abstract)
     mismatched = [
         jax.tree_util.keystr(path)
         for (path, found), wanted in zip(
-            jax.tree_util.tree_leaves_with_path(stored), jax.tree.leaves(template), strict=True
+            jax.tree_util.tree_leaves_with_path(tree), jax.tree.leaves(template), strict=True
         )
         if found.shape != wanted.shape or found.dtype != wanted.dtype
     ]
@@ -157,13 +170,9 @@ def restore(folder: Path, template: Any) -> Any:
         raise CheckpointError(
             f"{folder}: shapes or types differ from the model's at {', '.join(mismatched)}"
         )
-    written = _described(folder).get(DIGESTS, {}).get("arrays")
-    if written is not None and written != digests.of_arrays(stored):
-        raise CheckpointError(
-            f"{folder}: the arrays are not those that were written (checksum); a file was damaged "
-            "or changed since"
-        )
-    return stored
+    if "arrays" in stored and stored["arrays"] != digests.of_arrays(tree):
+        raise CheckpointError(f"{folder}: the arrays are not those that were written (checksum)")
+    return tree
 
 
 def belongs_elsewhere(place: Path, found: str, expected: str) -> CheckpointError:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -24,6 +25,21 @@ def of_named(arrays: Iterable[tuple[str, Any]]) -> str:
         # Bytes in C order, without a copy where they lie so already.
         digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
     return digest.hexdigest()
+
+
+def of_files(folder: Path) -> dict[str, str]:
+    """Returns the SHA-256 of every file below a folder, by its path from there."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in paths
+    }
+
+
+def changed(folder: Path, sealed: Mapping[str, str]) -> list[str]:
+    """Returns the files below a folder that are not as they were when `of_files` saw them."""
+    now = of_files(folder)
+    return sorted(name for name in {**now, **sealed} if now.get(name) != sealed.get(name))
 
 
 def of_json(described: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ A checkpoint holds the whole state after a round, as arrays, and who it belongs 
 are kept; each carries a checksum, and one that is torn or changed gives way to the one before.
 """
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ import orbax.checkpoint as ocp
 
 from kgml_jax.training import digests
 from kgml_jax.training.checkpoint import (
-    CheckpointError,
+    TornError,
     belongs_elsewhere,
     cannot_write,
     torn_arrays,
@@ -82,10 +83,19 @@ class StateCheckpoints:
         options = ocp.CheckpointManagerOptions(
             max_to_keep=self.cadence.newest, create=True, enable_async_checkpointing=True
         )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._manager = ocp.CheckpointManager(self.folder.resolve(), options=options)
+        for folder in (self._steps, self._seals):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._manager = ocp.CheckpointManager(self._steps.resolve(), options=options)
         self._began = time.perf_counter()
         self._due = self._began + self.cadence.seconds
+
+    @property
+    def _steps(self) -> Path:
+        return self.folder / "steps"
+
+    @property
+    def _seals(self) -> Path:
+        return self.folder / "seals"
 
     def begin(self, state: Any, rows: int | None = None) -> Any:
         """Returns the newest state that is whole, or the one given if there is none.
@@ -96,8 +106,9 @@ class StateCheckpoints:
         template = _arrays(state, rows)
         for number in sorted(self._manager.all_steps(), reverse=True):
             try:
-                stored = self._read(number, template)
-            except CheckpointError as error:
+                header = self._read_header(number)
+                stored = self._read(number, template, header)
+            except TornError as error:
                 self.tell(f"checkpoint {number} is left out, and the one before taken: {error}")
                 self._manager.delete(number)
                 continue
@@ -121,6 +132,7 @@ class StateCheckpoints:
         began = time.perf_counter()
         with cannot_write(self.folder):
             self._manager.wait_until_finished()
+            self._seal()
         self._manager.close()
         ended = time.perf_counter()
         self.seconds += ended - began
@@ -141,34 +153,62 @@ class StateCheckpoints:
         numbered = {f"{place:05d}": array for place, array in enumerate(arrays.values())}
         kinds = {STATE: ocp.args.StandardSave(numbered), HEADER: ocp.args.JsonSave(header)}  # type: ignore[call-arg]
         with cannot_write(self.folder):
+            # Waits for the one before, which is then whole.
             self._manager.save(self.rounds, args=ocp.args.Composite(**kinds))
+            self._seal(self.rounds)
         ended = time.perf_counter()
         self.seconds += ended - began
         self.written += 1
         rest = (ended - began) / self.cadence.share if self.cadence.seconds else 0.0
         self._due = ended + max(self.cadence.seconds, rest)
 
-    def _read(self, number: int, template: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        header = self._read_header(number)
+    def _seal(self, writing: int | None = None) -> None:
+        """Keeps the checksums of the files of all checkpoints but the one being written."""
+        there = [number for number in self._manager.all_steps() if number != writing]
+        for number in there:
+            seal = self._seals / f"{number}.json"
+            if not seal.is_file():
+                partial = seal.with_suffix(".partial")
+                partial.write_text(json.dumps(digests.of_files(self._steps / str(number))))
+                partial.replace(seal)
+        for seal in self._seals.iterdir():
+            if seal.stem not in map(str, there):
+                seal.unlink()
+
+    def _require_whole(self, number: int) -> None:
+        seal = self._seals / f"{number}.json"
+        if not seal.is_file():
+            return  # the process ended while it was written, or just after
+        try:
+            damaged = digests.changed(self._steps / str(number), json.loads(seal.read_text()))
+        except ValueError as error:
+            raise TornError(f"{seal} is torn") from error
+        if damaged:
+            raise TornError(f"{damaged[0]} is not as it was written (checksum)")
+
+    def _read(
+        self, number: int, template: dict[str, np.ndarray], header: dict[str, Any]
+    ) -> dict[str, np.ndarray]:
         if header["identity"] != self.identity:
             raise belongs_elsewhere(self.folder, header["identity"], self.identity)
         numbered = {f"{place:05d}": array for place, array in enumerate(template.values())}
         asked = {STATE: ocp.args.StandardRestore(numbered)}  # type: ignore[call-arg]
-        with torn_arrays(self.folder / str(number)):
+        with torn_arrays(self._steps / str(number)):
             found = self._manager.restore(number, args=ocp.args.Composite(**asked))[STATE]
         stored = {name: found[f"{place:05d}"] for place, name in enumerate(template)}
         if digests.of_arrays(stored) != header["arrays"]:
-            raise CheckpointError("its arrays are not those that were written (checksum)")
+            raise TornError("its arrays are not those that were written (checksum)")
         return stored
 
     def _read_header(self, number: int) -> dict[str, Any]:
+        self._require_whole(number)
         asked = {HEADER: ocp.args.JsonRestore()}
-        with torn_arrays(self.folder / str(number)):
+        with torn_arrays(self._steps / str(number)):
             found = self._manager.restore(number, args=ocp.args.Composite(**asked))[HEADER]
         header = dict(found) if isinstance(found, dict) else {}
         digest = header.pop("digest", None)
         if digest != digests.of_json(header) or header.get("schema") != SCHEMA:
-            raise CheckpointError("its header is not the one that was written (checksum)")
+            raise TornError("its header is not the one that was written (checksum)")
         return header
 
 

@@ -47,10 +47,11 @@ def test_a_second_signal_does_not_wait():
 # Python answers a signal between two of its own instructions: a key that is derived for minutes
 # stands for a compilation.
 STUCK = """
-import hashlib
+import hashlib, sys
 from kgml_jax.runs.interruption import INTERRUPTION
 INTERRUPTION.advice = "give the same command again"
-with INTERRUPTION.listening(grace=0.2), INTERRUPTION.held():
+say = lambda line: print(line, file=sys.stderr, flush=True)
+with INTERRUPTION.listening(say, grace=0.2), INTERRUPTION.held():
     print("stuck", flush=True)
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2**30)
 """
