@@ -12,7 +12,7 @@ from kgml_jax.data.choices import OtherData, data_from_json
 from kgml_jax.evaluation.references import require_scikit_learn
 from kgml_jax.runs import directory, files, saved
 from kgml_jax.runs.directory import Run
-from kgml_jax.runs.resume import open_progress
+from kgml_jax.runs.resume import open_progress, require_sealed
 from kgml_jax.split import Split
 from kgml_jax.workflows import evaluation
 from kgml_jax.workflows.sites import load, require_drivers
@@ -56,6 +56,7 @@ def main(config: EvaluateConfig) -> None:
 def evaluate(config: EvaluateConfig, run: Run) -> None:
     """Predicts, scores and writes in a claimed folder, or goes on with what is there."""
     base = saved.load_pretrained(saved.pretraining_folder(config.from_run))
+    require_sealed(config.from_run)
     choice = data_from_json(files.read_json(config.from_run / "data.json"))
     split = Split.from_json(json.dumps(files.read_json(config.from_run / "split.json")))
     sites = load(config.data.after(choice))

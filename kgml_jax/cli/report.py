@@ -15,7 +15,7 @@ from kgml_jax.cli.console import OUT, say
 from kgml_jax.cli.untested import tell_untested
 from kgml_jax.evaluation import scores, tables
 from kgml_jax.evaluation.tables import Grid
-from kgml_jax.runs import files
+from kgml_jax.runs import files, resume
 from kgml_jax.runs.directory import Run
 from kgml_jax.runs.files import write_dataset
 from kgml_jax.split import DividedSites
@@ -30,6 +30,7 @@ def write_inputs(folder: Path, data: DividedSites) -> None:
     sites = data.sites
     files.write_json(folder / "data.json", sites.origin)
     files.write_json(folder / "split.json", json.loads(data.split.to_json()))
+    resume.seal(folder, ("data.json", "split.json"))
     files.write_json(folder / "data_notes.json", sites.notes)
     notes.tell(sites.notes)
     if sites.truth is not None:

@@ -77,28 +77,26 @@ class Progress:
 
     def _write(self, path: Path, arrays: Arrays) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        seal = {"identity": self.identity, "arrays": digests.of_named(arrays.items())}
         with files.in_one_step(path) as partial, partial.open("wb") as file:
             np.savez(file, **arrays)
-        files.write_json(path.with_suffix(".json"), seal)
+        files.write_json(path.with_suffix(".json"), self._sealed(path))
 
     def _read(self, path: Path) -> dict[str, np.ndarray] | None:
-        # Without its seal a piece was not finished; with another one it is computed again.
-        if not path.with_suffix(".json").is_file():
+        # Without its seal a piece was not finished.
+        if not path.is_file() or not path.with_suffix(".json").is_file():
             return None
         try:
-            seal = files.read_json(path.with_suffix(".json"))
-            with np.load(path, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-        # A torn archive fails in zipfile, zlib, or NumPy, each in its way.
-        except Exception:
-            self.tell(f"{path.name} is torn; it is computed again")
-            return None
-        expected = {"identity": self.identity, "arrays": digests.of_named(arrays.items())}
-        if seal != expected:
+            whole = files.read_json(path.with_suffix(".json")) == self._sealed(path)
+        except ValueError:
+            whole = False
+        if not whole:
             self.tell(f"{path.name} is not as it was written; it is computed again")
             return None
-        return arrays
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+
+    def _sealed(self, path: Path) -> dict[str, str]:
+        return {"identity": self.identity, "file": digests.of_file(path)}
 
 
 def open_progress(
@@ -172,14 +170,42 @@ def require_same(run: Run, found: Mapping[str, str]) -> None:
       ValueError: naming what changed.
     """
     path = run.folder / INPUTS
+    sealed = {}
     if run.resumed and path.is_file():
         before = files.read_json(path)
+        sealed = {"files": before["files"]} if "files" in before else {}
         if changed := [name for name in found if before.get(name) != found[name]]:
             raise ValueError(
                 f"{run.path} was begun with other inputs ({', '.join(changed)} changed since); "
                 "choose another folder, or delete this one to begin anew"
             )
-    files.write_json(path, found)
+    files.write_json(path, {**found, **sealed})
+
+
+def seal(folder: Path, names: tuple[str, ...]) -> None:
+    """Remembers the checksums of files of a run that others read from it."""
+    path = folder / INPUTS
+    known = files.read_json(path) if path.is_file() else {}
+    found = {name: digests.of_file(folder / name) for name in names}
+    files.write_json(path, known | {"files": found})
+
+
+def require_sealed(folder: Path) -> None:
+    """Refuses a run whose split or choice of data was changed since it was made.
+
+    Runs of older versions tell nothing.
+
+    Raises:
+      ValueError: naming the file.
+    """
+    path = folder / INPUTS
+    sealed = files.read_json(path).get("files", {}) if path.is_file() else {}
+    for name, digest in sealed.items():
+        if not (folder / name).is_file() or digests.of_file(folder / name) != digest:
+            raise ValueError(
+                f"{folder / name} is not as the run wrote it (checksum): days that were learnt "
+                "from could be scored; put it back, or make the run again"
+            )
 
 
 def _plain(name: str) -> str:

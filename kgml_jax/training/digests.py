@@ -30,10 +30,13 @@ def of_named(arrays: Iterable[tuple[str, Any]]) -> str:
 def of_files(folder: Path) -> dict[str, str]:
     """Returns the SHA-256 of every file below a folder, by its path from there."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in paths
-    }
+    return {path.relative_to(folder).as_posix(): of_file(path) for path in paths}
+
+
+def of_file(path: Path) -> str:
+    """Returns the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def changed(folder: Path, sealed: Mapping[str, str]) -> list[str]:
