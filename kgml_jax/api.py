@@ -16,7 +16,7 @@ accelerator `kgml_jax.use_cpu_cores()` before it spreads the sites over the core
 import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -33,7 +33,7 @@ from kgml_jax.runs import saved
 from kgml_jax.runs.fitted import Calibrated, Pretrained
 from kgml_jax.sites import Sites
 from kgml_jax.split import DividedSites
-from kgml_jax.training.run import OnRound
+from kgml_jax.training.watch import Observer, reporting, unwatched
 from kgml_jax.workflows import calibration, estimation, fields, pretraining, scoring, simulation
 from kgml_jax.workflows import observations as site_observations
 from kgml_jax.workflows import sites as site_sources
@@ -412,8 +412,8 @@ def _require_divided(data: DividedSites) -> None:
         )
 
 
-def _watch(name: str, steps: int) -> AbstractContextManager[OnRound]:
+def _watch(name: str, steps: int) -> AbstractContextManager[Observer]:
     # A bar where somebody looks: not in a pipe or a log.
     if in_notebook():
-        return NotebookProgress(name, steps)
-    return Progress(name, steps) if sys.stderr.isatty() else nullcontext(lambda report: None)
+        return reporting(NotebookProgress(name, steps))
+    return reporting(Progress(name, steps)) if sys.stderr.isatty() else unwatched(name, steps)

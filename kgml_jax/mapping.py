@@ -108,14 +108,23 @@ def over_shares(
 ) -> Any:
     """Calls a function of the sites of one device for all sites at once; see `over_sites`."""
     mesh, count = site_mesh(devices), jax.tree.leaves(own)[0].shape[0]
-    found = _compiled(function, static, mesh, on_all_devices(mesh, shared), spread_out(mesh, own))
+    found = on_shares(function, static, mesh, on_all_devices(mesh, shared), spread_out(mesh, own))
     return jax.tree.map(lambda leaf: np.asarray(leaf)[:count], found)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
-def _compiled(
+def on_shares(
     function: Callable[..., Any], static: tuple[Any, ...], mesh: Mesh, shared: Any, own: Any
 ) -> Any:
+    """Calls a function of the sites of one device; what it returns stays on the devices.
+
+    Args:
+      function: as of `over_shares`.
+      static: hashable.
+      mesh: devices.
+      shared: arrays for all sites, on all devices (`on_all_devices`).
+      own: arrays with a leading site axis, an equal share on every device (`spread_out`).
+    """
     return map_devices(partial(function, *static), mesh, len(shared))(*shared, *own)
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 class Progress:
     """A bar over steps with the median validation error and the sites that still descend.
 
-    Used as a context manager; called with the report of each round (`training.run.OnRound`).
+    Used as a context manager; called with the report of each round (`training.watch.OnRound`).
 
     Args:
       label: what descends.
@@ -105,6 +105,8 @@ def _step(report: dict[str, np.ndarray]) -> int:
 
 
 def _state(report: dict[str, np.ndarray]) -> str:
+    if "best_error" not in report:
+        return ""
     best = np.atleast_1d(report["best_error"])
     active = int(np.sum(report["active"]))
     state = f"validation {np.nanmedian(best):.3f}"

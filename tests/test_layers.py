@@ -67,6 +67,7 @@ RESERVED = {
     "sklearn": {"evaluation"},
     "blackjax": {"inversion"},
     "spotpy": {"inversion"},
+    "filelock": {"runs"},
     "tyro": {"cli"},
     "rich": {"evaluation", "progress", "cli"},
 }
@@ -116,7 +117,7 @@ def test_outside_packages_stay_in_their_rooms(path):
 @pytest.mark.parametrize(
     ("package", "modules"),
     [
-        ("orbax", {"training/checkpoint.py"}),
+        ("orbax", {"training/checkpoint.py", "training/state_checkpoints.py"}),
         ("optax", {"training/fit.py", "inversion/solvers/gradient.py"}),
         ("spotpy", {"inversion/solvers/shuffled.py"}),
         ("blackjax", {"inversion/sampling.py"}),

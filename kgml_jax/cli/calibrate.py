@@ -9,6 +9,8 @@ import tyro
 from kgml_jax.cli import command, console, drawings, report
 from kgml_jax.data.choices import OtherData, SplitChoice
 from kgml_jax.runs import directory, saved
+from kgml_jax.runs.directory import Run
+from kgml_jax.runs.resume import CHECKPOINT_EVERY, open_progress
 from kgml_jax.training.strategies import present_name
 from kgml_jax.workflows import calibration, evaluation
 from kgml_jax.workflows.calibration import REFERENCE, CalibrateSettings
@@ -36,8 +38,10 @@ class CalibrateConfig:
     """Sites whose days are drawn, by name, or `all`; none: the best, the median and the worst."""
     figures: bool = True
     """Draw figures, with matplotlib; the numbers are written without them too."""
+    checkpoint_every: float = CHECKPOINT_EVERY
+    """Seconds between two checkpoints, from which the same command goes on."""
     overwrite: bool = False
-    """Replace the run directory if it exists."""
+    """Replace a finished run in the folder when this one has finished."""
     debug: bool = False
     """Show tracebacks."""
 
@@ -46,19 +50,34 @@ def main(config: CalibrateConfig) -> None:
     """Calibrates, scores the held-out days against the pretrained model, and writes the run."""
     config = replace(config, from_run=config.from_run.resolve())
     drawings.require(config.draw, config.figures)
+    directory.require_finished(config.from_run)
+    with directory.claimed(
+        config.run, config, config.overwrite, "calibrate", source=config.from_run
+    ) as run:
+        calibrate(config, run)
+
+
+def calibrate(config: CalibrateConfig, run: Run) -> None:
+    """Calibrates, scores and writes in a claimed folder, or goes on with what is there."""
     base = saved.load_pretrained(config.from_run)
     calibration.require_strategies(config.strategy, base)
     data = divide_after(base, config.data, config.split)
     drawings.require_sites(config.draw, data)
-    folder = directory.create(config.run, config, config.overwrite, source=config.from_run)
-    report.write_inputs(folder, replace(data, sites=replace(data.sites, truth=None)))
+    kept = open_progress(
+        *(run, config, data, base.fingerprint),
+        seconds=config.checkpoint_every,
+        tell=console.note,
+    )
+    report.write_inputs(run.folder, replace(data, sites=replace(data.sites, truth=None)))
     names = tuple(name for name in map(present_name, config.strategy) if name != REFERENCE)
     report.print_strategies((REFERENCE, *names), base.weights)
-    watch = console.logged(folder, key="strategy")
+    watch = console.logged(run.folder, "strategy", kept)
     fitted = {}
     for name in names:
-        one = calibration.calibrate(base, data, name, config.seed, config.settings, watch)
-        saved.save(one, folder)
-        fitted[name] = one
+        if name in saved.strategies(run.folder):
+            fitted[name] = saved.load_calibrated(run.folder, name, base)
+            continue
+        fitted[name] = calibration.calibrate(base, data, name, config.seed, config.settings, watch)
+        saved.save(fitted[name], run.folder)
     found = evaluation.assess_calibration(base, fitted, data)
-    report.finish_calibration(folder, found, config.draw, config.figures)
+    report.finish_calibration(run, found, config.draw, config.figures)

@@ -17,7 +17,9 @@ from kgml_jax.data.choices import (
 )
 from kgml_jax.inversion.solvers.shuffled import require_spotpy
 from kgml_jax.runs import directory, saved
+from kgml_jax.runs.directory import Run
 from kgml_jax.runs.fitted import Pretrained
+from kgml_jax.runs.resume import CHECKPOINT_EVERY, open_progress
 from kgml_jax.split import DividedSites
 from kgml_jax.workflows import estimation, sites
 from kgml_jax.workflows.estimation import EstimateSettings
@@ -45,19 +47,31 @@ class EstimateConfig:
     """Sites whose days are drawn, by name, or `all`; none: the best, the median and the worst."""
     figures: bool = True
     """Draw figures, with matplotlib; the numbers are written without them too."""
+    checkpoint_every: float = CHECKPOINT_EVERY
+    """Seconds between two checkpoints, from which the same command goes on."""
     overwrite: bool = False
-    """Replace the run directory if it exists."""
+    """Replace a finished run in the folder when this one has finished."""
     debug: bool = False
     """Show tracebacks."""
 
 
 def main(config: EstimateConfig) -> None:
     """Estimates the parameters, scores the held-out days, and writes the run."""
-    settings = config.settings
     drawings.require(config.draw, config.figures)
-    if settings.solver == "sce-ua":
+    if config.settings.solver == "sce-ua":
         require_spotpy()
     posterior_check.require(config.check_sites, config.check_draws)
+    if config.from_run is not None:
+        directory.require_finished(config.from_run)
+    with directory.claimed(
+        config.run, config, config.overwrite, "estimate", source=config.from_run
+    ) as run:
+        estimate(config, run)
+
+
+def estimate(config: EstimateConfig, run: Run) -> None:
+    """Estimates, scores and writes in a claimed folder, or goes on with what is there."""
+    settings = config.settings
     base = None if config.from_run is None else saved.load_pretrained(config.from_run)
     # What cannot be estimated is refused before the data are read.
     estimation.starting_model(settings, base, config.seed)
@@ -67,16 +81,20 @@ def main(config: EstimateConfig) -> None:
         if name not in informs:
             console.warn(f"no site observes {name}; it informs nothing")
     drawings.require_sites(config.draw, data)
-    directory.create(config.run, config, config.overwrite, source=config.from_run)
-    report.write_inputs(config.run, data)
+    kept = open_progress(
+        *(run, config, data, "" if base is None else base.fingerprint),
+        seconds=config.checkpoint_every,
+        tell=console.note,
+    )
+    report.write_inputs(run.folder, data)
     console.say(
         f"Estimating {len(settings.parameters) + len(settings.updates)} parameters at "
         f"{len(data)} sites from {', '.join(informs)} by {settings.solver}."
     )
-    fitted = estimation.estimate(data, base, config.seed, settings)
-    estimate_report.write(config.run, fitted, config.draw, config.figures)
+    fitted = estimation.estimate(data, base, config.seed, settings, console.searched(kept))
+    estimate_report.write(run, fitted, config.draw, config.figures)
     if config.check_sites:
-        posterior_check.run(config.run, fitted, config.check_sites, config.check_draws, config.seed)
+        posterior_check.run(run.folder, fitted, config.check_sites, config.check_draws, config.seed)
 
 
 def divided(config: EstimateConfig, base: Pretrained | None) -> DividedSites:

@@ -1,7 +1,5 @@
 """What the command `estimate` writes and prints: parameters with flags, scores, coverage."""
 
-from pathlib import Path
-
 import numpy as np
 import xarray as xr
 
@@ -14,16 +12,15 @@ from kgml_jax.models.features import INPUT_SETS, fit_scaling
 from kgml_jax.process.state_update import Increment
 from kgml_jax.records import quantities
 from kgml_jax.runs import files
+from kgml_jax.runs.directory import Run
 from kgml_jax.workflows import evaluation, scoring
 from kgml_jax.workflows.estimation import AFTER, BEFORE, Estimated
 from kgml_jax.workflows.estimation_tables import converged, parameter_table, prediction_table
 
 
-def write(
-    folder: Path, fitted: Estimated, draw: tuple[str, ...] = (), figures: bool = True
-) -> None:
+def write(run: Run, fitted: Estimated, draw: tuple[str, ...] = (), figures: bool = True) -> None:
     """Writes `parameters.nc`, `sites.nc`, `predictions.nc`, `tables.md`, and prints the tables."""
-    data = fitted.data
+    folder, data = run.folder, fitted.data
     scaling = fit_scaling(INPUT_SETS["dynamic"], data)
     predictions = {BEFORE: fitted.fluxes[BEFORE], AFTER: with_intervals(fitted)}
     found = evaluation.assess(predictions, data, scaling, reference=BEFORE)
@@ -45,7 +42,7 @@ def write(
     if figures:
         drawings.draw(folder / "figures", found, draw)
     report.say_remarks(found)
-    console.say(f"Everything is in {folder}: parameters.nc, predictions.nc, sites.nc, tables.md.")
+    console.say(f"Everything is in {run.path}: parameters.nc, predictions.nc, sites.nc, tables.md.")
 
 
 def with_intervals(fitted: Estimated) -> dict[str, np.ndarray]:

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import tyro
 
-from kgml_jax.cli import command, drawings, notes, report
+from kgml_jax.cli import command, console, drawings, notes, report
 from kgml_jax.data.choices import OtherData, data_from_json
 from kgml_jax.evaluation.references import require_scikit_learn
 from kgml_jax.runs import directory, files, saved
+from kgml_jax.runs.directory import Run
+from kgml_jax.runs.resume import open_progress, require_sealed
 from kgml_jax.split import Split
 from kgml_jax.workflows import evaluation
 from kgml_jax.workflows.sites import fingerprints, load, require_drivers
@@ -34,7 +36,7 @@ class EvaluateConfig:
     figures: bool = True
     """Draw figures, with matplotlib; the numbers are written without them too."""
     overwrite: bool = False
-    """Replace the run directory if it exists."""
+    """Replace a finished run in the folder when this one has finished."""
     debug: bool = False
     """Show tracebacks."""
 
@@ -44,7 +46,17 @@ def main(config: EvaluateConfig) -> None:
     drawings.require(config.draw, config.figures)
     if config.references:
         require_scikit_learn()
+    directory.require_finished(config.from_run)
+    with directory.claimed(
+        config.run, config, config.overwrite, "evaluate", source=config.from_run
+    ) as run:
+        evaluate(config, run)
+
+
+def evaluate(config: EvaluateConfig, run: Run) -> None:
+    """Predicts, scores and writes in a claimed folder, or goes on with what is there."""
     base = saved.load_pretrained(saved.pretraining_folder(config.from_run))
+    require_sealed(config.from_run)
     choice = data_from_json(files.read_json(config.from_run / "data.json"))
     split = Split.from_json(json.dumps(files.read_json(config.from_run / "split.json")))
     sites = load(config.data.after(choice))
@@ -55,8 +67,9 @@ def main(config: EvaluateConfig) -> None:
         name: saved.load_calibrated(config.from_run, name, base)
         for name in saved.strategies(config.from_run)
     }
-    directory.create(config.run, config, config.overwrite, source=config.from_run)
-    files.record_data(config.run, fingerprints(sites))
+    files.record_data(run.folder, fingerprints(sites))
     notes.tell(sites.notes)
-    found = evaluation.assess_run(base, fitted, data, config.references)
-    report.finish_evaluation(config.run, found, config.draw, config.figures)
+    calibrated = [files.fingerprint(one.phi) for one in fitted.values()]
+    kept = open_progress(run, config, data, base.fingerprint, calibrated, tell=console.note)
+    found = evaluation.assess_run(base, fitted, data, config.references, kept.piece)
+    report.finish_evaluation(run, found, config.draw, config.figures)

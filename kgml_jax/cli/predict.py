@@ -57,7 +57,15 @@ class PredictConfig:
 
 def main(config: PredictConfig) -> None:
     """Predicts all fields, writes series, sums and tables, and says what is doubtful."""
-    directory.check_free(config.out, config.overwrite, config.from_run, "--out")
+    directory.require_finished(config.from_run)
+    with directory.claimed(
+        *(config.out, config, config.overwrite, "predict"), source=config.from_run, option="--out"
+    ) as run:
+        predict(config, run.folder)
+
+
+def predict(config: PredictConfig, out: Path) -> None:
+    """Predicts and writes in a claimed folder."""
     fitted = saved.load(config.from_run, config.strategy)
     base = fitted.base if isinstance(fitted, Calibrated) else fitted
     other = OtherData(
@@ -67,19 +75,19 @@ def main(config: PredictConfig) -> None:
     notes.tell(sites.notes)
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     found = fields.predict_fields(fitted, sites, config.unknown, command)
-    write(config, found, fingerprints(sites))
+    write(config, found, out, fingerprints(sites))
     tell(config, found)
 
 
-def write(config: PredictConfig, found: FieldPredictions, data: dict[str, Any]) -> None:
+def write(config: PredictConfig, found: FieldPredictions, out: Path, data: dict[str, Any]) -> None:
     """Writes the folder; each file appears whole or not at all.
 
     Args:
       config: of the program.
       found: what is written.
+      out: the claimed folder.
       data: fingerprints of what was read.
     """
-    out = directory.create(config.out, config, config.overwrite, config.from_run, "--out")
     files.record_data(out, data)
     annual = annual_sums(found.daily)
     files.write_dataset(out / "predictions.nc", found.daily)

@@ -9,6 +9,8 @@ from kgml_jax.data.choices import DataChoice, SplitChoice
 from kgml_jax.data.splits import leaky_inputs
 from kgml_jax.models.features import INPUT_SETS
 from kgml_jax.runs import directory, saved
+from kgml_jax.runs.directory import Run
+from kgml_jax.runs.resume import CHECKPOINT_EVERY, open_progress
 from kgml_jax.workflows import evaluation, pretraining, sites
 from kgml_jax.workflows.pretraining import ModelChoice, PretrainSettings
 
@@ -27,14 +29,22 @@ class PretrainConfig:
     """Seed of the weights, batches and dropout."""
     figures: bool = True
     """Draw figures, with matplotlib; the numbers are written without them too."""
+    checkpoint_every: float = CHECKPOINT_EVERY
+    """Seconds between two checkpoints, from which the same command goes on."""
     overwrite: bool = False
-    """Replace the run directory if it exists."""
+    """Replace a finished run in the folder when this one has finished."""
     debug: bool = False
     """Show tracebacks."""
 
 
 def main(config: PretrainConfig) -> None:
     """Trains, scores the held-out days, and writes the run directory."""
+    with directory.claimed(config.run, config, config.overwrite, "pretrain") as run:
+        pretrain(config, run)
+
+
+def pretrain(config: PretrainConfig, run: Run) -> None:
+    """Trains, scores and writes in a claimed folder, or goes on with what is there."""
     choice = config.model.resolved()
     prescribed = choice.reads_gpp or config.data.prescribe_gpp
     data = sites.divide(sites.load(replace(config.data, prescribe_gpp=prescribed)), config.split)
@@ -42,9 +52,12 @@ def main(config: PretrainConfig) -> None:
     told = (*INPUT_SETS[choice.inputs], *(["prescribed_gpp"] if choice.reads_gpp else []))
     if warning := leaky_inputs(told, tuple(data.sites.site.targets)):
         console.warn(warning)
-    folder = directory.create(config.run, config, config.overwrite)
-    report.write_inputs(folder, data)
-    watch = console.logged(folder)
-    base = pretraining.pretrain(model, data, config.seed, config.settings, watch)
-    saved.save(base, folder)
-    report.finish_pretraining(folder, evaluation.assess_pretraining(base, data), config.figures)
+    kept = open_progress(run, config, data, seconds=config.checkpoint_every, tell=console.note)
+    report.write_inputs(run.folder, data)
+    if saved.is_saved(run.folder):
+        base = saved.load_pretrained(run.folder)
+    else:
+        watch = console.logged(run.folder, kept=kept)
+        base = pretraining.pretrain(model, data, config.seed, config.settings, watch)
+        saved.save(base, run.folder)
+    report.finish_pretraining(run, evaluation.assess_pretraining(base, data), config.figures)

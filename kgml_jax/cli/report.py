@@ -15,7 +15,8 @@ from kgml_jax.cli.console import OUT, say
 from kgml_jax.cli.untested import tell_untested
 from kgml_jax.evaluation import scores, tables
 from kgml_jax.evaluation.tables import Grid
-from kgml_jax.runs import files
+from kgml_jax.runs import files, resume
+from kgml_jax.runs.directory import Run
 from kgml_jax.runs.files import write_dataset
 from kgml_jax.split import DividedSites
 from kgml_jax.training.strategies import STRATEGIES
@@ -31,6 +32,7 @@ def write_inputs(folder: Path, data: DividedSites) -> None:
     files.record_data(folder, fingerprints(sites))
     files.write_json(folder / "data.json", sites.origin)
     files.write_json(folder / "split.json", json.loads(data.split.to_json()))
+    resume.seal(folder, ("data.json", "split.json"))
     files.write_json(folder / "data_notes.json", sites.notes)
     notes.tell(sites.notes)
     if sites.truth is not None:
@@ -51,10 +53,10 @@ def print_strategies(names: tuple[str, ...], weights: Weights) -> None:
 
 
 def finish_calibration(
-    folder: Path, found: Assessment, draw: tuple[str, ...] = (), figures: bool = True
+    run: Run, found: Assessment, draw: tuple[str, ...] = (), figures: bool = True
 ) -> None:
     """Writes the scores, prints the tables and says in plain words what came out."""
-    summary = found.summary or {}
+    folder, summary = run.folder, found.summary or {}
     _write_scores(folder, found, "sites.nc")
     write_dataset(folder / "drift.nc", evaluation.drift(found), "What calibration changed")
     origin = found.data.sites.origin
@@ -70,8 +72,8 @@ def finish_calibration(
     tell_untested(found)
     say(
         f"Calibrated {len(found.data)} sites. {HEADLINE}.\n"
-        f"Everything is in {folder}. Next, predict and score with it:\n"
-        f"  kgml-jax evaluate --from {folder}"
+        f"Everything is in {run.path}. Next, predict and score with it:\n"
+        f"  kgml-jax evaluate --from {run.path}"
     )
 
 
@@ -123,10 +125,10 @@ def say_remarks(found: Assessment) -> None:
 
 
 def finish_evaluation(
-    folder: Path, found: Assessment, draw: tuple[str, ...] = (), figures: bool = True
+    run: Run, found: Assessment, draw: tuple[str, ...] = (), figures: bool = True
 ) -> None:
     """Writes scores, predictions and the tables, prints them and says what was scored."""
-    summary = found.summary or {}
+    folder, summary = run.folder, found.summary or {}
     _write_scores(folder, found, "evaluation.nc")
     predictions = prediction_file.of_strategies(found.predictions, found.data)
     write_dataset(folder / "predictions.nc", predictions)
@@ -148,7 +150,7 @@ def finish_evaluation(
     )
     tell_untested(found)
     drawn = ", figures/" if (folder / "figures").is_dir() else ""
-    say(f"Everything is in {folder}: evaluation.nc, predictions.nc, tables.md{drawn}.")
+    say(f"Everything is in {run.path}: evaluation.nc, predictions.nc, tables.md{drawn}.")
 
 
 def _write_scores(folder: Path, found: Assessment, name: str) -> None:
@@ -180,9 +182,9 @@ def print_medians(results: xr.Dataset) -> None:
     OUT.print(tables.terminal(tables.score_grid(scores.summary(metrics_only(results)))))
 
 
-def finish_pretraining(folder: Path, found: Assessment, figures: bool = True) -> None:
+def finish_pretraining(run: Run, found: Assessment, figures: bool = True) -> None:
     """Writes the scores, draws, and says what was done."""
-    summary = found.summary or {}
+    folder, summary = run.folder, found.summary or {}
     _write_scores(folder, found, "sites.nc")
     files.write_json(folder / "summary.json", summary)
     if figures:
@@ -196,6 +198,6 @@ def finish_pretraining(folder: Path, found: Assessment, figures: bool = True) ->
     say(
         f"Pretrained one model on {summary['sites_trained_on']} of {summary['sites']} sites in "
         f"{summary['steps']} steps ({summary['seconds']:.0f} s){scored}.\n"
-        f"Everything is in {folder}. Next, calibrate every site:\n"
-        f"  kgml-jax calibrate --from {folder}"
+        f"Everything is in {run.path}. Next, calibrate every site:\n"
+        f"  kgml-jax calibrate --from {run.path}"
     )

@@ -13,7 +13,9 @@ from kgml_jax.data import choices
 from kgml_jax.evaluation.tables import terminal
 from kgml_jax.models.process import ProcessModel
 from kgml_jax.runs import files, provenance
+from kgml_jax.runs.resume import file_progress
 from kgml_jax.workflows.daily_file import DailyFile, check_path
+from kgml_jax.workflows.keep import Keep
 from kgml_jax.workflows.simulation import Run
 from kgml_jax.workflows.simulation_outputs import chosen, variables
 from kgml_jax.workflows.simulation_sources import open_source
@@ -60,18 +62,31 @@ def main(config: SimulateConfig) -> None:
     size = min(config.site_batch, len(source.names))
     run = Run(source, model, chosen(config.outputs), size)
     described, about = variables(run.outputs), provenance.attributes(made(config))
-    started, years = time.perf_counter(), []
-    with DailyFile(config.out, source.names, source.dates, described, size, about) as file:
-        steps = -(-len(source.names) // size)
-        batches = rich.progress.track(
-            source.batches(size), "simulating", steps, console=console.ERR, transient=True
-        )
-        for rows, batch in batches:
-            written = run.write(file, rows, batch)
-            years += written.years
-            for problem in written.problems:
-                console.warn(problem)
+    started = time.perf_counter()
+    with (
+        file_progress(config.out, config, console.note) as kept,
+        DailyFile(config.out, source.names, source.dates, described, size, about) as file,
+    ):
+        years = write_all(run, file, kept.piece)
     finish(config.out, years, time.perf_counter() - started)
+
+
+def write_all(run: Run, file: DailyFile, keep: Keep) -> list[Year]:
+    """Simulates and writes all sites, some at a time, and returns their years."""
+    names, years = run.source.names, []
+    batches = rich.progress.track(
+        run.source.batches(run.size),
+        "simulating",
+        -(-len(names) // run.size),
+        console=console.ERR,
+        transient=True,
+    )
+    for rows, batch in batches:
+        written = run.write(file, rows, batch, keep)
+        years += written.years
+        for problem in written.problems:
+            console.warn(problem)
+    return years
 
 
 def made(config: SimulateConfig) -> dict[str, Any]:

@@ -1,16 +1,18 @@
 """The searches of all sites: one compiled program, or one after the other on the host."""
 
 import functools
-from collections.abc import Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from kgml_jax.adaptation import Weights
 from kgml_jax.inversion.problem import Problem, observed
-from kgml_jax.inversion.solvers.queue import run_queue
+from kgml_jax.inversion.solvers.queue import Queue, advance_queue, begin_queue
 from kgml_jax.inversion.solvers.solution import (
     Residuals,
     Search,
@@ -19,10 +21,11 @@ from kgml_jax.inversion.solvers.solution import (
     Solver,
 )
 from kgml_jax.inversion.solvers.starts import starting_points
-from kgml_jax.mapping import over_shares
+from kgml_jax.mapping import on_all_devices, on_shares, site_mesh, spread_out
 from kgml_jax.records import Field
 from kgml_jax.sites import TRAIN, Site
 from kgml_jax.split import DividedSites
+from kgml_jax.training.watch import SILENT, Observer
 
 
 def search_sites(
@@ -36,6 +39,7 @@ def search_sites(
     starts: int = 1,
     site_batch: int = 1,
     devices: Sequence[Any] | None = None,
+    observer: Observer = SILENT,
 ) -> tuple[np.ndarray, Solution]:
     """Searches every site for the least cost of its training days, from each of its starts.
 
@@ -49,6 +53,8 @@ def search_sites(
       starts: searches a site; the first begins at the prior mean.
       site_batch: searches a device advances at once; one that is done makes room for the next.
       devices: to spread the sites over, by default all local ones.
+      observer: sees the queues of all devices (`Searching`) after some turns each; only of solvers
+        that run in one program.
 
     Returns:
       Starting points (site, start, p), and solutions with NumPy leaves (site, start, ...).
@@ -61,7 +67,7 @@ def search_sites(
     own = (prior_means(problem, data, base), data.sites.site, data.roles)
     if isinstance(solver, SearchSolver):
         how = (problem, solver, starts, site_batch)
-        return over_shares(_solve_share, own, static=how, shared=(weights, key), devices=devices)
+        return _solve_together(how, (weights, key), own, site_mesh(devices), observer)
     return _solve_in_turn(problem, solver, starts, weights, key, own)
 
 
@@ -78,7 +84,65 @@ def prior_means(problem: Problem, data: DividedSites, base: np.ndarray | None) -
     return means
 
 
-def _solve_share(
+class Searching(NamedTuple):
+    """The searches of all sites while they go on.
+
+    Attributes:
+      points: where they start, (site, start, p), with rows that fill up the last device.
+      queue: of every device, leaves (device, ...).
+    """
+
+    points: Field
+    queue: Queue
+
+    @property
+    def active(self) -> bool:
+        """Whether a search has not ended."""
+        return self.ended < self.searches
+
+    @property
+    def searches(self) -> int:
+        """How many there are, those that only fill up the last device among them."""
+        return int(np.prod(np.shape(self.points)[:2]))
+
+    @property
+    def ended(self) -> int:
+        """How many have ended."""
+        rows, begun = np.asarray(self.queue.rows), np.asarray(self.queue.next)
+        going_on = (rows < self.searches // len(rows)).sum(axis=1)
+        return int((np.minimum(begun, self.searches // len(rows)) - going_on).sum())
+
+
+SECONDS_A_CALL = 3.0
+"""About how long a compiled call goes on before the host looks at it."""
+
+
+def _solve_together(
+    how: tuple[Problem, SearchSolver, int, int],
+    shared: tuple[Weights, jax.Array],
+    own: tuple[np.ndarray, Site, np.ndarray],
+    mesh: Mesh,
+    observer: Observer,
+) -> tuple[np.ndarray, Solution]:
+    count, shared, own = len(own[0]), on_all_devices(mesh, shared), spread_out(mesh, own)
+    state = observer.begin(Searching(*on_shares(_begin_share, how, mesh, shared, own)))
+    turns, seconds = 1, float("inf")  # the first call compiles, and tells nothing
+    while state.active:
+        if seconds < SECONDS_A_CALL / 2:
+            turns *= 2
+        began = time.perf_counter()
+        taken = on_all_devices(mesh, np.asarray(turns, np.int32))
+        found = on_shares(_advance_share, how, mesh, (*shared, taken), (*own, state.queue))
+        state = Searching(state.points, jax.block_until_ready(found))
+        seconds = time.perf_counter() - began
+        observer.round(state)
+    by_site = lambda leaf: leaf.reshape(-1, how[2], *leaf.shape[2:])[:count]
+    solutions = jax.tree.map(lambda leaf: by_site(np.asarray(leaf)), state.queue.found)
+    return np.asarray(state.points)[:count], solutions
+
+
+# The sites of one device, with a leading site axis; its queue, with one of length 1.
+def _begin_share(
     problem: Problem,
     solver: SearchSolver,
     starts: int,
@@ -88,10 +152,43 @@ def _solve_share(
     base: Field,
     sites: Site,
     roles: Field,
-) -> tuple[Field, Solution]:
-    # The sites of one device, with a leading site axis.
+) -> tuple[Field, Queue]:
     beginnings = functools.partial(_beginnings, problem, key, starts)
-    points, keys = jax.vmap(beginnings)(sites.identity)
+    points = jax.vmap(beginnings)(sites.identity)[0]
+    search_of = _search_of(problem, solver, starts, weights, key, base, sites, roles)
+    queue = begin_queue(len(base) * starts, site_batch, search_of)
+    return points, jax.tree.map(lambda leaf: leaf[None], queue)
+
+
+def _advance_share(
+    problem: Problem,
+    solver: SearchSolver,
+    starts: int,
+    site_batch: int,
+    weights: Weights,
+    key: jax.Array,
+    turns: Field,
+    base: Field,
+    sites: Site,
+    roles: Field,
+    queue: Queue,
+) -> Queue:
+    search_of = _search_of(problem, solver, starts, weights, key, base, sites, roles)
+    own = jax.tree.map(lambda leaf: leaf[0], queue)
+    return jax.tree.map(lambda leaf: leaf[None], advance_queue(own, search_of, turns))
+
+
+def _search_of(
+    problem: Problem,
+    solver: SearchSolver,
+    starts: int,
+    weights: Weights,
+    key: jax.Array,
+    base: Field,
+    sites: Site,
+    roles: Field,
+) -> Callable[[Field], Search]:
+    points, keys = jax.vmap(functools.partial(_beginnings, problem, key, starts))(sites.identity)
 
     def search_of(row: Field) -> Search:
         site, start = row // starts, row % starts
@@ -99,9 +196,7 @@ def _solve_share(
         residuals = _training_residuals(problem, weights, *own)
         return solver.search(residuals, points[site, start], keys[site, start])
 
-    found = run_queue(len(base) * starts, site_batch, search_of)
-    by_site = lambda leaf: leaf.reshape(len(base), starts, *leaf.shape[1:])
-    return points, jax.tree.map(by_site, found)
+    return search_of
 
 
 def _training_residuals(

@@ -17,6 +17,7 @@ from kgml_jax.mapping import over_sites
 from kgml_jax.records import Field, record
 from kgml_jax.sites import TRAIN, VALIDATION, Site
 from kgml_jax.split import DividedSites
+from kgml_jax.training.watch import SILENT, Observer
 
 
 @record
@@ -84,6 +85,7 @@ def estimate(
     starts: int = 1,
     site_batch: int = 1,
     devices: Sequence[Any] | None = None,
+    observer: Observer = SILENT,
 ) -> Estimates:
     """Estimates the parameters of every site on its training days.
 
@@ -100,12 +102,15 @@ def estimate(
       starts: searches a site; the first begins at the prior mean.
       site_batch: sites a device advances at once.
       devices: to spread the sites over, by default all local ones.
+      observer: sees the searches; see `search_sites`.
 
     Raises:
       ValueError: `base` has another shape.
     """
     how: Any = {"base": base, "site_batch": site_batch, "devices": devices}
-    points, solutions = search_sites(problem, weights, data, solver, key, starts=starts, **how)
+    points, solutions = search_sites(
+        problem, weights, data, solver, key, starts=starts, observer=observer, **how
+    )
     chosen, rows = np.asarray(best_start(solutions)), np.arange(len(data))
     healthy = solutions.healthy[rows, chosen]
     found = np.where(healthy[:, None], solutions.offsets[rows, chosen], 0)

@@ -1,160 +1,313 @@
-"""Run directories: one folder holds all a program writes, and nothing is written outside it."""
+"""Run directories: one folder holds all a program writes, and nothing is written outside it.
 
-import os
+A folder is claimed before anything is computed. It belongs to one process at a time, says of itself
+whether its run is finished, and is only ever replaced by a run that is finished too.
+"""
+
 import platform
 import shutil
-import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
+from filelock import FileLock, Timeout
 
-from kgml_jax.runs import provenance
-from kgml_jax.runs.files import plain, read_json, record_provenance, write_json
+from kgml_jax.runs import files, provenance
+from kgml_jax.runs.interruption import INTERRUPTION
 
-FREE = ("run", "overwrite", "debug")
+FREE = ("run", "overwrite", "debug", "checkpoint_every")
 """Options that may differ between a run and the one that goes on with it."""
+
+MARKER = "run.json"
+"""Says which program a folder is of, and whether it has finished."""
+
+PROGRESS = "progress"
+"""Folder of what is needed to go on; gone when the run has finished."""
 
 BEFORE_RESULTS = frozenset(
     {
-        *("config.json", "versions.json", "data.json", "split.json", "data_notes.json"),
-        *("synthetic_world.nc", "metrics.jsonl", "provenance.json"),
+        *(MARKER, "config.json", "versions.json", "data.json", "split.json", "data_notes.json"),
+        *("inputs.json", "synthetic_world.nc", "metrics.jsonl", provenance.FILE),
     }
 )
 """Files that a run writes before it has any result; see `without_results`."""
 
 
-def check_free(
-    folder: Path, overwrite: bool, source: Path | None = None, option: str = "--run"
-) -> None:
-    """Refuses a folder that a run cannot be written to.
+@dataclass(frozen=True)
+class Run:
+    """A folder that this process writes.
 
-    Args:
-      folder: the run directory.
-      overwrite: an earlier run in `folder` may be replaced.
-      source: run this one reads from, which must not lie in `folder`, nor `folder` in it.
-      option: of the command line, that names the folder.
-
-    Raises:
-      ValueError: the folder is in use and `overwrite` is False, it is no run directory, or it
-        overlaps with `source`.
+    Attributes:
+      folder: where to write; beside `path` where that holds a run to be replaced.
+      path: what the folder is called when the run has finished.
+      resumed: whether an earlier process began it.
     """
-    if source is not None:
-        own, other = folder.resolve(), source.resolve()
-        if own.is_relative_to(other) or other.is_relative_to(own):
-            raise ValueError(
-                f"{option} {folder} overlaps with --from {source}; choose another {option}"
-            )
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        if not overwrite and not without_results(folder):
-            raise ValueError(f"{folder} exists already; choose another {option} or add --overwrite")
-        if not (folder / "config.json").is_file():
-            raise ValueError(f"{folder} is not a run directory, so it is not overwritten")
+
+    folder: Path
+    path: Path
+    resumed: bool = False
+
+    @property
+    def progress(self) -> Path:
+        """Folder of what is needed to go on."""
+        return self.folder / PROGRESS
 
 
-def create(
-    folder: Path,
+@contextmanager
+def claimed(
+    path: Path,
     config: Any,
     overwrite: bool,
+    program: str,
+    *,
     source: Path | None = None,
     option: str = "--run",
-) -> Path:
-    """Makes the folder and writes `config.json` and `versions.json` into it.
+    free: tuple[str, ...] = FREE,
+    extendable: bool = False,
+) -> Iterator[Run]:
+    """Gives a folder to write a run to, which takes its name when the context ends without error.
 
-    A run that ended there before it had any result is begun anew without being told to.
+    An unfinished run of the same configuration is gone on with. A finished one is replaced if
+    `overwrite` is set, when this one has finished: until then it stays as it is. What a run left
+    that failed before it had any result is begun anew.
 
     Args:
-      folder: the run directory.
+      path: the run directory.
       config: the program's configuration.
-      overwrite: replace an earlier run in `folder`.
-      source: run this one reads from, which must not lie in `folder`, nor `folder` in it.
+      overwrite: an earlier run in `path` may be replaced.
+      program: its name.
+      source: run this one reads from, which must not lie in `path`, nor `path` in it.
       option: of the command line, that names the folder.
+      free: options that may differ from those of the run that is gone on with.
+      extendable: a finished run of the same configuration is gone on with, too.
 
     Raises:
-      ValueError: as `check_free`.
+      ValueError: the folder is in use, holds another run, is no run directory, or overlaps with
+        `source`.
     """
-    check_free(folder, overwrite, source, option)
-    if folder.exists() and any(folder.iterdir()):
-        shutil.rmtree(folder)
+    refuse_overlap(path, source, option)
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{option} {path} is a file; choose another {option}")
+    with locked(path, option):
+        folder = _place(path, config, overwrite, option, free, extendable)
+        resumed = is_run(folder)
+        run = Run(folder, path, resumed)
+        INTERRUPTION.advice = f"give the same command again to go on in {path}"
+        try:
+            if not resumed:
+                _begin(folder, config, program)
+            else:
+                files.write_json(folder / "config.json", config)
+                _mark(folder, program, finished=False)
+            yield run
+        except Exception:
+            # What failed before it had a result leaves nothing behind.
+            if not resumed and without_results(folder):
+                shutil.rmtree(folder)
+            INTERRUPTION.advice = ""
+            raise
+        _finish(run, program)
+        INTERRUPTION.advice = ""
+
+
+def _begin(folder: Path, config: Any, program: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    record_provenance(folder, config, FREE)
-    write_json(folder / "config.json", plain(config))
-    device = jax.devices()[0]
-    versions = provenance.versions() | {
-        "python": platform.python_version(),
-        "device": device.device_kind,
-    }
-    written_by = {"host": socket.gethostname(), "process": os.getpid()}
-    write_json(folder / "versions.json", versions | written_by)
-    return folder
+    _mark(folder, program, finished=False)
+    files.record_provenance(folder, config, FREE)
+    files.write_json(folder / "config.json", config)
+    here = {"python": platform.python_version(), "device": jax.devices()[0].device_kind}
+    files.write_json(folder / "versions.json", provenance.versions() | here)
+
+
+def _finish(run: Run, program: str) -> None:
+    shutil.rmtree(run.progress, ignore_errors=True)
+    _mark(run.folder, program, finished=True)
+    if run.folder != run.path:
+        exchange(run.folder, run.path)
+
+
+def exchange(new: Path, path: Path) -> None:
+    """Puts a folder or file in the place of another, which is deleted after that.
+
+    A process that is killed in between leaves the one or the other, whole, under `path` or beside
+    it; see `_restore`.
+    """
+    old = _beside(path, "old")
+    if path.exists():
+        path.replace(old)
+    new.replace(path)
+    remove(old)
+
+
+def remove(path: Path) -> None:
+    """Deletes a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _restore(path: Path) -> None:
+    # After a process that was killed while it exchanged two folders.
+    old, new = _beside(path, "old"), _beside(path, "new")
+    if old.exists() and not path.exists():
+        (new if is_finished(new) else old).replace(path)
+    remove(old)
+
+
+def _place(
+    path: Path, config: Any, overwrite: bool, option: str, free: tuple[str, ...], extendable: bool
+) -> Path:
+    """Returns the folder to write to: empty, or with a run to go on with."""
+    _restore(path)
+    if not path.exists() or not any(path.iterdir()):
+        return path
+    if not is_run(path):
+        raise ValueError(
+            f"{path} exists already and is not a run directory of kgml_jax, so it is not "
+            f"overwritten; choose another {option}"
+        )
+    differing = differences(path, config, free)
+    if not differing and (not is_finished(path) or (extendable and not overwrite)):
+        return path
+    if without_results(path):
+        remove(path)
+        return path
+    if not overwrite:
+        raise ValueError(_occupied(path, differing, option))
+    beside = _beside(path, "new")
+    if beside.exists() and (is_finished(beside) or differences(beside, config, free)):
+        remove(beside)
+    return beside
+
+
+def _occupied(path: Path, differing: list[str], option: str) -> str:
+    way_out = f"choose another {option} or add --overwrite"
+    if is_finished(path) and not differing:
+        return f"{path} exists already; {way_out}"
+    state = "a run" if is_finished(path) else "an unfinished run"
+    return f"{path} exists already: {state} of another configuration ({'; '.join(differing)}); " + (
+        way_out
+    )
+
+
+def final_name(folder: Path) -> Path:
+    """Returns what a folder is called when its run has finished; see `Run`."""
+    name = folder.name
+    is_new = name.startswith(".") and name.endswith(".new")
+    return folder.with_name(name[1 : -len(".new")]) if is_new else folder
+
+
+def _beside(path: Path, kind: str) -> Path:
+    return path.with_name(f".{path.name}.{kind}")
+
+
+@contextmanager
+def locked(path: Path, option: str) -> Iterator[None]:
+    """Keeps every other process from a path; a process that dies keeps nobody from it.
+
+    Raises:
+      ValueError: another process has it.
+    """
+    path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(_beside(path.absolute(), "lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(
+            f"{option} {path} is being written by another process; wait for it, or choose another "
+            f"{option}"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _mark(folder: Path, program: str, finished: bool) -> None:
+    made = {"made_by": "kgml_jax", "program": program, "finished": finished}
+    if finished:
+        made["finished_at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    files.write_json(folder / MARKER, made)
+
+
+def is_run(folder: Path) -> bool:
+    """Returns whether a folder was made by a program of this project, of any version."""
+    if (folder / MARKER).is_file():
+        return _read(folder / MARKER).get("made_by") == "kgml_jax"
+    # Older versions left no marker, but said which version of the package had written.
+    return (folder / "config.json").is_file() and "kgml_jax" in _read(folder / "versions.json")
+
+
+def is_finished(folder: Path) -> bool:
+    """Returns whether the run in a folder has ended; those of older versions do not tell."""
+    marked = (folder / MARKER).is_file()
+    return _read(folder / MARKER).get("finished") is True if marked else is_run(folder)
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        found = files.read_json(path)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def require_finished(folder: Path, option: str = "--from") -> None:
+    """Refuses a run that has not ended.
+
+    Raises:
+      ValueError: naming it.
+    """
+    if is_run(folder) and not is_finished(folder):
+        program = _read(folder / MARKER).get("program", "its program")
+        raise ValueError(
+            f"{option} {folder} is an unfinished run of {program}; give its command again, which "
+            "goes on where it was, and then this one"
+        )
+
+
+def refuse_overlap(path: Path, source: Path | None, option: str = "--run") -> None:
+    """Refuses a folder in the run that is read from, or around it.
+
+    Raises:
+      ValueError: naming both.
+    """
+    if source is None:
+        return
+    own, other = path.resolve(), source.resolve()
+    if own.is_relative_to(other) or other.is_relative_to(own):
+        raise ValueError(f"{option} {path} overlaps with --from {source}; choose another {option}")
 
 
 def without_results(folder: Path) -> bool:
     """Returns whether a run ended in `folder` before it had written any result.
 
-    Whatever is not known to precede all results counts as one, and a run whose process lives, or
-    may live on another computer, has not ended.
+    Whatever is not known to precede all results counts as one.
     """
-    if not folder.is_dir() or not (folder / "config.json").is_file():
+    if not folder.is_dir() or not is_run(folder):
         return False
-    names = {path.name for path in folder.iterdir() if path.suffix != ".partial"}
-    return names <= BEFORE_RESULTS and not _may_be_running(folder)
+    empty = lambda path: path.is_dir() and not any(path.iterdir())
+    kept = (path for path in folder.iterdir() if path.suffix != ".partial" and not empty(path))
+    names = {path.name for path in kept}
+    return names <= BEFORE_RESULTS
 
 
-def _may_be_running(folder: Path) -> bool:
-    if not (folder / "versions.json").is_file():
-        return False
-    made = read_json(folder / "versions.json")
-    process = made.get("process")
-    if process in (None, os.getpid()):
-        return False
-    if made.get("host") != socket.gethostname() or os.name != "posix":
-        return True
-    try:
-        os.kill(process, 0)  # Signal 0 asks whether the process is there, and sends nothing.
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def create_or_resume(folder: Path, config: Any, overwrite: bool) -> Path:
-    """Makes the folder as `create`, or finds in it a run of the same configuration to go on with.
-
-    Raises:
-      ValueError: as `check_resumable`, or the folder is no run directory.
-    """
-    check_resumable(folder, config, overwrite)
-    if overwrite or not (folder / "config.json").is_file():
-        return create(folder, config, overwrite)
-    return folder
-
-
-def check_resumable(
-    folder: Path, config: Any, overwrite: bool, free: tuple[str, ...] = FREE
-) -> None:
-    """Refuses a folder with a run of another configuration, unless it is to be overwritten.
+def differences(folder: Path, config: Any, free: tuple[str, ...] = FREE) -> list[str]:
+    """Returns how the configuration of a run differs from another, in words; none if it does not.
 
     Args:
       folder: the run directory.
       config: the program's configuration.
-      overwrite: the run is to begin anew.
       free: options that may differ.
-
-    Raises:
-      ValueError: naming what differs.
     """
-    if overwrite or not (folder / "config.json").is_file():
-        return
-    before, now = read_json(folder / "config.json"), plain(config)
-    differing = [
+    before, now = _read(folder / "config.json"), files.plain(config)
+    return [
         f"{name} {before.get(name)!r} before, {now.get(name)!r} now"
         for name in {**before, **now}
         if before.get(name) != now.get(name) and name not in free
     ]
-    if differing:
-        raise ValueError(
-            f"{folder} holds a run with another configuration ({'; '.join(differing)}); choose "
-            "another --run, or add --overwrite to start anew"
-        )

@@ -144,6 +144,27 @@ def append_metrics(folder: Path, row: dict[str, Any]) -> None:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """Reads all lines of `metrics.jsonl`; none if nothing was logged."""
+    """Reads all lines of `metrics.jsonl` that are whole; none if nothing was logged."""
     path = folder / "metrics.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    if not path.is_file():
+        return []
+    lines = path.read_text().split("\n")[:-1]  # of a process that was killed the last may be torn
+    return [json.loads(line) for line in lines]
+
+
+def forget_metrics(folder: Path, context: dict[str, Any], step: int) -> None:
+    """Deletes the lines of a descent after a step, from which it goes on.
+
+    Args:
+      folder: the run directory.
+      context: what names the descent in its lines.
+      step: the last that is kept.
+    """
+    rows = read_metrics(folder)
+    later = lambda row: context.items() <= row.items() and row["step"] > step
+    if not (folder / "metrics.jsonl").is_file():
+        return
+    with in_one_step(folder / "metrics.jsonl") as partial:
+        partial.write_text(
+            "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows if not later(row))
+        )

@@ -79,7 +79,7 @@ def save(fitted: Pretrained | Calibrated, folder: Path) -> None:
       CheckpointError: there is one in the folder already.
     """
     if isinstance(fitted, Calibrated):
-        if not (folder / BASE).exists():
+        if not is_saved(folder / BASE):
             save(fitted.base, folder / BASE)
         _save_calibrated(fitted, folder / CHECKPOINT / fitted.strategy)
         return
@@ -130,7 +130,7 @@ def load(folder: Path, strategy: str | None = None) -> Pretrained | Calibrated:
       CheckpointError: no fitted model there, of another schema, or calibrated from another one.
       ValueError: the strategy is needed, or not there.
     """
-    if checkpoint.is_complete(folder / CHECKPOINT):
+    if is_saved(folder):
         if strategy is not None:
             raise ValueError(f"{folder} holds a pretrained model; it has no strategy {strategy}")
         return load_pretrained(folder)
@@ -147,6 +147,11 @@ def load(folder: Path, strategy: str | None = None) -> Pretrained | Calibrated:
     return load_calibrated(folder, strategy or stored[0])
 
 
+def is_saved(folder: Path) -> bool:
+    """Returns whether a folder holds a pretrained model, whole."""
+    return checkpoint.is_complete(folder / CHECKPOINT)
+
+
 def strategies(folder: Path) -> list[str]:
     """Returns the names of the strategies that were calibrated in a folder."""
     complete = filter(checkpoint.is_complete, sorted((folder / CHECKPOINT).glob("*")))
@@ -161,7 +166,7 @@ def pretraining_folder(folder: Path) -> Path:
     """
     if (folder / BASE).is_dir():
         return folder / BASE
-    if checkpoint.is_complete(folder / CHECKPOINT):
+    if is_saved(folder):
         return folder
     config = files.read_json(folder / "config.json")
     return _named_run(folder, Path(config["from_run"])) if "from_run" in config else folder
@@ -171,7 +176,7 @@ def _named_run(folder: Path, named: Path) -> Path:
     # Runs of older versions name the pretraining run as it lay; both may have moved since.
     beside = folder.resolve().parent / named.name
     for place in (named, beside):
-        if checkpoint.is_complete(place / CHECKPOINT):
+        if is_saved(place):
             return place
     raise checkpoint.CheckpointError(
         f"{folder} was calibrated from {named}, which holds no finished checkpoint any more; put "

@@ -1,7 +1,5 @@
 """The Python loop around the compiled rounds of a descent; it alone decides when to stop."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, Self
@@ -26,22 +24,11 @@ from kgml_jax.objectives.compose import Total
 from kgml_jax.records import record
 from kgml_jax.training.fit import Allowance, Descent, Direct, Fit, Settings
 from kgml_jax.training.series import Course, Recurrent, Series, SeriesDescent
+from kgml_jax.training.watch import SILENT, Observer
 from kgml_jax.training.windows import FitData
 
 UNLIMITED = 2**31 - 1
 """Validations without improvement that end no descent."""
-
-OnRound = Callable[[dict[str, np.ndarray]], None]
-"""Called after every round with the step, losses, health and activity of each fit."""
-
-Watch = Callable[[str, int], AbstractContextManager[OnRound]]
-"""Makes the context of a descent from its name and its most steps; it gives what is called after
-every round."""
-
-
-def unwatched(name: str, steps: int) -> AbstractContextManager[OnRound]:
-    """Watches nothing."""
-    return nullcontext(lambda report: None)
 
 
 class DivergedError(RuntimeError):
@@ -99,7 +86,8 @@ def descend(
     data: Any,
     key: jax.Array,
     allowance: Allowance | None = None,
-    on_round: OnRound = lambda report: None,
+    observer: Observer = SILENT,
+    rows: int | None = None,
 ) -> Fit:
     """Lets a descent go on until all of its fits have stopped.
 
@@ -109,13 +97,15 @@ def descend(
       data: what it sees.
       key: seeds what it draws.
       allowance: what its fits may do; None takes what the descent says.
-      on_round: progress callback.
+      observer: sees every round.
+      rows: fits that count, where others only fill up the devices.
     """
     program = descent.program
-    fit = _begin(program, weights, data, key, allowance or descent.allowance)
+    begun = _begin(program, weights, data, key, allowance or descent.allowance)
+    fit = observer.begin(begun, rows)
     while np.any(np.asarray(fit.active)):
         fit = _advance(program, weights, fit, data)
-        on_round(_report(fit))
+        observer.round(fit, rows)
     return fit
 
 
@@ -181,7 +171,7 @@ def descend_together(
     own_start: bool = False,
     batch: int = 1,
     mesh: Mesh | None = None,
-    on_round: OnRound = lambda report: None,
+    observer: Observer = SILENT,
 ) -> Fit:
     """Lets many fits descend, each until it stops; leaves (fit, ...).
 
@@ -194,7 +184,7 @@ def descend_together(
       own_start: whether `weights` have a leading axis of fits.
       batch: fits one device advances at once; bounds memory, does not change the result.
       mesh: devices to share the fits out to, by default all local ones.
-      on_round: progress callback.
+      observer: sees every round.
     """
     count, mesh = len(data.identity), mesh or site_mesh()
     of_each = lambda leaf: np.broadcast_to(leaf, (count,))
@@ -208,7 +198,8 @@ def descend_together(
         spread_out(mesh, data),
         on_all_devices(mesh, key),
         spread_out(mesh, own),
-        lambda report: on_round({name: value[:count] for name, value in report.items()}),
+        observer,
+        rows=count,
     )
     return jax.tree.map(lambda leaf: leaf[:count], fit)
 
@@ -220,7 +211,7 @@ def pretrain(
     data: FitData,
     settings: Settings,
     key: jax.Array,
-    on_round: OnRound = lambda report: None,
+    observer: Observer = SILENT,
 ) -> tuple[Weights, Fit]:
     """Fits one set of weights to all site-years together and returns the best on validation.
 
@@ -231,7 +222,7 @@ def pretrain(
       data: all sites' windows, leaves (window, time).
       settings: the descent.
       key: seeds batches and dropout.
-      on_round: progress callback.
+      observer: sees every round.
 
     Raises:
       DivergedError: the loss was not finite before validation ever improved.
@@ -239,7 +230,7 @@ def pretrain(
     held = data.training.valid.shape[0]
     mesh = dividing_mesh(settings.batch if 0 < settings.batch < held else held)
     descent = Descent(model, objective, Direct(), settings, batch_sharding=_by_site(mesh))
-    fit = _descend_alone(descent, mesh, weights, data, key, on_round)
+    fit = _descend_alone(descent, mesh, weights, data, key, observer)
     return fit.best, fit
 
 
@@ -249,7 +240,7 @@ def train_along(
     weights: Weights,
     series: Series,
     key: jax.Array,
-    on_epoch: OnRound = lambda report: None,
+    observer: Observer = SILENT,
 ) -> Fit:
     """Trains one set of weights along whole series until it stops.
 
@@ -259,21 +250,21 @@ def train_along(
       weights: where to start.
       series: years of all sites, leaves (series, year, ...).
       key: seeds the order of the series and dropout.
-      on_epoch: progress callback; its step counts epochs.
+      observer: sees every round; a step is an epoch.
 
     Raises:
       DivergedError: the loss was not finite before validation ever improved.
     """
     mesh = dividing_mesh(min(course.batch, series.days.shape[0]))
     descent = SeriesDescent(model, course, batch_sharding=_by_site(mesh))
-    return _descend_alone(descent, mesh, weights, series, key, on_epoch)
+    return _descend_alone(descent, mesh, weights, series, key, observer)
 
 
 def _descend_alone(
-    descent: Descends, mesh: Mesh, weights: Weights, data: Any, key: jax.Array, on_round: OnRound
+    descent: Descends, mesh: Mesh, weights: Weights, data: Any, key: jax.Array, observer: Observer
 ) -> Fit:
     # One set of weights on all devices, which share its batches.
-    fit = descend(descent, *on_all_devices(mesh, (weights, data, key)), on_round=on_round)
+    fit = descend(descent, *on_all_devices(mesh, (weights, data, key)), observer=observer)
     if not bool(fit.healthy) and int(fit.best_step) == 0:
         raise DivergedError(
             f"the loss was not finite at step {int(fit.step)}; lower the learning rate"
@@ -288,7 +279,7 @@ def calibrate(
     key: jax.Array,
     *,
     site_batch: int = 1,
-    on_round: OnRound = lambda report: None,
+    observer: Observer = SILENT,
 ) -> Calibration:
     """Fits every site, or group of sites, its own `phi` in one compiled program.
 
@@ -302,9 +293,9 @@ def calibrate(
       data: windows of each fit, leaves (fit, window, time).
       key: seeds batches and dropout; a fit's stream depends on its identity, not its position.
       site_batch: fits one device advances at once; bounds memory, does not change the result.
-      on_round: progress callback.
+      observer: sees every round.
     """
-    fit = descend_together(descent, weights, data, key, batch=site_batch, on_round=on_round)
+    fit = descend_together(descent, weights, data, key, batch=site_batch, observer=observer)
     better = np.asarray(fit.best_error < fit.start_error)
     return Calibration(
         phi=jax.tree.map(np.asarray, fit.best),
@@ -325,7 +316,7 @@ def refit(
     found: Calibration,
     *,
     site_batch: int = 1,
-    on_round: OnRound = lambda report: None,
+    observer: Observer = SILENT,
 ) -> Calibration:
     """Fits again from the same start to other days, each as many steps as were best before.
 
@@ -339,7 +330,7 @@ def refit(
       key: as of the calibration.
       found: the calibration.
       site_batch: fits one device advances at once; bounds memory, does not change the result.
-      on_round: progress callback; its validation errors are of days that are learnt from.
+      observer: sees every round; its validation errors are of days that are learnt from.
 
     Returns:
       The calibration with what the second fits moved, the steps these took and their health;
@@ -348,7 +339,7 @@ def refit(
     unhurried = replace(descent.settings, patience=UNLIMITED, rate_patience=0)
     descent = replace(descent, settings=unhurried)
     allowance = descent.allowance.replace(limit=found.best_step)  # type: ignore[attr-defined]
-    how: Any = {"allowance": allowance, "batch": site_batch, "on_round": on_round}
+    how: Any = {"allowance": allowance, "batch": site_batch, "observer": observer}
     fit = descend_together(descent, weights, data, key, **how)
     healthy = np.asarray(fit.healthy)
     choose = lambda new, old: np.where(healthy.reshape(-1, *[1] * (old.ndim - 1)), new, old)
@@ -382,16 +373,3 @@ def validation_errors(
 
 def _by_site(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(SITE_AXIS))
-
-
-def _report(fit: Fit) -> dict[str, np.ndarray]:
-    names = (
-        "step",
-        "training_loss",
-        "validation_error",
-        "best_error",
-        "rate",
-        "healthy",
-        "active",
-    )
-    return {name: np.asarray(getattr(fit, name)) for name in names}

@@ -17,8 +17,9 @@ import numpy as np
 from kgml_jax.adaptation import Weights
 from kgml_jax.split import DividedSites
 from kgml_jax.training import checkpoint
-from kgml_jax.training.run import OnRound, train_along
+from kgml_jax.training.run import train_along
 from kgml_jax.training.series import Course, Recurrent, make_series
+from kgml_jax.training.watch import SILENT, Observer
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class StageHeader:
     outcome: dict[str, Any]
 
 
-Watched = Callable[["Stage"], AbstractContextManager[OnRound]]
+Watched = Callable[["Stage"], AbstractContextManager[Observer]]
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def run_plan(
     key: jax.Array,
     folder: Path,
     identity: str,
-    watched: Watched = lambda stage: nullcontext(lambda report: None),
+    watched: Watched = lambda stage: nullcontext(SILENT),
 ) -> Iterator[tuple[Stage, Weights, StageResult]]:
     """Runs the stages of a plan in order; those found finished in `folder` are read instead.
 
@@ -92,7 +93,7 @@ def run_plan(
       folder: holds one checkpoint a stage.
       identity: tells this run from others (data, model, seed, plan); a checkpoint with another one
         is refused.
-      watched: makes the context of a stage's training, which gives its progress callback.
+      watched: makes the context of a stage's training, which gives what observes it.
 
     Yields:
       Each stage with the weights after it and what became of it.
@@ -110,8 +111,8 @@ def run_plan(
         else:
             own_key = jax.random.fold_in(key, number)
             data = with_targets(datasets[stage.dataset], stage.targets)
-            with watched(stage) as on_epoch:
-                weights, result = train(model, stage.course, weights, data, own_key, on_epoch)
+            with watched(stage) as observer:
+                weights, result = train(model, stage.course, weights, data, own_key, observer)
             checkpoint.save(place, weights, StageHeader(stage.name, identity, asdict(result)))
         yield stage, weights, result
 
@@ -122,7 +123,7 @@ def train(
     weights: Weights,
     data: DividedSites,
     key: jax.Array,
-    on_epoch: OnRound = lambda report: None,
+    observer: Observer = SILENT,
 ) -> tuple[Weights, StageResult]:
     """Takes one course and returns the weights that are best on validation.
 
@@ -132,7 +133,7 @@ def train(
     """
     started = time.perf_counter()
     series = make_series(data)
-    fit = train_along(model, course, weights, series, key, on_epoch)
+    fit = train_along(model, course, weights, series, key, observer)
     result = StageResult(
         epochs=int(fit.step),
         best_epoch=int(fit.best_step),
@@ -181,8 +182,5 @@ def check(plan: tuple[Stage, ...], weights: Weights, datasets: Mapping[str, Divi
 def _read_finished(place: Path, identity: str, like: Weights) -> tuple[Weights, StageResult]:
     header = checkpoint.read_header(place, StageHeader)
     if header.identity != identity:
-        raise checkpoint.CheckpointError(
-            f"{place} belongs to another run (other data, model, plan or seed: "
-            f"{header.identity}, expected {identity}); choose another folder"
-        )
+        raise checkpoint.belongs_elsewhere(place, header.identity, identity)
     return checkpoint.restore(place, like), StageResult(**{**header.outcome, "resumed": True})

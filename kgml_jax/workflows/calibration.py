@@ -13,8 +13,9 @@ from kgml_jax.sites import TRAIN, VALIDATION, Sites
 from kgml_jax.split import DividedSites
 from kgml_jax.training import run
 from kgml_jax.training.fit import Descent, Settings
-from kgml_jax.training.run import Calibration, Watch, unwatched
+from kgml_jax.training.run import Calibration
 from kgml_jax.training.strategies import STRATEGIES, Strategy, present_name
+from kgml_jax.training.watch import Watch, unwatched
 from kgml_jax.training.windows import FitData, make_fit_data
 
 REFERENCE = "pretrained"
@@ -127,7 +128,7 @@ def calibrate(
       strategy: name in `training.strategies.STRATEGIES`.
       seed: of batches, dropout and fresh weights.
       settings: the descent.
-      watch: makes the context of a descent, which gives its progress callback.
+      watch: makes the context of a descent, which gives what observes it.
 
     Raises:
       ValueError: there is no such strategy, the model has no weights for it, or a site has no day
@@ -142,12 +143,14 @@ def calibrate(
     shared: Any = {"site_batch": settings.site_batch}
     windows = make_fit_data(data, rows, base.warmup_days)
     started = time.perf_counter()
-    with watch(strategy, descent.settings.steps) as on_round:
-        found = run.calibrate(descent, weights, windows, fit_key, on_round=on_round, **shared)
+    with watch(strategy, descent.settings.steps) as observer:
+        found = run.calibrate(descent, weights, windows, fit_key, observer=observer, **shared)
     phi = found.phi
     if settings.refit:
         windows = make_fit_data(data, rows, base.warmup_days, learn_from=(TRAIN, VALIDATION))
-        again = run.refit(descent, weights, windows, fit_key, found, **shared)
+        with watch(f"{strategy}, refit", int(found.best_step.max())) as observer:
+            shared["observer"] = observer
+            again = run.refit(descent, weights, windows, fit_key, found, **shared)
         phi, found = again.phi, found.replace(healthy=again.healthy)  # type: ignore[attr-defined]
     seconds = time.perf_counter() - started
     return Calibrated(

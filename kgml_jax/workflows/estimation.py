@@ -30,6 +30,7 @@ from kgml_jax.runs.fitted import Pretrained
 from kgml_jax.sites import VARIABLES, Sites
 from kgml_jax.split import DividedSites
 from kgml_jax.training.predict import predict_sites
+from kgml_jax.training.watch import Watch, unwatched
 from kgml_jax.workflows.estimation_tables import converged, parameter_table
 
 BEFORE, AFTER = "prior", "estimated"
@@ -137,6 +138,7 @@ def estimate(
     base: Pretrained | None = None,
     seed: int = 0,
     settings: EstimateSettings | None = None,
+    watch: Watch = unwatched,
 ) -> Estimated:
     """Estimates process parameters at every site on its training days.
 
@@ -146,6 +148,7 @@ def estimate(
         its defaults.
       seed: of starts and of searches that draw.
       settings: what is estimated, and how.
+      watch: makes the context of the searches, which gives what observes them.
 
     Raises:
       ValueError: a name is not known, no site observes a stream, an option has no meaning beside
@@ -157,18 +160,23 @@ def estimate(
     if moved := tuple(updates.parse(text) for text in settings.updates):
         require_dates(moved, data.sites)
         model, weights = with_updates(model, weights, moved)
-    return estimate_from(model, weights, data, seed, settings)
+    return estimate_from(model, weights, data, seed, settings, watch)
 
 
 def estimate_from(
-    model: Model, weights: Weights, data: DividedSites, seed: int, settings: EstimateSettings
+    model: Model,
+    weights: Weights,
+    data: DividedSites,
+    seed: int,
+    settings: EstimateSettings,
+    watch: Watch = unwatched,
 ) -> Estimated:
     """Estimates from given weights: searches and diagnoses all sites."""
     problem = make_problem(settings, model, data.sites)
     began, base, spent = time.perf_counter(), None, np.zeros(len(data), int)
     if settings.base == "groups":
-        problem, base, spent = from_groups(settings, problem, weights, data, seed)
-    found = search(settings, problem, weights, data, seed, base)
+        problem, base, spent = from_groups(settings, problem, weights, data, seed, watch)
+    found = search(settings, problem, weights, data, seed, base, watch)
     seconds = time.perf_counter() - began
     sites, site_batch = data.sites, settings.site_batch
     known = diagnose(
@@ -268,7 +276,12 @@ def make_problem(settings: EstimateSettings, model: Model, sites: Sites) -> Prob
 
 
 def from_groups(
-    settings: EstimateSettings, problem: Problem, weights: Weights, data: DividedSites, seed: int
+    settings: EstimateSettings,
+    problem: Problem,
+    weights: Weights,
+    data: DividedSites,
+    seed: int,
+    watch: Watch = unwatched,
 ) -> tuple[Problem, np.ndarray, np.ndarray]:
     """Estimates every site by itself, to centre its prior on what the others of its group share.
 
@@ -276,7 +289,7 @@ def from_groups(
       The problem with what is left of the prior's spread, the mean over sites of its variance; the
       mean of each site's prior, (site, p); and the simulations spent on each site, (site,).
     """
-    first = search(settings, problem, weights, data, seed, None)
+    first = search(settings, problem, weights, data, seed, None, watch, "search without groups")
     best = first.solutions.offsets[np.arange(len(data)), first.chosen]
     usable = np.where(first.healthy[:, None], best, 0.0)
     known = diagnose(
@@ -309,18 +322,22 @@ def search(
     data: DividedSites,
     seed: int,
     base: np.ndarray | None,
+    watch: Watch = unwatched,
+    name: str = "search",
 ) -> Estimates:
     """Searches the best parameters of all sites; `base` are the means of the priors, (site, p)."""
-    return estimate_sites(
-        problem,
-        weights,
-        data,
-        SOLVERS[settings.solver],
-        jax.random.key(seed),
-        base=base,
-        starts=settings.starts,
-        site_batch=settings.site_batch,
-    )
+    with watch(name, len(data) * settings.starts) as observer:
+        return estimate_sites(
+            problem,
+            weights,
+            data,
+            SOLVERS[settings.solver],
+            jax.random.key(seed),
+            base=base,
+            starts=settings.starts,
+            site_batch=settings.site_batch,
+            observer=observer,
+        )
 
 
 def predict_shifted(

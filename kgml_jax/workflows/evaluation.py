@@ -18,6 +18,7 @@ from kgml_jax.split import DividedSites, Split
 from kgml_jax.training.predict import predict_sites
 from kgml_jax.training.strategies import STRATEGIES
 from kgml_jax.workflows.calibration import REFERENCE, pretrained_errors
+from kgml_jax.workflows.keep import Keep, compute_now
 from kgml_jax.workflows.prediction import predict_calibrated, predict_pretrained
 from kgml_jax.workflows.scoring import (
     HEADLINE,
@@ -156,6 +157,7 @@ def assess_run(
     fitted: Mapping[str, Calibrated],
     data: DividedSites,
     with_references: bool = False,
+    keep: Keep = compute_now,
 ) -> Assessment:
     """Scores a finished run on days that it never saw, which may be those of other sites.
 
@@ -164,13 +166,14 @@ def assess_run(
       fitted: what was calibrated from it, by strategy.
       data: sites and days to score; see `divide_as_run`.
       with_references: add what is fitted to the other days without the model.
+      keep: gives what was predicted before, or keeps what is predicted now, by name.
 
     Raises:
       ImportError: references need scikit-learn, which is not installed.
     """
-    predictions = predict_all(base, fitted, data.sites)
+    predictions = predict_all(base, fitted, data.sites, keep)
     if with_references:
-        predictions |= reference_predictions(data)
+        predictions |= reference_predictions(data, keep)
     found = _assess_beside(base, predictions, data)
     summary = {
         "sites": len(data),
@@ -185,11 +188,17 @@ def assess_run(
     return replace(found, summary=summary)
 
 
-def predict_all(base: Pretrained, fitted: Mapping[str, Calibrated], sites: Sites) -> Predictions:
+def predict_all(
+    base: Pretrained,
+    fitted: Mapping[str, Calibrated],
+    sites: Sites,
+    keep: Keep = compute_now,
+) -> Predictions:
     """Predicts sites with the pretrained model and with all that was calibrated from it."""
-    pretrained = predict_pretrained(base, sites)
+    pretrained = keep(REFERENCE, lambda: predict_pretrained(base, sites))
     return {REFERENCE: pretrained} | {
-        name: predict_calibrated(one, sites, pretrained) for name, one in fitted.items()
+        name: keep(name, lambda one=one: predict_calibrated(one, sites, pretrained))
+        for name, one in fitted.items()
     }
 
 
@@ -280,19 +289,20 @@ def divide_as_run(split: Split, before: Split, sites: Sites) -> DividedSites:
     return Split(kind=split.kind, periods=periods, options=split.options).divide(sites)
 
 
-def reference_predictions(data: DividedSites) -> Predictions:
+def reference_predictions(data: DividedSites, keep: Keep = compute_now) -> Predictions:
     """Returns what a sceptic asks for, fitted on all days but the test days.
 
     The process model with its prior parameters joins them where crops and seasons are known.
     """
     sites = data.sites
     free = (data.roles != TEST) & np.asarray(sites.site.valid)
-    found = {
-        "climatology": references.day_of_year_climatology(sites, free),
-        "boosting-pooled": references.boosting_pooled(sites, free),
-        "boosting-per-site": references.boosting_per_site(sites, free),
+    ways = {
+        "climatology": lambda: references.day_of_year_climatology(sites, free),
+        "boosting-pooled": lambda: references.boosting_pooled(sites, free),
+        "boosting-per-site": lambda: references.boosting_per_site(sites, free),
     }
     if np.asarray(sites.site.forcing.occupied).any(axis=1).all():
         process = ProcessModel(spin_up_cycles=2)
-        found["process-prior"] = predict_sites(process, process.init(jax.random.key(0)), sites)
-    return found
+        weights = process.init(jax.random.key(0))
+        ways["process-prior"] = lambda: predict_sites(process, weights, sites)
+    return {name: keep(name, way) for name, way in ways.items()}

@@ -20,7 +20,7 @@ from kgml_jax.sites import TRAIN
 from kgml_jax.split import DividedSites
 from kgml_jax.training import run
 from kgml_jax.training.fit import Settings
-from kgml_jax.training.run import Watch, unwatched
+from kgml_jax.training.watch import Watch, unwatched
 from kgml_jax.training.windows import make_joint_data
 
 
@@ -156,7 +156,7 @@ def pretrain(
       data: sites with their split.
       seed: of the weights, batches and dropout.
       settings: the descent.
-      watch: makes the context of a descent, which gives its progress callback.
+      watch: makes the context of a descent, which gives what observes it.
 
     Raises:
       DataError: a site lacks what the model is driven by: a crop calendar, or GPP.
@@ -175,7 +175,7 @@ def pretrain(
     windows = make_joint_data(data, rows, warmup)
     init_key, fit_key = jax.random.split(jax.random.key(seed))
     started = time.perf_counter()
-    with watch("pretraining", settings.steps) as on_round:
+    with watch("pretraining", settings.steps) as observer:
         weights, fit = run.pretrain(
             model,
             standard(
@@ -187,7 +187,7 @@ def pretrain(
             windows,
             _descent_settings(settings, model),
             fit_key,
-            on_round,
+            observer,
         )
     return Pretrained(
         model=model,

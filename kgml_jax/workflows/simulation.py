@@ -9,8 +9,10 @@ import xarray as xr
 from kgml_jax.errors import listed
 from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.simulation import Arrays, simulate_batches
+from kgml_jax.runs.files import fingerprint
 from kgml_jax.sites import Sites
 from kgml_jax.workflows.daily_file import TITLE, DailyFile, frame
+from kgml_jax.workflows.keep import Keep, compute_now
 from kgml_jax.workflows.simulation_outputs import FORCING, OUTPUTS, PLACE, chosen, variables
 from kgml_jax.workflows.simulation_sources import PARAMETERS, Batch, Source, measured
 from kgml_jax.workflows.simulation_years import NEEDED, Year, of_site
@@ -36,9 +38,14 @@ class Run:
         values = fluxes | {name: batch.forcing[name] for name in FORCING}
         return {name: array[:, self.source.skipped :] for name, array in values.items()}
 
-    def write(self, file: DailyFile, rows: slice, batch: Batch) -> "Written":
+    def write(
+        self, file: DailyFile, rows: slice, batch: Batch, keep: Keep = compute_now
+    ) -> "Written":
         """Simulates and writes some sites."""
-        values = self.simulate(rows, batch)
+        # Other weather, attributes or parameters are other sites.
+        content = fingerprint(batch.parameters, batch.attributes, batch.forcing)
+        name = f"{rows.start} to {rows.stop} {content}"
+        values = keep(name, lambda: self.simulate(rows, batch))
         file.write(rows, {**{name: batch.attributes[name] for name in PLACE}, **batch.parameters})
         file.write(rows, {name: self.source.placed(values[name], rows) for name in self.outputs})
         years = []

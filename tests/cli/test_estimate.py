@@ -16,6 +16,7 @@ from kgml_jax.data import choices
 from kgml_jax.data.choices import DataChoice
 from kgml_jax.errors import DataError
 from kgml_jax.runs import files, saved
+from kgml_jax.runs.directory import Run
 from kgml_jax.sites import TEST, TRAIN
 from kgml_jax.split import DividedSites
 from kgml_jax.workflows import estimation, estimation_tables
@@ -47,7 +48,7 @@ def estimated(data, settings=SETTINGS):
 @pytest.fixture(scope="module")
 def written(last_year, tmp_path_factory):
     folder = tmp_path_factory.mktemp("estimate")
-    estimate_report.write(folder, estimated(last_year), draw=last_year.sites.names[:1])
+    estimate_report.write(Run(folder, folder), estimated(last_year), draw=last_year.sites.names[:1])
     return folder
 
 
@@ -215,7 +216,7 @@ def test_a_site_that_keeps_the_prior_has_the_uncertainty_of_the_prior(toy):
 def test_draws_are_compared_at_sites_whose_estimate_was_kept(last_year, tmp_path, capsys):
     pytest.importorskip("blackjax", reason="extra `bayes` is not installed")
     fitted = estimated(last_year)
-    estimate_report.write(tmp_path, fitted, figures=False)
+    estimate_report.write(Run(tmp_path, tmp_path), fitted, figures=False)
     posterior_check.run(tmp_path, fitted, count=2, draws=100, seed=0)
     first = np.argsort(last_year.sites.site.identity)[:2]
     table = opened(tmp_path / "parameters.nc")

@@ -59,11 +59,9 @@ def test_fields_without_fluxes_get_series_and_sums(predicted, calibrated_run, tm
     assert "Predicted 3 fields on 2190 days: 1 by their own parameters, 2 by the pretrained" in out
     written = {path.name for path in (tmp_path / "out").iterdir()}
     tables = {"predictions.csv", "annual.csv", "fields.csv"}
-    assert (
-        written
-        == {"config.json", "versions.json", "provenance.json", *("predictions.nc", "annual.nc")}
-        | tables
-    )
+    assert written == {"predictions.nc", "annual.nc"} | tables | {
+        *("run.json", "config.json", "versions.json", "provenance.json")
+    }
     with xr.open_dataset(tmp_path / "out" / "predictions.nc") as daily:
         assert daily["NEE"].dims == ("site", "time")
         assert str(daily["time"].values[0])[:10] == "2001-01-01"

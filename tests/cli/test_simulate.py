@@ -232,7 +232,7 @@ def test_a_run_that_fails_leaves_the_earlier_file_and_no_part_of_its_own(
     monkeypatch.setattr(simulation.Run, "simulate", fail)
     with pytest.raises(RuntimeError, match="no power"):
         simulate.main(SimulateConfig(out=tmp_path / name, overwrite=True, **TRUTH))
-    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert {path.name for path in tmp_path.iterdir()} == {name, f".{name}.lock"}
     with xr.open_dataset(tmp_path / name) as kept:
         assert kept["nitrate"].values.tolist() == [[1.0, 1.0]]
     check_path(tmp_path / name, overwrite=True)

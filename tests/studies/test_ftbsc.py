@@ -219,7 +219,7 @@ def test_cells_of_another_configuration_are_refused(tmp_path):
 
 
 def test_cells_of_files_that_changed_since_are_refused(tmp_path):
-    store = Store.open(replace(CONFIG, run=tmp_path / "run"))
+    store = Store(tmp_path)
     store.holds(toy_sites(CONFIG, "given", 0))
     store.holds(toy_sites(CONFIG, "given", 0))
     with pytest.raises(ValueError, match=r"data of --data are not those of the cells"):
@@ -247,8 +247,9 @@ def test_what_would_compare_nothing_is_refused(change, message):
 
 
 def test_a_run_that_finished_nothing_does_not_bind_its_folder(tmp_path):
-    Store.open(replace(CONFIG, run=tmp_path / "run"))
-    Store.open(replace(CONFIG, run=tmp_path / "run", rate=5e-3))
+    for rate in (CONFIG.rate, 5e-3):
+        with Store.open(replace(CONFIG, run=tmp_path / "run", rate=rate)):
+            pass
     assert files.read_json(tmp_path / "run" / "config.json")["rate"] == 5e-3
 
 

@@ -4,6 +4,7 @@ Run as `python experiments/daycent.py --help`.
 """
 
 import time
+from dataclasses import replace
 
 import xarray as xr
 
@@ -53,7 +54,14 @@ def make_splits(config: DaycentConfig, sites: Sites) -> dict[str, Split]:
 
 def main(config: DaycentConfig) -> None:
     """Trains, scores, draws and writes, once for each split."""
-    started = time.perf_counter()
+    source = config.from_checkpoint
+    with directory.claimed(config.run, config, config.overwrite, "daycent", source=source) as run:
+        train(replace(config, run=run.folder))
+
+
+def train(config: DaycentConfig) -> None:
+    """Does all of it in a claimed folder."""
+    started, folder = time.perf_counter(), config.run
     dataset, notes = load(config)
     sites = assemble([dataset], (TARGET,))
     divided = {name: split.divide(sites) for name, split in make_splits(config, sites).items()}
@@ -63,7 +71,6 @@ def main(config: DaycentConfig) -> None:
         data.split.assert_disjoint()
         if before is not None:
             assert_unseen(before.split, data)
-    folder = directory.create(config.run, config, config.overwrite, source)
     fingerprints = {name: files.fingerprint(data.sites.site) for name, data in divided.items()}
     files.write_json(folder / "data_notes.json", notes)
     files.record_data(folder, fingerprints)
@@ -78,4 +85,4 @@ def main(config: DaycentConfig) -> None:
     files.write_text(folder / "scores.md", "\n".join(text))
     found = as_dataset(predictions, divided, scores)
     files.write_dataset(folder / "daycent_rh.nc", found, "Emulation of DayCent, with scores")
-    console.say(f"wrote {folder} in {time.perf_counter() - started:.0f} s")
+    console.say(f"wrote {directory.final_name(folder)} in {time.perf_counter() - started:.0f} s")

@@ -51,16 +51,19 @@ def run_missing(
     Returns:
       The design, and the store with all its cells.
     """
-    design, store = design_of(config), Store.open(config)
+    design = design_of(config)
     every = [(setting, seed) for seed in seeds(config) for setting in design.settings()]
-    missing = [cell for cell in every if not store.has(*cell)]
-    say(f"{len(every)} cells, of which {len(every) - len(missing)} are finished in {config.run}.")
-    if missing:
-        sites = load(config, design.scratch.counts, config.seed)
-        check_data(config, store, sites)
-        laboratory = equip(config, scaling(config, sites))
-        run_cells(laboratory, design, store, missing, partial(make_replicate, config, load=load))
-    return design, store
+    with Store.open(config) as store:
+        missing = [cell for cell in every if not store.has(*cell)]
+        done = len(every) - len(missing)
+        say(f"{len(every)} cells, of which {done} are finished in {config.run}.")
+        if missing:
+            sites = load(config, design.scratch.counts, config.seed)
+            check_data(config, store, sites)
+            laboratory = equip(config, scaling(config, sites))
+            make = partial(make_replicate, config, load=load)
+            run_cells(laboratory, design, store, missing, make)
+    return design, Store(config.run)
 
 
 def check_data(config: FtbscConfig, store: Store, sites: Sites) -> None:

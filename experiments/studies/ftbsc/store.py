@@ -1,5 +1,7 @@
 """Finished cells on disk: written at once or not at all, and found again by a later run."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,21 +26,19 @@ class Store:
     folder: Path
 
     @classmethod
-    def open(cls, config: FtbscConfig) -> "Store":
-        """Makes the run directory, or goes on with the cells of the same configuration in it.
+    @contextmanager
+    def open(cls, config: FtbscConfig) -> Iterator["Store"]:
+        """Claims the run directory, or goes on with the cells of the same configuration in it.
 
         Raises:
-          ValueError: the cells there are of another configuration, or it is no run directory.
+          ValueError: the cells there are of another configuration, it is no run directory, or
+            another process has it.
         """
-        written = config.run / "config.json"
-        if not _without_cells(config.run):
-            directory.check_resumable(config.run, config, config.overwrite, FREE)
-        if config.overwrite or not written.is_file():
-            directory.create(config.run, config, config.overwrite)
-        else:
-            files.write_json(written, config)
-        (config.run / "cells").mkdir(exist_ok=True)
-        return cls(config.run)
+        with directory.claimed(
+            *(config.run, config, config.overwrite, "ftbsc"), free=FREE, extendable=True
+        ) as run:
+            (run.folder / "cells").mkdir(exist_ok=True)
+            yield cls(run.folder)
 
     def holds(self, sites: Sites) -> None:
         """Remembers the data of the cells, or checks that they are still the same.
@@ -84,11 +84,3 @@ class Store:
 
     def _path(self, setting: Setting, seed: int, suffix: str = ".nc") -> Path:
         return self.folder / "cells" / f"{setting.name}-seed{seed}{suffix}"
-
-
-def _without_cells(folder: Path) -> bool:
-    """Returns whether a run was begun in a folder and finished nothing."""
-    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    return found - {"data.json"} == {"config.json", "versions.json", "cells"} and not any(
-        (folder / "cells").iterdir()
-    )

@@ -6,6 +6,7 @@ and extreme years that no training saw. See `docs/generalisation.md`.
 """
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -15,7 +16,7 @@ import xarray as xr
 
 from kgml_jax.cli.console import say, spoken
 from kgml_jax.models.features import Scaling
-from kgml_jax.runs import directory, files
+from kgml_jax.runs import directory
 from kgml_jax.runs.files import write_dataset
 from studies.generalise import report
 from studies.generalise.scores import scored
@@ -149,8 +150,18 @@ def path_of(config: GeneraliseConfig, seed: int, part: str) -> Path:
 def main(config: GeneraliseConfig) -> None:
     """Runs all parts that are not finished, then writes and prints what came out."""
     config = resolved(config)
-    open_run(config)
     seeds = range(config.seed, config.seed + config.seeds)
+    free = (*directory.FREE, "seeds")
+    with directory.claimed(
+        *(config.run, config, config.overwrite, "generalise"), free=free, extendable=True
+    ) as run:
+        run_missing(replace(config, run=run.folder), seeds)
+    report.write(config.run, joined(config, list(seeds)))
+
+
+def run_missing(config: GeneraliseConfig, seeds: Iterable[int]) -> None:
+    """Runs the parts of all seeds that are not finished, in a claimed folder."""
+    (config.run / "cells").mkdir(exist_ok=True)
     every = [(seed, part) for seed in seeds for part in PARTS]
     missing = [cell for cell in every if not path_of(config, *cell).is_file()]
     if missing:
@@ -160,22 +171,6 @@ def main(config: GeneraliseConfig) -> None:
             "quiet cores."
         )
         run_parts(config, missing)
-    report.write(config.run, joined(config, list(seeds)))
-
-
-def open_run(config: GeneraliseConfig) -> None:
-    """Makes the run directory, or goes on in it; seeds may be added.
-
-    Raises:
-      ValueError: it holds a run of another configuration, or is no run directory.
-    """
-    written = config.run / "config.json"
-    free = (*directory.FREE, "seeds")
-    directory.check_resumable(config.run, config, config.overwrite, free)
-    if config.overwrite or not written.is_file():
-        directory.create(config.run, config, config.overwrite)
-    files.write_json(written, config)
-    (config.run / "cells").mkdir(exist_ok=True)
 
 
 def joined(config: GeneraliseConfig, seeds: list[int]) -> xr.Dataset:

@@ -103,11 +103,16 @@ def identity(
 def main(config: KgmlAgConfig) -> None:
     """Takes the steps, scores the held-out years after each, and writes the run directory."""
     check(config)
-    directory.check_resumable(config.run, config, config.overwrite)
+    with directory.claimed(config.run, config, config.overwrite, "kgml_ag", extendable=True) as run:
+        take_steps(replace(config, run=run.folder))
+
+
+def take_steps(config: KgmlAgConfig) -> None:
+    """Takes the steps that are not finished in a claimed folder, and reports after each."""
     datasets = kgml_ag_data.load(config.sources)
     model = make_model(config, datasets[kgml_ag_plan.SYNTHETIC])
     plan = make_plan(config, model)
-    folder = directory.create_or_resume(config.run, config, config.overwrite)
+    folder = config.run
     prints = {name: files.fingerprint(data.sites.site) for name, data in datasets.items()}
     files.record_data(folder, prints)
     init_key, fit_key = jax.random.split(jax.random.key(config.seed))

@@ -273,8 +273,8 @@ def leave_chambers_out(
     predicted, fits = [uncalibrated(station, start) for station in stations], {}
     for name, arm in arms(start, config.seed).items():
         steps = arm.strategy.settings(settings).steps
-        with console.logged(folder, key="arm")(name, steps) as progress:
-            fit = tune(arm, windows, settings, config.emission_weight, key, progress)
+        with console.logged(folder, key="arm")(name, steps) as observer:
+            fit = tune(arm, windows, settings, config.emission_weight, key, observer)
         for number, station in enumerate(stations):
             own = slice(number * config.chambers, (number + 1) * config.chambers)
             phi = jax.tree.map(lambda leaf, own=own: leaf[own], fit.phi)
@@ -315,8 +315,13 @@ def write(
 def main(config: NitrousOxideConfig) -> None:
     """Simulates, pretrains, leaves chambers out, and writes the run directory."""
     check(config)
+    with directory.claimed(config.run, config, config.overwrite, "nitrous_oxide") as run:
+        leave_all_out(config, run.folder)
+
+
+def leave_all_out(config: NitrousOxideConfig, folder: Path) -> None:
+    """Does all of it in a claimed folder."""
     plots, chambers = worlds(config)
-    folder = directory.create(config.run, config, config.overwrite)
     started = time.perf_counter()
     count = len(plots.names) + sum(len(one.names) for one in chambers.values())
     console.say(f"Simulating {count} plots and chambers ...")
@@ -335,4 +340,5 @@ def main(config: NitrousOxideConfig) -> None:
     }
     summary = {"seconds": seconds, "pretraining": history, "scores": scores, "fits": fits}
     files.write_json(folder / "summary.json", summary)
-    console.say(f"Done in {seconds:.0f} s. Tables, predictions and figures are in {folder}")
+    place = directory.final_name(folder)
+    console.say(f"Done in {seconds:.0f} s. Tables, predictions and figures are in {place}")

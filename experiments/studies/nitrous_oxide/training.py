@@ -18,15 +18,16 @@ from kgml_jax.sites import TRAIN, VALIDATION, Sites
 from kgml_jax.split import DividedSites
 from kgml_jax.training.fit import Descent, Settings
 from kgml_jax.training.predict import predict_sites
-from kgml_jax.training.run import Calibration, OnRound, calibrate, pretrain
+from kgml_jax.training.run import Calibration, calibrate, pretrain
 from kgml_jax.training.strategies import Strategy
+from kgml_jax.training.watch import SILENT, Observer
 from kgml_jax.training.windows import FitData, cut, make_fit_data, make_joint_data, site_years
 
 NO_WARMUP = 0
 """A window starts on 1 January: on that day the intermediate variables have initial values."""
 
-Show = Callable[[str, int], AbstractContextManager[OnRound]]
-"""Makes the progress callback of a fit from its label and its number of steps."""
+Show = Callable[[str, int], AbstractContextManager[Observer]]
+"""Makes what observes a fit from its label and its number of steps."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,9 @@ def pretrain_phases(
     for number, phase in enumerate(phases):
         total = objective(model.scaling, phase.emission_weight)
         phase_key = jax.random.fold_in(key, number)
-        with show(phase.name, phase.settings.steps) as progress:
+        with show(phase.name, phase.settings.steps) as observer:
             weights, fit = pretrain(
-                model, total, weights, data, phase.settings, phase_key, progress
+                model, total, weights, data, phase.settings, phase_key, observer
             )
         history[phase.name] = {
             "steps": int(fit.step),
@@ -158,7 +159,7 @@ def tune(
     settings: Settings,
     emission_weight: float,
     key: jax.Array,
-    progress: OnRound = lambda report: None,
+    observer: Observer = SILENT,
 ) -> Calibration:
     """Fits a copy of the weights of its own for each chamber.
 
@@ -168,7 +169,7 @@ def tune(
       settings: the descent; the strategy sets its rate and number of steps.
       emission_weight: of N2O beside the other targets.
       key: seeds batches and dropout.
-      progress: called after every round.
+      observer: sees every round.
     """
     strategy = arm.strategy
     descent = Descent(
@@ -178,7 +179,7 @@ def tune(
         strategy.settings(settings),
         start_counts=not strategy.scratch,
     )
-    return calibrate(descent, arm.weights, data, key, on_round=progress)
+    return calibrate(descent, arm.weights, data, key, observer=observer)
 
 
 def predict_years(

@@ -9,7 +9,7 @@ that was stopped goes on with the models that it lacks.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import xarray as xr
@@ -83,7 +83,12 @@ def run(config: TowersConfig, towers: Towers, calibrate: Calibrate = calibrate) 
     if not towers.data.test_days.any():
         names = ", ".join(towers.sites.names)
         raise ValueError(f"{names}: no record has two years, the last to hold out")
-    directory.create_or_resume(config.run, config, config.overwrite)
+    with directory.claimed(config.run, config, config.overwrite, "towers", extendable=True) as run:
+        calibrate_all(replace(config, run=run.folder), towers, calibrate)
+
+
+def calibrate_all(config: TowersConfig, towers: Towers, calibrate: Calibrate) -> None:
+    """Calibrates every model that is not finished in a claimed folder, then reports."""
     files.record_data(config.run, fingerprints(towers.sites))
     files.write_json(config.run / "split.json", towers.data.split.periods)
     effort = Effort(config.pretrain_steps, config.steps, config.seed)
@@ -100,7 +105,8 @@ def run(config: TowersConfig, towers: Towers, calibrate: Calibrate = calibrate) 
         # After every model, so that a run that is stopped has the tables of those it has.
         tables = report(config.run, predictions, towers)
     show(tables)
-    say(f"Everything is in {config.run}: scores.nc, tables.md, a file a model.")
+    place = directory.final_name(config.run)
+    say(f"Everything is in {place}: scores.nc, tables.md, a file a model.")
 
 
 def check(config: TowersConfig) -> None:

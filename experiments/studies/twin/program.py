@@ -200,7 +200,13 @@ def describe(config: TwinConfig, twins: Twins, found: Estimates, known: Diagnosi
 def main(config: TwinConfig) -> None:
     """Runs all cells that are not finished, then writes and prints what came out."""
     config = resolved(config)
-    directory.create_or_resume(config.run, config, config.overwrite)
+    with directory.claimed(config.run, config, config.overwrite, "twin", extendable=True) as run:
+        results = run_cells(replace(config, run=run.folder))
+    report.write(config.run, results)
+
+
+def run_cells(config: TwinConfig) -> dict[tuple[str, str], xr.Dataset]:
+    """Runs all cells that are not finished in a claimed folder, and returns all."""
     folder = config.run / "cells"
     folder.mkdir(exist_ok=True)
     prior_sd = default_prior_sd(config.parameters)
@@ -224,4 +230,4 @@ def main(config: TwinConfig) -> None:
             say(f"{setting}, {stream}: {cell.attrs['seconds']:.0f} s")
         with xr.open_dataset(path) as cell:
             results[setting, stream] = cell.load()
-    report.write(config.run, results)
+    return results
