@@ -134,7 +134,7 @@ def exchange(new: Path, path: Path) -> None:
     """Puts a folder or file in the place of another, which is deleted after that.
 
     A process that is killed in between leaves the one or the other, whole, under `path` or beside
-    it; see `_restore`.
+    it; see `restore`.
     """
     old = _beside(path, "old")
     if path.exists():
@@ -151,8 +151,8 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _restore(path: Path) -> None:
-    # After a process that was killed while it exchanged two folders.
+def restore(path: Path) -> None:
+    """Puts things right after a process that was killed while it exchanged two; see `exchange`."""
     old, new = _beside(path, "old"), _beside(path, "new")
     if old.exists() and not path.exists():
         (new if is_finished(new) else old).replace(path)
@@ -163,7 +163,7 @@ def _place(
     path: Path, config: Any, overwrite: bool, option: str, free: tuple[str, ...], extendable: bool
 ) -> Path:
     """Returns the folder to write to: empty, or with a run to go on with."""
-    _restore(path)
+    restore(path)
     if not path.exists() or not any(path.iterdir()):
         return path
     if not is_run(path):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kgml_jax.runs import files
-from kgml_jax.runs.directory import FREE, PROGRESS, Run, locked
+from kgml_jax.runs.directory import FREE, PROGRESS, Run, locked, restore
 from kgml_jax.runs.interruption import INTERRUPTION
 from kgml_jax.split import DividedSites
 from kgml_jax.training import digests
@@ -151,6 +151,7 @@ def file_progress(
     """
     folder = out.with_name(f".{out.name}.{PROGRESS}")
     with locked(out, "--out"):
+        restore(out)
         INTERRUPTION.advice = f"give the same command again to go on with {out}"
         yield Progress(folder, digests.of_json(_computed(config)), tell=tell)
         INTERRUPTION.advice = ""

@@ -1,6 +1,5 @@
 """Simulated days as CF netCDF or Zarr, written some sites at a time under a name for the while."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ import xarray as xr
 
 from kgml_jax.data.conventions import CONVENTIONS, days
 from kgml_jax.process import layers
+from kgml_jax.runs.directory import exchange, remove
 
 TITLE = "Daily fluxes and stocks of crop fields, simulated"
 COORDINATES = "latitude elevation"
@@ -94,7 +94,7 @@ class DailyFile:
         """
         self._path = path
         self._partial = path.with_name(f".{path.name}.partial")
-        _remove(self._partial)
+        remove(self._partial)
         try:
             empty = frame(names, dates, TITLE, layered=True).assign_attrs(attributes)
             self._store = _open(self._partial, path.suffix, empty)
@@ -103,7 +103,7 @@ class DailyFile:
                 shape = tuple(sizes[dim] for dim in variable.dims)
                 self._store.create(name, variable, shape, min(batch, len(names)))
         except BaseException:
-            _remove(self._partial)
+            remove(self._partial)
             raise
 
     def write(self, rows: slice, values: Mapping[str, np.ndarray]) -> None:
@@ -122,19 +122,9 @@ class DailyFile:
     ) -> None:
         self._store.close()
         if error is None:
-            # A folder cannot be renamed onto another one.
-            if self._path.is_dir():
-                shutil.rmtree(self._path)
-            self._partial.replace(self._path)
+            exchange(self._partial, self._path)
         else:
-            _remove(self._partial)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+            remove(self._partial)
 
 
 def frame(

@@ -73,6 +73,7 @@ def test_what_failed_before_any_result_is_begun_anew(tmp_path):
             "run.json",
             "config.json",
             "versions.json",
+            "provenance.json",
         }
 
 
