@@ -23,14 +23,15 @@ _POLAR = 65.0
 
 
 def refuse_wrong(draft: Draft, attrs: Mapping[str, Any]) -> None:
-    """Refuses a latitude of the other hemisphere; warns of one that SW_IN_POT contradicts.
+    """Refuses a default latitude of the other hemisphere; warns of a given one that cannot be.
 
     Args:
       draft: of one site, with the attribute `latitude`, forcing filled.
       attrs: of its data set; `latitude` is NaN where it was not given.
 
     Raises:
-      DataError: the radiation has its summer in the other half of the year.
+      DataError: the latitude is not given, and the radiation has its summer in the other half of
+        the year than the default.
     """
     fallback = float(ATTRIBUTES["latitude"].default or 0.0)
     latitude = float(draft.values.get("latitude", np.asarray(fallback)))
@@ -39,7 +40,7 @@ def refuse_wrong(draft: Draft, attrs: Mapping[str, Any]) -> None:
     guess = None if potential is None else latitude_of(potential, draft)
     for name in (POTENTIAL_RADIATION, "shortwave_radiation"):
         if name in draft.values:
-            _refuse_opposite(draft, name, latitude, given, guess)
+            _tell_opposite(draft, name, latitude, given, guess)
     if given and guess is not None and abs(guess - latitude) > FAR and abs(latitude) < _POLAR:
         message = f"{latitude:.4g} is given, SW_IN_POT of the file is that of {guess:.0f}"
         draft.note("latitude", "warning", 1, message)
@@ -68,7 +69,7 @@ def latitude_of(potential: np.ndarray, draft: Draft) -> float | None:
     return float(degrees[int(np.argmin(misfit))])
 
 
-def _refuse_opposite(
+def _tell_opposite(
     draft: Draft, name: str, latitude: float, given: bool, guess: float | None
 ) -> None:
     values, day = draft.values[name], draft.time.day_of_year.to_numpy()
@@ -81,18 +82,18 @@ def _refuse_opposite(
         return
     if seasons.alignment(course, expected) > OPPOSITE:
         return
-    problem = (
-        "is of the other hemisphere than the radiation"
-        if given
-        else "is not given, and the default is of the other hemisphere than the radiation"
-    )
     column = "SW_IN_POT" if name == POTENTIAL_RADIATION else name
     lies = "" if guess is None else f", as at {guess:.0f}"
+    found = f"{latitude:.4g}, but {column} is largest in {seasons.peak(course)}{lies}"
+    if given:
+        # What somebody said is used as it is: the radiation may be what is wrong.
+        draft.note("latitude", "warning", 1, f"of the other hemisphere than the radiation: {found}")
+        return
     line = f"    site,lat\n    {draft.site},{'LATITUDE' if guess is None else f'{guess:.0f}'}"
     raise draft.error(
-        problem,
+        "is not given, and the default is of the other hemisphere than the radiation",
         "latitude",
-        found=f"{latitude:.4g}, but {column} is largest in {seasons.peak(course)}{lies}",
+        found=found,
         expected=f"a latitude {'south' if latitude > 0 else 'north'} of the equator",
         recipe=f"{line}   # exact value, in sites.csv beside the data or by --metadata",
     )

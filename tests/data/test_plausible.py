@@ -77,10 +77,13 @@ def test_warmth_in_the_dark_season_is_a_turned_sign(site):
         finish(site, OPTIONS)
 
 
-def test_a_latitude_of_the_other_hemisphere_is_refused(site):
+def test_a_given_latitude_of_the_other_hemisphere_is_used_and_warned_of(site):
     site["latitude"] = -41.0
-    with pytest.raises(DataError, match=r"latitude.*other hemisphere.*July.*north of the equator"):
-        finish(site, OPTIONS)
+    finished, _ = finish(site, OPTIONS)
+    assert float(finished["latitude"]) == -41.0
+    (message,) = warnings(site, "latitude")
+    assert message.startswith("of the other hemisphere than the radiation: -41, but")
+    assert "largest in July" in message
 
 
 def test_near_the_equator_radiation_tells_no_hemisphere(site):
