@@ -121,6 +121,15 @@ def test_years_before_the_first_are_left_out_and_noted(write):
     assert (reading.notes[0].kind, reading.notes[0].count) == ("masked", 364)
 
 
+def test_a_parquet_table_of_more_rows_than_its_size_can_hold_is_refused(tmp_path, monkeypatch):
+    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
+    path = tmp_path / "run_daily.parquet"
+    daily_table().to_parquet(path)
+    monkeypatch.setenv("KGML_JAX_LARGEST_INPUT", "1e-6")
+    with pytest.raises(DataError, match=r"run_daily\.parquet.*claims to hold more values"):
+        daycent.read(path, LATITUDE)
+
+
 def test_parquet_holds_the_same(write, tmp_path):
     pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     path = tmp_path / "run_daily.parquet"

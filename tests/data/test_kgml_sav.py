@@ -10,6 +10,7 @@ from torch_writer import tensor
 from kgml_jax.data.assemble import assemble
 from kgml_jax.data.formats.kgml_sav import INPUTS, load
 from kgml_jax.data.read import read
+from kgml_jax.errors import DataError
 
 SOIL = {
     "TBKDS": 1.4,
@@ -281,6 +282,13 @@ def test_missing_names_and_scalers_are_assumed_and_noted(save):
     assert "no input_features" in messages
     assert "no output_features" in messages
     assert "no y_scaler" in messages
+
+
+@pytest.mark.parametrize("names", [3, "Ra", [["Ra"]] * 3, {"Ra": 1}])
+def test_names_that_are_no_list_of_texts_are_refused(save, names):
+    path = save(benchmark([inputs()], [inputs((2010, 2011))], output_features=names))
+    with pytest.raises(DataError, match=r"variable output_features: is no list"):
+        read(path)
 
 
 def simulations(codes=(17001, 17001, 19153), years=3):

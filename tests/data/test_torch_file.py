@@ -135,7 +135,40 @@ def test_a_reduced_object_is_refused(tmp_path, protocol):
     assert not TRACES
 
 
+ANNOUNCED = called(
+    named("numpy.core.multiarray", "_reconstruct"), named("numpy", "ndarray"), (0,), b"b"
+)
+
+
+def array_of(kind, data, shape=(1,)):
+    """An array as NumPy pickles it, with any data."""
+    state = (1, shape, called(named("numpy", "dtype"), kind, False, True), False, data)
+    return Raw(ANNOUNCED.opcodes + writer.encode(state) + b"b")
+
+
+def test_lists_in_lists_are_not_multiplied_into_an_array(tmp_path):
+    # Each list holds the one before twice: 2^60 numbers, if they were counted.
+    nested = Raw(b"]q\x00K\x01a0" + b"](h\x00h\x00eq\x000" * 60 + b"h\x00")
+    path = writer.save(tmp_path / "one.sav", {"x": array_of("O", [nested])})
+    (found,) = load(path)["x"]
+    assert isinstance(found, list)
+
+
+def test_the_time_of_reading_grows_with_the_length_of_a_pickle(tmp_path):
+    # Were the stack or the memo walked at every step, these would be 10^9 steps and more.
+    count = 30_000
+    marks = Raw(b"(" + b"N" * count + b"(t" * count + b"t")
+    types = called(named("numpy", "dtype"), "f8", False, True).opcodes
+    state = writer.encode((3, ">"))
+    built = Raw(b"(" + (types + b"r\x00\x00\x00\x00" + state + b"b") * 3_000 + b"t")
+    found = load(writer.save(tmp_path / "one.sav", [marks, built]))
+    assert len(found[0]) == 2 * count
+    assert set(found[1]) == {np.dtype(">f8")}
+
+
 ODD = {
+    "a number of bytes": array_of("f8", 10**12),
+    "bytes of a list": array_of("f8", [1, 2]),
     "calls a value": Raw(b"cnumpy\nndarray\n)R"),
     "calls a storage class": Raw(b"ctorch\nFloatStorage\n)R"),
     "calls text": Raw(writer.encode("os.system") + b")R"),
@@ -184,6 +217,7 @@ def test_tricks_with_opcodes_end_in_one_error(tmp_path, name):
         Tensor(np.arange(4.0), (2, 2), (1,)),
         Tensor(np.arange(4.0), (2,), (1,), -2),
         Tensor(np.arange(4.0), (2**20, 2**20), (0, 0)),
+        Tensor(np.arange(4.0), (2**13, 2**13), (0, 0)),
         Tensor(np.arange(4.0), (True,), (1,)),
     ],
 )

@@ -16,6 +16,7 @@ import pandas as pd
 import xarray as xr
 
 from kgml_jax.data import estimates, quality, tables
+from kgml_jax.data.opening import decoding, require_size
 from kgml_jax.data.schema import DEFAULT_OPTIONS, Note, Reading, expected_units
 from kgml_jax.errors import DataError, listed
 
@@ -52,6 +53,8 @@ CROPS: dict[int, tuple[str, int]] = {
 """Name and row of the crop table by the whole part of `crpval`; the tenths tell the cultivar."""
 
 _DAY = ("run", "year", "dayofyr")
+
+_LAST_YEAR = 2200  # of a run; a spin-up may begin long before there were dates
 
 
 def find(folder: Path) -> tuple[Path, Path | None]:
@@ -123,7 +126,9 @@ def _table(path: Path, expected: tuple[str, ...], what: str) -> pd.DataFrame:
         raise DataError(f"is not {what}", file=path, expected=f"a name in {', '.join(SUFFIXES)}")
     columns: Mapping[str, pd.Series]
     parquet = path.suffix == ".parquet"
-    columns = _parquet(path) if parquet else tables.columns(tables.contents(path), path.name)
+    columns = (
+        _parquet(path, expected) if parquet else tables.columns(tables.contents(path), path.name)
+    )
     missing = [name for name in expected if name not in columns]
     if missing:
         raise DataError(
@@ -145,15 +150,19 @@ def _table(path: Path, expected: tuple[str, ...], what: str) -> pd.DataFrame:
     return pd.DataFrame({"run": columns["run"].to_numpy(), **numbers})
 
 
-def _parquet(path: Path) -> dict[str, pd.Series]:
-    try:
-        table = pd.read_parquet(path)
-    except ImportError as error:
-        message = "Parquet needs pyarrow: pip install pyarrow, or give the table as .csv"
-        raise DataError(message, file=path) from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"is damaged or not Parquet: {error}", file=path) from error
-    return {str(name): pd.Series(table[name]) for name in table.columns}
+def _parquet(path: Path, wanted: tuple[str, ...]) -> dict[str, pd.Series]:
+    """Returns the columns that are wanted as far as they are there, and the others without rows."""
+    with decoding(path, "Parquet"):
+        import pyarrow.parquet
+
+        with pyarrow.parquet.ParquetFile(path) as file:
+            known = [name for name in wanted if name in file.schema_arrow.names]
+            # By the number of rows: repeated values take hardly any place in the file.
+            require_size(path, path.stat().st_size, 8 * file.metadata.num_rows * len(known))
+            table = file.read(columns=known).to_pandas()
+            others = [name for name in file.schema_arrow.names if name not in known]
+    empty = {name: pd.Series(dtype=np.float64) for name in others}
+    return {str(name): pd.Series(table[name]) for name in table.columns} | empty
 
 
 def _run(
@@ -188,6 +197,13 @@ def _run(
 
 def _dates(rows: pd.DataFrame, file: str, run: str) -> pd.DatetimeIndex:
     """Returns the days of a run, each year of which must be whole and in order."""
+    for name, most in (("year", _LAST_YEAR), ("dayofyr", 366)):
+        values = rows[name].to_numpy()
+        wrong = values[(values < 1) | (values > most) | (values != np.rint(values))]
+        if len(wrong):
+            expected = f"a whole number from 1 to {most}"
+            place = {"file": file, "site": run, "variable": name}
+            raise DataError("is no date", found=f"{wrong[0]:g}", expected=expected, **place)
     year, day = (rows[name].to_numpy().astype(int) for name in ("year", "dayofyr"))
     if not len(year):
         raise DataError("no day is left", file=file, site=run, variable="year")

@@ -77,7 +77,9 @@ def _described(content: dict, part: str, path: Path) -> tuple[list, list, tuple[
     x = _array(content[f"X_{part}"], f"X_{part}", 3, path)
     y = _array(content[f"Y_{part}"], f"Y_{part}", 3, path)
     _check_days(x, f"X_{part}", path)
-    names, outputs = content.get("input_features"), content.get("output_features")
+    names, outputs = (
+        _plain(content.get(name), name, path) for name in ("input_features", "output_features")
+    )
     assumed = []
     if names is None:
         names = INPUTS
@@ -199,7 +201,7 @@ def _simulations(content: dict, path: Path) -> list[Series]:
     x = _array(content["X"], "X", 3, path)
     soil = _array(content["Xsp"], "Xsp", 2, path)
     _check_days(np.swapaxes(x, 0, 1), "X", path)
-    codes = [_code(code) for code in np.asarray(content["FIPS_ref"]).reshape(-1)]
+    codes = [_code(code) for code in _plain(content["FIPS_ref"], "FIPS_ref", path) or ()]
     count = len(_SIMULATED)
     if x.shape[2] < count or soil.shape != (x.shape[1], len(SOIL)) or len(codes) != x.shape[1]:
         found = f"X {x.shape}, Xsp {soil.shape}, FIPS_ref {len(codes)}"
@@ -233,6 +235,18 @@ def _simulation(
         attrs={"group": _STATES.get(code[:2], code[:2])},
         assumed=(f"no Year: the series is taken to start in {FIRST_YEAR}",),
     )
+
+
+def _plain(value: Any, name: str, path: Path) -> list | None:
+    """Returns a list of texts or numbers, which a file may hold as an array too; None if absent."""
+    items = value.reshape(-1).tolist() if isinstance(value, np.ndarray) else value
+    if items is None:
+        return None
+    plain = str | bytes | int | float | np.generic
+    if not isinstance(items, list | tuple) or not all(isinstance(item, plain) for item in items):
+        expected, found = "a list of names or codes", type(value).__name__
+        raise DataError("is no list", file=path, variable=name, found=found, expected=expected)
+    return list(items)
 
 
 def _code(code: Any) -> str:

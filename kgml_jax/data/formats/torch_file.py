@@ -23,6 +23,12 @@ from kgml_jax.errors import DataError
 LARGEST_TENSOR = 2**31
 """Elements; a tensor may repeat few stored values, so its size says nothing of the file's."""
 
+MOST_REPEATED = 1000
+"""Times that a tensor of more than `UNSUSPICIOUS` elements may repeat what is stored."""
+
+UNSUSPICIOUS = 2**25
+"""Elements; 256 MiB of float64."""
+
 Order = Literal["<", ">"]
 """Order of the bytes of a number."""
 
@@ -165,7 +171,9 @@ def _from_sequence(path: Path) -> Any:
     _pickled(stream, path, lambda identifier: _announce(references, identifier))
     keys = torch_pickle.read(stream, path, {})
     order = _order(system["little_endian"])
-    stored = {str(key): _next_storage(stream, references[str(key)], order) for key in keys}
+    if not all(isinstance(key, str) for key in keys):
+        raise ValueError("storages without names")
+    stored = {key: _next_storage(stream, references[key], order) for key in keys}
     stream.seek(start)
     return _pickled(stream, path, lambda identifier: stored[_Reference.of(identifier).key])
 
@@ -203,7 +211,8 @@ def _tensor(storage: _Storage, offset: int, size: tuple, stride: tuple, *_: Any)
     if not isinstance(storage, _Storage):
         raise TypeError("a tensor without a storage")
     shape, steps = tuple(map(_size, size)), tuple(map(_size, stride))
-    if len(shape) != len(steps) or prod(shape) > LARGEST_TENSOR:
+    most = min(LARGEST_TENSOR, max(UNSUSPICIOUS, MOST_REPEATED * len(storage.values)))
+    if len(shape) != len(steps) or prod(shape) > most:
         raise ValueError(f"a tensor of the shape {shape} and the strides {steps}")
     if 0 in shape:
         return np.empty(shape, storage.values.dtype)

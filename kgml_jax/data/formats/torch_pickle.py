@@ -60,6 +60,8 @@ class _Machine:
     persistent: Callable[[Any], Any]
     stack: list[Any] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
+    places: dict[int, list[int]] = field(default_factory=dict)
+    """Numbers in the memo by the identity of what stands there."""
 
     def take(self, count: int) -> list[Any]:
         if len(self.stack) < count:
@@ -70,10 +72,27 @@ class _Machine:
         return items
 
     def since_mark(self) -> list[Any]:
-        marks = [place for place, item in enumerate(self.stack) if isinstance(item, _Mark)]
-        items = self.stack[marks[-1] + 1 :]
-        del self.stack[marks[-1] :]
+        # From the end: a long stack must not be walked for every mark.
+        start = len(self.stack) - 1
+        while not isinstance(self.stack[start], _Mark):
+            start -= 1
+            if start < 0:
+                raise IndexError("an operation finds no mark on the stack")
+        items = self.stack[start + 1 :]
+        del self.stack[start:]
         return items
+
+    def remember(self, key: int) -> None:
+        """Keeps what is on top of the stack under a number."""
+        self.memo[key] = self.stack[-1]
+        self.places.setdefault(id(self.stack[-1]), []).append(key)
+
+    def replace(self, built: Any, finished: Any) -> None:
+        """Puts what was built in the place of what was announced, wherever that is remembered."""
+        for key in self.places.pop(id(built), []):
+            if self.memo[key] is built:
+                self.memo[key] = finished
+                self.places.setdefault(id(finished), []).append(key)
 
 
 def read(
@@ -119,7 +138,7 @@ def _step(machine: _Machine, name: str, argument: Any, file: Path) -> None:
     elif name in _OPERATIONS:
         _OPERATIONS[name](machine)
     elif name in _PUTS:
-        machine.memo[int(argument)] = machine.stack[-1]
+        machine.remember(int(argument))
     elif name in _GETS:
         machine.stack.append(machine.memo[int(argument)])
     elif name in ("GLOBAL", "STACK_GLOBAL"):
@@ -186,7 +205,7 @@ def _update(machine: _Machine, items: list[Any]) -> None:
 
 
 def _memoize(machine: _Machine) -> None:
-    machine.memo[len(machine.memo)] = machine.stack[-1]
+    machine.remember(len(machine.memo))
 
 
 def _reduce(machine: _Machine) -> None:
@@ -210,8 +229,7 @@ def _build(machine: _Machine) -> None:
         finished = built.newbyteorder(state[1]) if state[1] in ("<", ">") else built
     else:
         raise TypeError(f"state is given to a {type(built).__name__}")
-    for key, value in machine.memo.items():
-        machine.memo[key] = finished if value is built else value
+    machine.replace(built, finished)
     machine.stack.append(finished)
 
 
@@ -258,7 +276,9 @@ def _filled(version: int, shape: tuple, dtype: Any, fortran: bool, data: Any) ->
         raise TypeError("an array of another type than numbers and text")
     if dtype.kind == "O":
         values = np.empty(len(data), dtype=object)
-        values[:] = data
+        # One by one: of lists in lists NumPy would make all their combinations.
+        for place, item in enumerate(data):
+            values[place] = item
     else:
         values = np.frombuffer(_bytes(data), dtype)
     return values.reshape(shape, order="F" if fortran else "C")
@@ -282,7 +302,10 @@ def _encoded(text: Any, encoding: Any) -> bytes:
 
 
 def _bytes(data: Any) -> bytes:
-    return data.encode("latin1") if isinstance(data, str) else bytes(data)
+    if not isinstance(data, str | bytes):
+        # bytes(n) of a number would be n zeros.
+        raise TypeError(f"a {type(data).__name__} in place of bytes")
+    return data.encode("latin1") if isinstance(data, str) else data
 
 
 def _dictionary(items: Iterable[Any] = ()) -> dict:
