@@ -77,7 +77,7 @@ def test_the_program_writes_what_it_prints_and_a_start_for_others(finished):
     for name in ("series.png", "scatter.png"):
         assert (config.run / "last-years" / name).stat().st_size > 1000
     written = xr.load_dataset(config.run / "daycent_rh.nc").isel(split=0)
-    assert dict(written.sizes) == {"time": 2557, "prediction": 3}
+    assert dict(written.sizes) == {"time": 2557, "prediction": 3, "bnds": 2}
     held = written["role"].to_numpy() == TEST
     error = (written["Rh"] - written["Rh_daycent"]).to_numpy()[:, held]
     np.testing.assert_allclose(written["rmse"], np.sqrt((error**2).mean(axis=1)), rtol=1e-4)

@@ -55,8 +55,10 @@ def main(config: CallmipConfig) -> None:
     )
     by_stage = stages(predictions, config.prior, config.posterior)
     written = list(files(by_stage, experiment))
-    folder = directory.create(config.out, config, config.overwrite, option="--out")
-    record_data(folder, {"files": of_files([config.predictions])})
-    for name, content in written:
-        write_dataset(folder / name, content)
+    with directory.claimed(
+        config.out, config, config.overwrite, "export_callmip", option="--out"
+    ) as run:
+        record_data(run.folder, {"files": of_files([config.predictions])})
+        for name, content in written:
+            write_dataset(run.folder / name, content)
     say(f"Wrote {len(written)} files of {', '.join(by_stage).lower()} to {config.out}.")
