@@ -53,7 +53,7 @@ class Progress:
             identity=self.identity,
             stopping=INTERRUPTION,
             cadence=self.cadence,
-            described=self.described | {"name": name},
+            described={**self.described, "name": name},
             tell=lambda line: self.tell(f"{name}: {line}"),
         )
 
@@ -77,8 +77,9 @@ class Progress:
 
     def _write(self, path: Path, arrays: Arrays) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        named: dict[str, Any] = dict(arrays)
         with files.in_one_step(path) as partial, partial.open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, **named)
         files.write_json(path.with_suffix(".json"), self._sealed(path))
 
     def _read(self, path: Path) -> dict[str, np.ndarray] | None:

@@ -23,7 +23,7 @@ def of_named(arrays: Iterable[tuple[str, Any]]) -> str:
         array = np.asarray(leaf)
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
         # Bytes in C order, without a copy where they lie so already.
-        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
@@ -220,7 +221,7 @@ def _arrays(state: Any, rows: int | None) -> dict[str, np.ndarray]:
 
 
 def _data(leaf: Any) -> Any:
-    typed = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    typed = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
     return jax.random.key_data(leaf) if typed else leaf
 
 
@@ -231,8 +232,8 @@ def _placed(stored: Mapping[str, np.ndarray], like: Any) -> Any:
         array, padded = stored[jax.tree_util.keystr(path)], np.asarray(_data(begun))
         if array.shape != padded.shape:
             array = np.concatenate([array, padded[len(array) :]])
-        if jax.dtypes.issubdtype(begun.dtype, jax.dtypes.prng_key):
-            keys = jax.random.wrap_key_data(array, impl=jax.random.key_impl(begun))
+        if jnp.issubdtype(begun.dtype, jax.dtypes.prng_key):
+            keys = jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(begun))
             return jax.device_put(keys, begun.sharding)
         return jax.device_put(array, begun.sharding)
 

@@ -164,11 +164,12 @@ def _version_3(folder: Path, document: dict[str, Any]) -> Described:
 
 def _codec_names(codecs: Any) -> Iterator[str]:
     for codec in codecs:
-        name = codec if isinstance(codec, str) else codec["name"]
-        yield str(name).removeprefix("numcodecs.")
-        if name == "sharding_indexed":
-            yield from _codec_names(codec["configuration"]["codecs"])
-            yield from _codec_names(codec["configuration"].get("index_codecs", ()))
+        described = {"name": codec} if isinstance(codec, str) else codec
+        yield str(described["name"]).removeprefix("numcodecs.")
+        if described["name"] == "sharding_indexed":
+            inner = described["configuration"]
+            yield from _codec_names(inner["codecs"])
+            yield from _codec_names(inner.get("index_codecs", ()))
 
 
 def _sizes(values: Any, least: int = 0) -> tuple[int, ...]:
