@@ -164,7 +164,7 @@ def _version_3(folder: Path, document: dict[str, Any]) -> Described:
 
 def _codec_names(codecs: Any) -> Iterator[str]:
     for codec in codecs:
-        described = {"name": codec} if isinstance(codec, str) else codec
+        described: Mapping[str, Any] = {"name": codec} if isinstance(codec, str) else codec
         yield str(described["name"]).removeprefix("numcodecs.")
         if described["name"] == "sharding_indexed":
             inner = described["configuration"]
