@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from kgml_jax.runs import files, provenance
 from kgml_jax.runs.interruption import INTERRUPTION
 
-FREE = ("run", "overwrite", "debug", "checkpoint_every")
+FREE = ("run", "out", "overwrite", "debug", "checkpoint_every")
 """Options that may differ between a run and the one that goes on with it."""
 
 MARKER = "run.json"
