@@ -1,0 +1,12 @@
+"""The short form of the campaign of `faults.py`."""
+
+import faults
+import pytest
+
+
+@pytest.mark.slow
+def test_programs_that_are_killed_and_resumed_end_as_those_that_were_not(tmp_path):
+    found = faults.run(faults.Campaign(kills=10, kills_a_run=2, folder=tmp_path))
+    assert found.kills >= 10
+    assert not found.wrong
+    assert not found.differences
