@@ -41,6 +41,7 @@ ALLOWED = {
     },
     "runs": {
         *("display", "sites", "split", "adaptation", "models", "objectives", "data", "training"),
+        "errors",
         "writing",
     },
     "workflows": {

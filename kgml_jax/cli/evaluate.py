@@ -1,6 +1,7 @@
 """The command `evaluate`: predictions of a finished run, scored on days it never saw."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -10,10 +11,11 @@ import tyro
 from kgml_jax.cli import command, console, drawings, notes, report
 from kgml_jax.data.choices import OtherData, data_from_json
 from kgml_jax.evaluation.references import require_scikit_learn
-from kgml_jax.runs import directory, files, saved
+from kgml_jax.runs import directory, files, learnt, saved
 from kgml_jax.runs.directory import Run
+from kgml_jax.runs.fitted import Calibrated, Pretrained
 from kgml_jax.runs.resume import open_progress, require_sealed
-from kgml_jax.split import Split
+from kgml_jax.split import DividedSites, Split
 from kgml_jax.workflows import evaluation
 from kgml_jax.workflows.sites import fingerprints, load, require_drivers
 
@@ -27,6 +29,9 @@ class EvaluateConfig:
     data: Annotated[OtherData, command.FLAT] = field(default_factory=OtherData)
     """Sites to predict and score. Sites the run does not know get the pretrained model,
     zero-shot."""
+    score_learnt_days: bool = False
+    """Score sites even if their observations are those that the model has learnt from under another
+    name; every output then says so."""
     references: bool = False
     """Add a day-of-year climatology and gradient boosting, fitted on the non-test days."""
     run: Path = Path("runs/evaluate")
@@ -69,7 +74,27 @@ def evaluate(config: EvaluateConfig, run: Run) -> None:
     }
     files.record_data(run.folder, fingerprints(sites))
     notes.tell(sites.notes)
+    warning = learnt_days(config, base, fitted, data)
     calibrated = [files.fingerprint(one.phi) for one in fitted.values()]
     kept = open_progress(run, config, data, base.fingerprint, calibrated, tell=console.note)
-    found = evaluation.assess_run(base, fitted, data, config.references, kept.piece)
+    found = evaluation.assess_run(base, fitted, data, config.references, kept.piece, warning)
     report.finish_evaluation(run, found, config.draw, config.figures)
+
+
+def learnt_days(
+    config: EvaluateConfig,
+    base: Pretrained,
+    fitted: Mapping[str, Calibrated],
+    data: DividedSites,
+) -> str | None:
+    """Returns the warning of observations that the run has learnt from; None if there are none.
+
+    Raises:
+      DataError: there are some, and it was not asked to score them.
+    """
+    marks = frozenset(mark for one in (base, *fitted.values()) for mark in one.learnt or ())
+    named = frozenset(base.split.periods).union(*(one.unit_of for one in fitted.values()))
+    found = learnt.known_again(marks, data, named)
+    if not config.score_learnt_days:
+        learnt.refuse(found)
+    return learnt.told(found) if found else None

@@ -131,6 +131,8 @@ def finish_evaluation(
     folder, summary = run.folder, found.summary or {}
     _write_scores(folder, found, "evaluation.nc")
     predictions = prediction_file.of_strategies(found.predictions, found.data)
+    if found.warning is not None:
+        predictions = predictions.assign_attrs(warning=found.warning)
     write_dataset(folder / "predictions.nc", predictions)
     files.write_json(folder / "summary.json", summary)
     outcome = outcome_grid(summary["strategies"], found.reference)

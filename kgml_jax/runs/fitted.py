@@ -56,6 +56,8 @@ class Pretrained(Shown):
       origin: the data it was trained on; None if they were not read by `read_sites`.
       training: how training went; None of runs of older versions.
       envelope: what it saw on the training days; None of runs of older versions.
+      learnt: fingerprints of the site-years it learnt from (`runs.learnt`); None of runs of older
+        versions.
       stored_fingerprint: that of the files it was read from.
     """
 
@@ -69,6 +71,7 @@ class Pretrained(Shown):
     origin: DataChoice | None = None
     training: Training | None = None
     envelope: Envelope | None = None
+    learnt: tuple[str, ...] | None = None
     stored_fingerprint: str | None = None
 
     @cached_property
@@ -135,6 +138,8 @@ class Calibrated(Shown):
       fits: how it went; None of runs of older versions.
       places: where each calibrated site lies, as far as it was given, by name.
       groups: group of each calibrated site, by name; empty of runs of older versions.
+      learnt: fingerprints of the site-years it learnt from beside the pretrained model; None of
+        runs of older versions.
     """
 
     base: Pretrained
@@ -146,6 +151,7 @@ class Calibrated(Shown):
     fits: SiteFits | None = None
     places: Mapping[str, Place] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
+    learnt: tuple[str, ...] | None = None
 
     @property
     def adaptation(self) -> Adaptation:

@@ -46,6 +46,7 @@ class PretrainedHeader:
     scaling: dict[str, Any] | None = None
     training: dict[str, Any] | None = None
     envelope: dict[str, Any] | None = None
+    learnt: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class CalibratedHeader:
       fits: fields of `SiteFits`.
       places: by site, fields of `sites.Place`.
       groups: by site.
+      learnt: fingerprints of site-years.
     """
 
     kind: ClassVar[str] = "calibrated"
@@ -70,6 +72,7 @@ class CalibratedHeader:
     fits: dict[str, Any] | None = None
     places: dict[str, Any] | None = None
     groups: dict[str, str] | None = None
+    learnt: list[str] | None = None
 
 
 def save(fitted: Pretrained | Calibrated, folder: Path) -> None:
@@ -92,6 +95,7 @@ def save(fitted: Pretrained | Calibrated, folder: Path) -> None:
         warmup_days=fitted.warmup_days,
         training=None if fitted.training is None else dataclasses.asdict(fitted.training),
         envelope=None if fitted.envelope is None else dataclasses.asdict(fitted.envelope),
+        learnt=None if fitted.learnt is None else list(fitted.learnt),
     )
     folder.mkdir(parents=True, exist_ok=True)
     if fitted.origin is not None:
@@ -108,6 +112,7 @@ def _save_calibrated(fitted: Calibrated, folder: Path) -> None:
         fits=None if fitted.fits is None else dataclasses.asdict(fitted.fits),
         places={name: dataclasses.asdict(place) for name, place in fitted.places.items()},
         groups=dict(fitted.groups),
+        learnt=None if fitted.learnt is None else list(fitted.learnt),
     )
     tree = {"phi": fitted.phi}
     if fitted.start is not None:
@@ -207,6 +212,7 @@ def load_pretrained(folder: Path) -> Pretrained:
         origin=data_from_json(files.read_json(described)) if described.is_file() else None,
         training=None if header.training is None else Training(**header.training),
         envelope=None if header.envelope is None else envelope_from_json(header.envelope),
+        learnt=None if header.learnt is None else tuple(header.learnt),
         # As it was described: a version that gives the model one more field reads the same.
         stored_fingerprint=files.fingerprint(weights, header.model),
     )
@@ -249,6 +255,7 @@ def load_calibrated(folder: Path, strategy: str, base: Pretrained | None = None)
         fits=None if header.fits is None else _site_fits(header.fits),
         places={name: Place(**described) for name, described in (header.places or {}).items()},
         groups=header.groups or {},
+        learnt=None if header.learnt is None else tuple(header.learnt),
     )
 
 

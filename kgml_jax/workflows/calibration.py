@@ -9,6 +9,7 @@ import numpy as np
 
 from kgml_jax.adaptation import Weights
 from kgml_jax.runs.fitted import Calibrated, Pretrained, SiteFits
+from kgml_jax.runs.learnt import learnt
 from kgml_jax.sites import TRAIN, VALIDATION, Sites
 from kgml_jax.split import DividedSites
 from kgml_jax.training import run
@@ -163,6 +164,7 @@ def calibrate(
         fits=_site_fits(base, data, way, rows, weights, found, seconds),
         places={name: data.sites.place(row) for row, name in enumerate(data.sites.names)},
         groups=dict(zip(data.sites.names, data.sites.groups, strict=True)),
+        learnt=learnt(data),
     )
 
 

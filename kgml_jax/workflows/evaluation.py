@@ -42,6 +42,7 @@ class Assessment:
       reference: strategy that the others are compared with.
       pairs: strategies compared over sites.
       summary: all of it in a few numbers, as `summary.json` has them.
+      warning: what a reader must know before anything else.
     """
 
     data: DividedSites
@@ -51,6 +52,7 @@ class Assessment:
     reference: str = REFERENCE
     pairs: tuple[statistics.Comparison, ...] = ()
     summary: Mapping[str, Any] | None = None
+    warning: str | None = None
 
     @property
     def scored_sites(self) -> list[str]:
@@ -74,7 +76,8 @@ class Assessment:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What a reader of the headline could take wrongly."""
-        return remarks(self.results, self.reference)
+        first = () if self.warning is None else (self.warning,)
+        return (*first, *remarks(self.results, self.reference))
 
 
 def assess(
@@ -158,6 +161,7 @@ def assess_run(
     data: DividedSites,
     with_references: bool = False,
     keep: Keep = compute_now,
+    warning: str | None = None,
 ) -> Assessment:
     """Scores a finished run on days that it never saw, which may be those of other sites.
 
@@ -167,6 +171,7 @@ def assess_run(
       data: sites and days to score; see `divide_as_run`.
       with_references: add what is fitted to the other days without the model.
       keep: gives what was predicted before, or keeps what is predicted now, by name.
+      warning: what a reader must know before anything else; it stands in all that is returned.
 
     Raises:
       ImportError: references need scikit-learn, which is not installed.
@@ -174,7 +179,9 @@ def assess_run(
     predictions = predict_all(base, fitted, data.sites, keep)
     if with_references:
         predictions |= reference_predictions(data, keep)
-    found = _assess_beside(base, predictions, data)
+    found = replace(_assess_beside(base, predictions, data), warning=warning)
+    if warning is not None:
+        found = replace(found, results=found.results.assign_attrs(warning=warning))
     summary = {
         "sites": len(data),
         "sites_scored": len(found.scored_sites),

@@ -16,6 +16,7 @@ from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.protocol import Model
 from kgml_jax.objectives.standard import standard
 from kgml_jax.runs.fitted import Pretrained, Training
+from kgml_jax.runs.learnt import learnt
 from kgml_jax.sites import TRAIN
 from kgml_jax.split import DividedSites
 from kgml_jax.training import run
@@ -206,6 +207,7 @@ def pretrain(
             seconds=time.perf_counter() - started,
         ),
         envelope=envelope.of_training([scale.name for scale in scaling.inputs], data),
+        learnt=learnt(data),
     )
 
 
