@@ -36,6 +36,7 @@ def test_every_file_of_every_run_follows_the_conventions(run_folders):
         assert_follows_conventions(path)
 
 
+@pytest.mark.slow
 @needs_checker
 def test_the_checker_of_ioos_finds_no_grave_fault(run_folders):
     assert grave_faults([path for folder in run_folders for path in folder.glob("*.nc")]) == ""

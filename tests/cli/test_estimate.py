@@ -85,6 +85,7 @@ def test_the_files_of_an_estimate_follow_the_conventions(written):
         assert table["value"].attrs["units_in_full"] == "as in the coordinate units"
 
 
+@pytest.mark.slow
 @needs_checker
 def test_the_checker_of_ioos_finds_no_grave_fault_in_an_estimate(written):
     assert grave_faults(list(written.glob("*.nc"))) == ""

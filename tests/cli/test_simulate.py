@@ -86,6 +86,7 @@ def test_the_file_follows_the_conventions(written):
         assert len(opened.attrs["configuration_sha256"]) == 64
 
 
+@pytest.mark.slow
 @needs_checker
 def test_the_checker_of_ioos_finds_no_grave_fault_in_simulated_days(written):
     assert grave_faults([written]) == ""
