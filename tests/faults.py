@@ -43,7 +43,7 @@ class Campaign:
     """Kills of all programs together."""
     programs: tuple[str, ...] = ("pretrain", "calibrate", "estimate", "simulate", "evaluate")
     """Which programs."""
-    kills_a_run: int = 3
+    kills_a_run: int = 4
     """Kills of a run before it is let to its end."""
     seed: int = 0
     """Of times and ways."""
@@ -82,7 +82,7 @@ def command(program: str, run: Path, source: Path) -> list[str]:
             *("--run", str(run), "--parameters", "vcmax_multiplier", "curve_number"),
         ],
         "simulate": [*SMALL, "--out", str(run), "--site-batch", "1"],
-        "evaluate": ["--from", str(source / "calibrate"), "--run", str(run), "--references"],
+        "evaluate": ["--from", str(source / "calibrate"), "--run", str(run)],
     }[program]
     plain = ["--no-figures"] if program != "simulate" else []
     often = ["--checkpoint-every", "0"] if program in ("pretrain", "calibrate", "estimate") else []
