@@ -1,4 +1,3 @@
-from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -18,11 +17,11 @@ from kgml_jax.models.nitrous_oxide import EMISSION, INPUTS, NitrousOxideModel
 from kgml_jax.sites import TEST, TRAIN, VALIDATION
 from kgml_jax.training.fit import Settings
 from kgml_jax.training.strategies import STRATEGIES
+from kgml_jax.training.watch import unwatched
 
 FIRST, YEARS = 2003, 2  # 2004 is a leap year
 PERIOD = {"years": YEARS, "first_year": FIRST, "spin_up_years": 1}
 MEANS = dict(zip(n2o_plots.TARGETS, (1.5, 8.0, 2.0, 0.3, 1e-3), strict=True))
-HIDDEN_PROGRESS = lambda label, steps: nullcontext(lambda report: None)
 
 
 def drawn_values(plots):
@@ -160,7 +159,7 @@ def test_the_first_phase_leaves_the_module_of_the_emission_untouched(model, data
     first, _ = training.two_phases(settings, 4.0)
     data = training.pretraining_data(data)
     after, history = training.pretrain_phases(
-        model, weights, data, (first,), jax.random.key(1), HIDDEN_PROGRESS
+        model, weights, data, (first,), jax.random.key(1), unwatched
     )
     assert history["intermediate variables"]["best_step"] == 3
     for part in ("gru_n2o", "to_n2o"):
@@ -196,7 +195,7 @@ def test_a_phase_starts_from_the_best_of_the_one_before(model, monkeypatch):
     monkeypatch.setattr(training, "pretrain", pretrain)
     phases = training.two_phases(Settings(steps=5), 4.0)
     key = jax.random.key(0)
-    after, history = training.pretrain_phases(model, 0, None, phases, key, HIDDEN_PROGRESS)
+    after, history = training.pretrain_phases(model, 0, None, phases, key, unwatched)
     assert (met, after) == ([(0, 4), (1, 5)], 2)
     assert list(history) == ["intermediate variables", "all with N2O"]
 

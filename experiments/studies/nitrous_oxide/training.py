@@ -86,7 +86,7 @@ def pretrain_phases(
       data: windows of all plots.
       phases: in their order.
       key: seeds batches and dropout.
-      show: progress of a phase.
+      show: what observes a phase.
 
     Returns:
       The weights, and by phase its steps, its best step and its validation error there.
