@@ -185,7 +185,7 @@ def differences(one: Path, other: Path) -> Iterator[str]:
     for path in sorted(one.rglob("*.nc")):
         yield from _of_datasets(path, other / path.relative_to(one))
     for path in sorted([*one.rglob("*.json"), *one.rglob("*.jsonl")]):
-        if path.name not in ("config.json", "_METADATA"):
+        if path.name not in ("config.json", "provenance.json", "_METADATA"):
             yield from _of_json(path, other / path.relative_to(one))
 
 
@@ -217,8 +217,8 @@ def _of_json(one: Path, other: Path) -> Iterator[str]:
 
 def _timeless(value: Any) -> Any:
     if isinstance(value, dict):
-        # The checksum of a header that holds seconds; its arrays have one of their own.
-        unlike = (*UNLIKE, "header") if "arrays" in value else UNLIKE
+        # Checksums of files that hold seconds; arrays have one of their own.
+        unlike = (*UNLIKE, "header", "files")
         return {name: _timeless(item) for name, item in value.items() if name not in unlike}
     return [_timeless(item) for item in value] if isinstance(value, list) else value
 
@@ -276,6 +276,8 @@ def _disturbed(
         finish(arguments, folder, found)
     different = list(differences(place(folder, program, "reference"), path))
     found.differences += [f"{program} {number}: {one}" for one in different]
+    for one in found.differences[-len(different) :] if different else ():
+        say(one)
     say(f"{program} {', '.join(ways)}: {len(different)} differences, {found.kills} kills so far")
     shutil.rmtree(path.parent)
 
