@@ -292,7 +292,7 @@ def test_the_program_writes_tables_predictions_and_figures(run_program, tmp_path
     assert printed.count("| pretrained |") == 2
     assert (folder / "tables.md").read_text().strip() in printed
     with xr.open_dataset(folder / "predictions.nc") as results:
-        assert dict(results.sizes) == {"soil": 2, "arm": 6, "chamber": 3, "time": 365}
+        assert dict(results.sizes) == {"soil": 2, "arm": 6, "chamber": 3, "time": 365, "bnds": 2}
         assert float(results["N2O_predicted"].min()) >= 0.0
     for soil in ("shared", "own"):
         assert (folder / "figures" / f"chambers_{soil}_soil.png").is_file()
