@@ -51,12 +51,24 @@ def main(config: CheckConfig) -> int:
     for message in places(reading.notes):
         console.print(f"warning: {escape(message)}", highlight=False)
     blocked = [finding for finding in findings if finding.blocks]
-    for finding in blocked:
+    messages = [" ".join(finding.blocks) for finding in blocked]
+    if unobserved := config.options.fluxes and bool(readable) and not _observed(readable):
+        messages.append(
+            "no flux is observed at any site: nothing can be trained on or scored; fields to "
+            "predict or simulate are checked with --no-fluxes"
+        )
+    for message in messages:
         error = Console(stderr=True, width=width, soft_wrap=True)
-        error.print(f"error: {escape(' '.join(finding.blocks))}", highlight=False)
+        error.print(f"error: {escape(message)}", highlight=False)
     counts = f"{len(readable)} sites can be used; {len(blocked)} inputs block"
-    console.print(counts if blocked else f"{len(readable)} sites can be used; nothing blocks a run")
-    return 2 if blocks(findings) else 0
+    if not messages:
+        counts = f"{len(readable)} sites can be used; nothing blocks a run"
+    console.print(counts)
+    return 2 if blocks(findings) or unobserved else 0
+
+
+def _observed(findings: Sequence[Finding]) -> bool:
+    return any(share > 0 for finding in findings for _, share in finding.coverage)
 
 
 def _summary(findings: Sequence[Finding]) -> Table:

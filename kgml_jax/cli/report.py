@@ -73,7 +73,7 @@ def finish_calibration(
     say(
         f"Calibrated {len(found.data)} sites. {HEADLINE}.\n"
         f"Everything is in {run.path}. Next, predict and score with it:\n"
-        f"  kgml-jax evaluate --from {run.path}"
+        f"  kgml-jax evaluate --from {run.path} --run {run.path}-evaluated"
     )
 
 
@@ -201,5 +201,5 @@ def finish_pretraining(run: Run, found: Assessment, figures: bool = True) -> Non
         f"Pretrained one model on {summary['sites_trained_on']} of {summary['sites']} sites in "
         f"{summary['steps']} steps ({summary['seconds']:.0f} s){scored}.\n"
         f"Everything is in {run.path}. Next, calibrate every site:\n"
-        f"  kgml-jax calibrate --from {run.path}"
+        f"  kgml-jax calibrate --from {run.path} --run {run.path}-calibrated"
     )

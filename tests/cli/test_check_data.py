@@ -51,6 +51,17 @@ def test_good_data_are_summarised_and_nothing_blocks(check_data, tmp_path):
         assert words in out
 
 
+def test_weather_alone_blocks_a_run_that_needs_fluxes(check_data, tmp_path):
+    (tmp_path / "plot.csv").write_text(table().replace(",-1\n", ",-9999\n"))
+    status, out, err = check_data(tmp_path)
+    assert status == 2
+    assert "no flux is observed at any site" in err
+    assert "nothing blocks" not in out
+    status, out, err = check_data(tmp_path, "--no-fluxes")
+    assert (status, err) == (0, "")
+    assert "nothing blocks a run" in out
+
+
 def test_a_bad_file_is_one_line_on_stderr_and_the_others_are_shown(check_data, tmp_path):
     (tmp_path / "good.csv").write_text(table())
     (tmp_path / "bad.csv").write_text(table(units="furlong"))
