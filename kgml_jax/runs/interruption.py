@@ -7,10 +7,11 @@ in where that is worth keeping, and by force where a round or a compilation take
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
@@ -87,6 +88,7 @@ class Interruption:
         before = {number: signal.signal(number, self._answer) for number in SIGNALS}
         # The file descriptor is written to even while the main thread is in compiled code.
         descriptor = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        hook, sys.unraisablehook = sys.unraisablehook, self._again_or(sys.unraisablehook)
         self._ended.clear()
         watcher = threading.Thread(target=self._force, args=(reader, say, grace), daemon=True)
         watcher.start()
@@ -95,6 +97,7 @@ class Interruption:
         finally:
             self._ended.set()
             signal.set_wakeup_fd(descriptor)
+            sys.unraisablehook = hook
             for number, handler in before.items():
                 signal.signal(number, handler)
             writer.close()
@@ -106,6 +109,18 @@ class Interruption:
         again, self._answered, self.number = self._answered, True, number
         if again or not self._held:
             raise Interrupted(number)
+
+    def _again_or(self, hook: Callable[[Any], object]) -> Callable[[Any], object]:
+        """Asks again where the answer was raised in a callback that no exception leaves."""
+
+        def answer(failed: Any) -> None:
+            if isinstance(failed.exc_value, Interrupted):
+                again = (os.getpid(), failed.exc_value.number)
+                threading.Timer(0.05, os.kill, again).start()
+            else:
+                hook(failed)
+
+        return answer
 
     def _force(self, reader: socket.socket, say: Callable[[str], None], grace: float) -> None:
         while heard := reader.recv(1):

@@ -26,6 +26,27 @@ def test_a_signal_ends_what_is_not_worth_keeping_at_once(number):
     assert signal.getsignal(number) is before
 
 
+class Collected:
+    """Whose end is interrupted, as the collector's callbacks may be: no exception leaves it."""
+
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+
+
+def collect(interruption):
+    with interruption.listening():
+        Collected()
+        time.sleep(10)
+
+
+def test_a_signal_in_a_callback_that_no_exception_leaves_is_not_lost():
+    began = time.monotonic()
+    with pytest.raises(Interrupted):
+        collect(Interruption())
+    assert time.monotonic() - began < 4
+
+
 def test_a_signal_waits_for_the_end_of_a_round():
     interruption = Interruption()
     with interruption.listening(), interruption.held():
