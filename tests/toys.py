@@ -118,6 +118,40 @@ class ToyModel:
         return {"Ra": 0.5 * reco, "Rh": 0.5 * reco, "Reco": reco, "GPP": gpp, "NEE": reco - gpp}
 
 
+@dataclass(frozen=True)
+class BrittleModel(ToyModel):
+    """Is not finite beyond a bound of its weights, which a descent at a high rate leaps over."""
+
+    most: float = 1.3
+
+    def predict(self, weights, site, key=None):
+        fluxes = super().predict(weights, site, key)
+        beyond = jnp.max(jnp.abs(weights["to_flux"]["kernel"])) > self.most
+        return {name: jnp.where(beyond, jnp.nan, value) for name, value in fluxes.items()}
+
+
+def spoilt(windows, identity, value, where="targets"):
+    """Gives one training day of a site, observed there, a value that no site has; and its date."""
+    training = windows.training
+    mine = np.flatnonzero(training.identity == identity)[1]
+    day = np.flatnonzero(training.mask["NEE"][mine])[5]
+
+    def changed(values):
+        values = np.array(values)
+        values[mine, day] = value
+        return values
+
+    if where == "targets":
+        targets = {**training.targets, "NEE": changed(training.targets["NEE"])}
+        bad = training.replace(targets=targets)
+    else:
+        drivers = training.forcing
+        warm = changed(drivers.air_temperature_mean)
+        bad = training.replace(forcing=drivers.replace(air_temperature_mean=warm))
+    date = np.datetime64(int(training.calendar.date[mine, day]), "D")
+    return windows.replace(training=bad), date
+
+
 OBJECTIVE = Total(
     terms=(Term("error", MaskedError(scales=(("NEE", 2.0), ("Reco", 1.0), ("GPP", 2.0)))),)
 )

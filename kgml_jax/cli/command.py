@@ -9,7 +9,7 @@ import tyro
 
 from kgml_jax.backend import usable_cores, use_cpu_cores
 from kgml_jax.runs.interruption import INTERRUPTION, Interrupted
-from kgml_jax.training.run import DivergedError
+from kgml_jax.training.joint import DivergedError
 
 Config = TypeVar("Config")
 

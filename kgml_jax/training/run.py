@@ -6,12 +6,10 @@ from typing import Any, Protocol, Self
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 
 from kgml_jax.adaptation import Weights
 from kgml_jax.mapping import (
-    SITE_AXIS,
-    dividing_mesh,
     map_sites,
     on_all_devices,
     over_sites,
@@ -19,20 +17,13 @@ from kgml_jax.mapping import (
     site_mesh,
     spread_out,
 )
-from kgml_jax.models.protocol import Model
-from kgml_jax.objectives.compose import Total
 from kgml_jax.records import record
-from kgml_jax.training.fit import Allowance, Descent, Direct, Fit, Settings
-from kgml_jax.training.series import Course, Recurrent, Series, SeriesDescent
+from kgml_jax.training.fit import Allowance, Descent, Fit, Settings
 from kgml_jax.training.watch import SILENT, Observer
 from kgml_jax.training.windows import FitData
 
 UNLIMITED = 2**31 - 1
 """Validations without improvement that end no descent."""
-
-
-class DivergedError(RuntimeError):
-    """Pretraining met a loss or gradient that is not finite before anything was learnt."""
 
 
 class Descends(Protocol):
@@ -101,22 +92,24 @@ def descend(
       rows: fits that count, where others only fill up the devices.
     """
     program = descent.program
-    begun = _begin(program, weights, data, key, allowance or descent.allowance)
+    begun = begin(program, weights, data, key, allowance or descent.allowance)
     fit = observer.begin(begun, rows)
     while np.any(np.asarray(fit.active)):
-        fit = _advance(program, weights, fit, data)
+        fit = advance(program, weights, fit, data)
         observer.round(fit, rows)
     return fit
 
 
 # Of any descent, not made for one: an equal descent then needs no new compilation.
 @partial(jax.jit, static_argnums=0)
-def _begin(descent: Descends, weights: Any, data: Any, key: jax.Array, allowance: Allowance) -> Fit:
+def begin(descent: Descends, weights: Any, data: Any, key: jax.Array, allowance: Allowance) -> Fit:
+    """Returns a fit before its first step; `descent` is a program, without its allowance."""
     return descent.init(weights, data, key, allowance)
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=2)
-def _advance(descent: Descends, weights: Any, fit: Fit, data: Any) -> Fit:
+def advance(descent: Descends, weights: Any, fit: Fit, data: Any) -> Fit:
+    """Returns a fit after a round; the memory of the one given is used again."""
     return descent.round(weights, fit, data)
 
 
@@ -202,74 +195,6 @@ def descend_together(
         rows=count,
     )
     return jax.tree.map(lambda leaf: leaf[:count], fit)
-
-
-def pretrain(
-    model: Model,
-    objective: Total,
-    weights: Weights,
-    data: FitData,
-    settings: Settings,
-    key: jax.Array,
-    observer: Observer = SILENT,
-) -> tuple[Weights, Fit]:
-    """Fits one set of weights to all site-years together and returns the best on validation.
-
-    Args:
-      model: predicts one site.
-      objective: loss of a batch of windows.
-      weights: where to start.
-      data: all sites' windows, leaves (window, time).
-      settings: the descent.
-      key: seeds batches and dropout.
-      observer: sees every round.
-
-    Raises:
-      DivergedError: the loss was not finite before validation ever improved.
-    """
-    held = data.training.valid.shape[0]
-    mesh = dividing_mesh(settings.batch if 0 < settings.batch < held else held)
-    descent = Descent(model, objective, Direct(), settings, batch_sharding=_by_site(mesh))
-    fit = _descend_alone(descent, mesh, weights, data, key, observer)
-    return fit.best, fit
-
-
-def train_along(
-    model: Recurrent,
-    course: Course,
-    weights: Weights,
-    series: Series,
-    key: jax.Array,
-    observer: Observer = SILENT,
-) -> Fit:
-    """Trains one set of weights along whole series until it stops.
-
-    Args:
-      model: predicts one site and hands on its state.
-      course: what moves, how far, and for how long.
-      weights: where to start.
-      series: years of all sites, leaves (series, year, ...).
-      key: seeds the order of the series and dropout.
-      observer: sees every round; a step is an epoch.
-
-    Raises:
-      DivergedError: the loss was not finite before validation ever improved.
-    """
-    mesh = dividing_mesh(min(course.batch, series.days.shape[0]))
-    descent = SeriesDescent(model, course, batch_sharding=_by_site(mesh))
-    return _descend_alone(descent, mesh, weights, series, key, observer)
-
-
-def _descend_alone(
-    descent: Descends, mesh: Mesh, weights: Weights, data: Any, key: jax.Array, observer: Observer
-) -> Fit:
-    # One set of weights on all devices, which share its batches.
-    fit = descend(descent, *on_all_devices(mesh, (weights, data, key)), observer=observer)
-    if not bool(fit.healthy) and int(fit.best_step) == 0:
-        raise DivergedError(
-            f"the loss was not finite at step {int(fit.step)}; lower the learning rate"
-        )
-    return fit
 
 
 def calibrate(
@@ -369,7 +294,3 @@ def validation_errors(
         shared=(weights,),
         site_batch=site_batch,
     )
-
-
-def _by_site(mesh: Mesh) -> NamedSharding:
-    return NamedSharding(mesh, PartitionSpec(SITE_AXIS))

@@ -144,7 +144,7 @@ class SeriesDescent:
 
     @property
     def allowance(self) -> Allowance:
-        """Returns what its fits may do; their rate stays 1, the course has one for every weight."""
+        """Returns what its fits may do; their rate is a factor on the course's."""
         return Allowance(
             rate=np.asarray(1.0, float),
             limit=np.asarray(self.course.epochs, np.int32),
@@ -316,7 +316,7 @@ class SeriesDescent:
         updates, optimiser = clipped_adam(self.course.clip_norm).update(
             gradient, fit.optimiser, fit.parameters
         )
-        factor = self.course.decay ** (fit.step // self.course.decay_every)
+        factor = fit.rate * self.course.decay ** (fit.step // self.course.decay_every)
         steps = flatten(updates)  # type: ignore[arg-type]
         moved = unflatten(
             {

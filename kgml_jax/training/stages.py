@@ -17,7 +17,7 @@ import numpy as np
 from kgml_jax.adaptation import Weights
 from kgml_jax.split import DividedSites
 from kgml_jax.training import checkpoint
-from kgml_jax.training.run import train_along
+from kgml_jax.training.joint import train_along
 from kgml_jax.training.series import Course, Recurrent, make_series
 from kgml_jax.training.watch import SILENT, Observer
 

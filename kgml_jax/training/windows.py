@@ -121,6 +121,37 @@ def make_joint_data(data: DividedSites, rows: list[int], warmup: int) -> FitData
     return jax.tree.map(lambda leaf: leaf[0], make_fit_data(data, [rows], warmup))
 
 
+def without_sites(data: FitData, gone: np.ndarray) -> FitData | None:
+    """Returns the windows of one fit without those of some sites, in the same shapes.
+
+    Their places repeat a window of another site with all masks False, as padding does, so that
+    nothing of theirs is computed with; a batch may still draw them, and is then smaller.
+
+    Args:
+      data: what the fit sees, leaves (window, time).
+      gone: identities of the sites to leave out.
+
+    Returns:
+      None if there is then no day to train on or none to validate on.
+    """
+    training, validation = _others(data.training, gone), _others(data.validation, gone)
+    if training is None or validation is None:
+        return None
+    return data.replace(training=training, validation=validation)  # type: ignore[attr-defined]
+
+
+def _others(windows: Site, gone: np.ndarray) -> Site | None:
+    out = np.isin(windows.identity, gone)
+    seen = np.any([np.asarray(mask).any(axis=-1) for mask in windows.mask.values()], axis=0)
+    if not (usable := seen & ~out).any():
+        return None
+    rows = np.where(out, np.argmax(usable), np.arange(len(out)))
+    kept = jax.tree.map(lambda leaf: np.asarray(leaf)[rows], windows)
+    inside = ~out[:, None]
+    mask = {name: mask & inside for name, mask in kept.mask.items()}
+    return kept.replace(mask=mask, valid=kept.valid & inside)
+
+
 def _stack_padded(
     data: DividedSites, role: Roles, where: list[list[tuple[int, int]]], warmup: int
 ) -> Site:

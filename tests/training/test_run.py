@@ -10,7 +10,8 @@ from kgml_jax.adaptation import PRESETS
 from kgml_jax.sites import TRAIN, VALIDATION
 from kgml_jax.split import DividedSites
 from kgml_jax.training.fit import Descent, Settings
-from kgml_jax.training.run import DivergedError, calibrate, descend_together, pretrain, refit
+from kgml_jax.training.joint import DivergedError, pretrain
+from kgml_jax.training.run import calibrate, descend_together, refit
 from kgml_jax.training.windows import make_fit_data, make_joint_data
 
 MODEL = toys.ToyModel()

@@ -11,7 +11,8 @@ import toys
 from kgml_jax.adaptation import PRESETS
 from kgml_jax.training.checkpoint import CheckpointError
 from kgml_jax.training.fit import Descent, Settings
-from kgml_jax.training.run import descend_together, pretrain
+from kgml_jax.training.joint import left_out, pretrain
+from kgml_jax.training.run import descend_together
 from kgml_jax.training.state_checkpoints import Cadence, StateCheckpoints
 from kgml_jax.training.windows import make_fit_data, make_joint_data
 
@@ -100,6 +101,28 @@ def test_pretraining_ends_as_if_it_had_never_been_stopped(sites, keep):
 
     whole = trained()
     stop(trained, keep(2))
+    assert_equal(trained(observer=keep()), whole)
+
+
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_a_run_that_leaves_out_a_site_and_restarts_ends_as_if_it_had_never_been_stopped(
+    sites, keep, rounds
+):
+    identities = np.asarray(sites.site.identity).tolist()
+    data = make_joint_data(toys.divided(sites), list(range(len(sites))), 30)
+    data, _ = toys.spoilt(data, identities[1], np.nan)
+    model = toys.BrittleModel()
+
+    def trained(**options):
+        init, names = model.init(jax.random.key(0)), dict(zip(identities, sites.names, strict=True))
+        settings = replace(SETTINGS, batch=2, learning_rate=2.0)
+        key = jax.random.key(2)
+        return pretrain(model, toys.OBJECTIVE, init, data, settings, key, names=names, **options)
+
+    whole = trained()
+    assert whole[1].restarts
+    assert list(left_out(whole[1], data)) == identities[1:2]
+    stop(trained, keep(rounds))
     assert_equal(trained(observer=keep()), whole)
 
 

@@ -19,8 +19,8 @@ from kgml_jax.runs.fitted import Pretrained
 from kgml_jax.sites import Sites
 from kgml_jax.split import DividedSites
 from kgml_jax.training.fit import Settings
+from kgml_jax.training.joint import pretrain
 from kgml_jax.training.predict import predict_sites
-from kgml_jax.training.run import pretrain
 from kgml_jax.training.windows import make_joint_data
 from studies.daycent.report import TARGET
 from studies.daycent.settings import DaycentConfig

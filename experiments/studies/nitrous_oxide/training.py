@@ -17,8 +17,9 @@ from kgml_jax.objectives.errors import MaskedError
 from kgml_jax.sites import TRAIN, VALIDATION, Sites
 from kgml_jax.split import DividedSites
 from kgml_jax.training.fit import Descent, Settings
+from kgml_jax.training.joint import pretrain
 from kgml_jax.training.predict import predict_sites
-from kgml_jax.training.run import Calibration, calibrate, pretrain
+from kgml_jax.training.run import Calibration, calibrate
 from kgml_jax.training.strategies import Strategy
 from kgml_jax.training.watch import SILENT, Observer
 from kgml_jax.training.windows import FitData, cut, make_fit_data, make_joint_data, site_years
