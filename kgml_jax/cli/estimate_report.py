@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from kgml_jax.cli import console, drawings, report
+from kgml_jax.cli import console, drawings, report, troubles
 from kgml_jax.cli.interval_tables import annual_grid, coverage_grid
 from kgml_jax.evaluation.headline import headline
 from kgml_jax.evaluation.tables import Grid, markdown, number
@@ -41,6 +41,7 @@ def write(run: Run, fitted: Estimated, draw: tuple[str, ...] = (), figures: bool
     files.write_json(folder / "summary.json", summary(results, parameters, fitted))
     if figures:
         drawings.draw(folder / "figures", found, draw)
+    troubles.tell(fitted.troubles)
     report.say_remarks(found)
     console.say(f"Everything is in {run.path}: parameters.nc, predictions.nc, sites.nc, tables.md.")
 
@@ -142,6 +143,7 @@ def summary(results: xr.Dataset, parameters: xr.Dataset, fitted: Estimated) -> d
         "sites_accepted": int(fitted.found.accepted.sum()),
         "sites_harmed_on_test": int(results["harmed"].sel(strategy=AFTER).sum()),
         "sites_not_finite": int((~fitted.found.healthy).sum()),
+        "troubles": fitted.troubles,
         "identified": shares("identified"),
         "at_bound": shares("at_bound"),
         "seconds": fitted.seconds,

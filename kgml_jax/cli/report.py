@@ -10,7 +10,7 @@ import rich.table
 import xarray as xr
 
 from kgml_jax.adaptation import Weights, trained_share
-from kgml_jax.cli import drawings, notes
+from kgml_jax.cli import drawings, notes, troubles
 from kgml_jax.cli.console import OUT, say
 from kgml_jax.cli.untested import tell_untested
 from kgml_jax.evaluation import scores, tables
@@ -68,6 +68,8 @@ def finish_calibration(
     OUT.print(tables.terminal(outcome_grid(summary["strategies"], found.reference)))
     if found.pairs:
         OUT.print(tables.terminal(tables.comparison_grid(found.pairs)))
+    for name, row in summary["strategies"].items():
+        troubles.tell(row["troubles"], of=name)
     say_remarks(found)
     tell_untested(found)
     say(
@@ -194,6 +196,7 @@ def finish_pretraining(run: Run, found: Assessment, figures: bool = True) -> Non
     if found.scored_sites:
         print_medians(found.results)
     OUT.print(tables.terminal(outcome_grid(summary["strategies"], found.reference)))
+    troubles.tell_pretraining(summary)
     say_remarks(found)
     tell_untested(found)
     scored = "; the table scores the days it never saw" if found.scored_sites else ""

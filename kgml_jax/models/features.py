@@ -161,15 +161,20 @@ def fit_scaling(names: Sequence[str], data: DividedSites) -> Scaling:
     days = (data.roles == TRAIN) & np.asarray(site.valid)
     if not days.any():
         raise ValueError("the split leaves no training day, so nothing can be standardised")
-    inputs = tuple(_scale(name, daily(name, site)[days]) for name in names)
+    inputs = tuple(_scale(name, _finite(daily(name, site)[days])) for name in names)
     targets = []
     for name, values in site.targets.items():
-        observed = np.asarray(values)[days & np.asarray(site.mask[name])]
+        observed = _finite(np.asarray(values)[days & np.asarray(site.mask[name])])
         if observed.size > 1:
             targets.append(_scale(name, observed))
     if not targets:
         raise ValueError("no target is observed on any training day")
     return Scaling(inputs=inputs, targets=tuple(targets))
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    # One value that is not must not reach all sites through the scale they share.
+    return values[np.isfinite(values)]
 
 
 def _feature(name: str, site: Site) -> Field:

@@ -32,6 +32,9 @@ class Training:
       best_step: step with the best validation error, whose weights are kept.
       best_error: that error, in units of the training variance.
       seconds: of training, compilation included.
+      healthy: False where a loss that was not finite ended it at last.
+      restarted_at: steps at which it went on from its best weights at a lower rate.
+      troubles: of each site that was left out, what was not finite and from which step, in words.
     """
 
     sites: int
@@ -39,6 +42,9 @@ class Training:
     best_step: int
     best_error: float
     seconds: float
+    healthy: bool = True
+    restarted_at: list[int] = field(default_factory=list)
+    troubles: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,6 +106,7 @@ class Pretrained(Shown):
             facts["validation error"] = (
                 f"{made.best_error:.3g} of the training variance, at step {made.best_step}"
             )
+            facts |= made.troubles
         return facts
 
 
@@ -114,6 +121,8 @@ class SiteFits:
       healthy: False where a loss or gradient was not finite; the last good state is kept.
       steps: gradient steps taken.
       seconds: of all sites together, compilation included.
+      troubles: of sites that could not be calibrated, or not to the end: what was wrong first, and
+        what was done about it, in words.
     """
 
     names: tuple[str, ...]
@@ -122,6 +131,7 @@ class SiteFits:
     healthy: np.ndarray
     steps: np.ndarray
     seconds: float
+    troubles: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, repr=False)
@@ -182,6 +192,7 @@ class Calibrated(Shown):
                 facts["accepted"] = f"{int(fits.accepted.sum())} of {len(fits.names)} sites, better"
                 facts["accepted"] += " on their validation days than the pretrained model"
             facts["not finite"] = f"{int((~fits.healthy).sum())} sites"
+            facts |= fits.troubles
             facts["steps"] = f"{int(fits.steps.min())} to {int(fits.steps.max())}"
             facts["seconds"] = f"{fits.seconds:.0f}"
         return facts

@@ -268,4 +268,5 @@ def _site_fits(described: dict[str, Any]) -> SiteFits:
         healthy=np.array(described["healthy"], bool),
         steps=np.array(described["steps"], int),
         seconds=described["seconds"],
+        troubles=described.get("troubles", {}),
     )

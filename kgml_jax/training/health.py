@@ -4,7 +4,8 @@ Looked for after a descent has met it, at the weights that it stopped with: a he
 nothing.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kgml_jax.adaptation import Weights
+from kgml_jax.objectives.errors import Predicted
 from kgml_jax.records import Field, record
 from kgml_jax.sites import Site
 from kgml_jax.training.fit import ERROR_TERM, Descent, Settings, finite
@@ -37,19 +39,6 @@ class Survey:
     error: Field
     slopes: Any
     predicted: dict[str, Field]
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """What is not finite first.
-
-    Attributes:
-      identity: of the site.
-      text: variable or parameter, day, and value, in words.
-    """
-
-    identity: int
-    text: str
 
 
 def survey(descent: Descent, weights: Weights, phi: Any, windows: Site) -> Survey:
@@ -80,15 +69,16 @@ def _survey(descent: Descent, weights: Weights, phi: Any, windows: Site) -> Surv
             loss=loss,
             error=descent.objective(fluxes, window)[1][ERROR_TERM],
             slopes=jax.tree.map(finite, slope),
-            predicted={name: _first(values, window.valid) for name, values in fluxes.items()},
+            predicted=first_days(fluxes, window),
         )
 
     return jax.lax.map(one, windows, batch_size=AT_ONCE)
 
 
-def _first(values: Field, valid: Field) -> Field:
-    bad = ~jnp.isfinite(values) & valid
-    return jnp.where(jnp.any(bad), jnp.argmax(bad), -1)
+def first_days(fluxes: Predicted, site: Site) -> dict[str, Field]:
+    """Returns the first day of each variable that is not finite, int (); -1 if there is none."""
+    bad = {name: ~jnp.isfinite(values) & site.valid for name, values in fluxes.items()}
+    return {name: jnp.where(jnp.any(days), jnp.argmax(days), -1) for name, days in bad.items()}
 
 
 def learnable(found: Survey) -> np.ndarray:
@@ -115,8 +105,8 @@ def sites_not_finite(descent: Descent, weights: Weights, phi: Any, data: FitData
     return np.unique(np.concatenate(bad))
 
 
-def first_trouble(descent: Descent, weights: Weights, phi: Any, data: FitData) -> Trouble | None:
-    """Returns what is not finite first: the training windows in their order, then validation.
+def troubles(descent: Descent, weights: Weights, phi: Any, data: FitData) -> dict[int, str]:
+    """Returns what is not finite first at each site, in words, by the identity of the site.
 
     Args:
       descent: of one fit.
@@ -125,34 +115,54 @@ def first_trouble(descent: Descent, weights: Weights, phi: Any, data: FitData) -
       data: what it sees, leaves (window, time).
 
     Returns:
-      None if all is finite there, so that the descent and not the data went wrong.
+      Sites in the order of their windows, of training before validation; empty if all is finite
+      there, so that the descent and not the data went astray.
     """
+    causes: dict[int, str] = {}
     for windows, role in ((data.training, "training"), (data.validation, "validation")):
         found = survey(descent, weights, phi, windows)
         bad = ~(learnable(found) if role == "training" else np.isfinite(found.error))
-        if bad.any():
-            row = int(np.argmax(bad))
-            one = lambda tree, row=row: jax.tree.map(lambda leaf: np.asarray(leaf)[row], tree)
-            own, window = one(found), one(windows)
-            return Trouble(int(window.identity), f"{_cause(own, window)} ({role} days)")
-    return None
+        for row in np.flatnonzero(bad):
+            own, window = _of(found, row), _of(windows, row)
+            if int(window.identity) not in causes:
+                causes[int(window.identity)] = f"{_cause(own, window)} ({role} days)"
+    return causes
+
+
+def _of(tree: Any, row: int) -> Any:
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[row], tree)
+
+
+def cause_in_prediction(site: Site, days: Mapping[str, Field]) -> str | None:
+    """Returns what is not finite first in what a site was given, or else in its prediction.
+
+    Args:
+      site: one site or window, leaves (time,).
+      days: first day of each predicted variable that is not finite; -1 if there is none.
+
+    Returns:
+      In words; None if all is finite.
+    """
+    if given := _not_finite_input(site):
+        return given
+    bad = {name: int(day) for name, day in days.items() if day >= 0}
+    if not bad:
+        return None
+    name = min(bad, key=lambda one: bad[one])
+    date = _date(np.asarray(site.calendar.date)[bad[name]])
+    return f"predicted {name} of {date} is not finite, what it is made from is"
 
 
 def _cause(found: Survey, window: Site) -> str:
     # Of one window: the earliest thing that the rest follows from.
-    if given := _not_finite_input(window):
-        return given
-    dates = np.asarray(window.calendar.date)
-    days = {name: int(day) for name, day in found.predicted.items() if day >= 0}
-    if days:
-        name = min(days, key=lambda one: days[one])
-        return f"predicted {name} of {_date(dates[days[name]])} is not finite, its inputs are"
+    if text := cause_in_prediction(window, found.predicted):
+        return text
     if not np.isfinite(found.loss) or not np.isfinite(found.error):
         return f"the error is too large to be squared; {_largest(window)}"
     slopes = jax.tree_util.tree_leaves_with_path(found.slopes)
     path = next(path for path, good in slopes if not good)
     name = jax.tree_util.keystr(path, simple=True, separator="/")
-    year = str(_date(dates[np.flatnonzero(window.valid)[-1]]))[:4]
+    year = str(_date(np.asarray(window.calendar.date)[np.flatnonzero(window.valid)[-1]]))[:4]
     return f"the derivative by {name} is not finite in the window of {year}, its loss is"
 
 

@@ -14,7 +14,6 @@ from kgml_jax.models.protocol import Model
 from kgml_jax.objectives.compose import Total
 from kgml_jax.training import health
 from kgml_jax.training.fit import Descent, Direct, Settings
-from kgml_jax.training.health import Trouble
 from kgml_jax.training.recovery import (
     NEVER,
     RESTARTS,
@@ -70,7 +69,7 @@ def pretrain(
     sites = WindowedSites(descent, data) if names else None
     fit = _descend_alone(descent, mesh, weights, data, key, observer, sites)
     if _nothing_learnt(fit):
-        found = health.first_trouble(descent, fit.best, fit.best, data)
+        found = health.troubles(descent, fit.best, fit.best, data)
         raise DivergedError(_why(fit, found, names or {}))
     return fit.best, fit
 
@@ -148,12 +147,14 @@ def _nothing_learnt(fit: Guarded) -> bool:
     return not bool(fit.healthy) and int(fit.best_step) == 0
 
 
-def _why(fit: Guarded, found: Trouble | None = None, names: Mapping[int, str] | None = None) -> str:
-    if found is not None:
-        site = (names or {}).get(found.identity, "a site")
-        return (
-            f"the loss or its gradient is not finite where it starts; first at {site}: {found.text}"
-        )
+def _why(
+    fit: Guarded, found: Mapping[int, str] | None = None, names: Mapping[int, str] | None = None
+) -> str:
+    if found:
+        first, text = next(iter(found.items()))
+        site = (names or {}).get(first, "a site")
+        sites = f"{len(found)} site" + "s" * (len(found) > 1)
+        return f"the loss is not finite at {sites} from the start; first at {site}: {text}"
     return (
         f"the loss or its gradient was not finite at step {int(fit.step)}, after {RESTARTS} "
         f"restarts at rates down to {SLOWER**RESTARTS:.2g} of the first; lower the learning rate"

@@ -58,8 +58,9 @@ class Calibration:
       best_error: validation error of `phi`.
       best_step: step at which it was reached.
       steps: steps taken.
-      healthy: False where a loss or gradient was not finite; `phi` is then the last good one.
+      healthy: False where a loss or gradient was not finite; the fit stopped there.
       accepted: whether the fit is better on its validation days than where it started.
+      last: what each fit had moved when it stopped, its last good state.
     """
 
     phi: Any
@@ -69,6 +70,7 @@ class Calibration:
     steps: Any
     healthy: Any
     accepted: Any
+    last: Any
 
 
 def descend(
@@ -123,7 +125,7 @@ class Together:
     Attributes:
       descent: of one fit.
       mesh: devices, among which the fits are shared out.
-      batch: fits one device advances at once; bounds memory, does not change the result.
+      batch: fits one device advances at once; bounds memory; see `mapping.ROUNDING`.
       own_start: whether each fit starts from weights of its own.
     """
 
@@ -175,7 +177,7 @@ def descend_together(
       key: seeds batches and dropout; a fit's stream depends on its identity, not its position.
       allowance: what all fits may do, or each, leaves (fit,); None takes what the descent says.
       own_start: whether `weights` have a leading axis of fits.
-      batch: fits one device advances at once; bounds memory, does not change the result.
+      batch: fits one device advances at once; bounds memory; see `mapping.ROUNDING`.
       mesh: devices to share the fits out to, by default all local ones.
       observer: sees every round.
     """
@@ -217,7 +219,7 @@ def calibrate(
       weights: where all fits start: pretrained, or fresh for training from scratch.
       data: windows of each fit, leaves (fit, window, time).
       key: seeds batches and dropout; a fit's stream depends on its identity, not its position.
-      site_batch: fits one device advances at once; bounds memory, does not change the result.
+      site_batch: fits one device advances at once; bounds memory; see `mapping.ROUNDING`.
       observer: sees every round.
     """
     fit = descend_together(descent, weights, data, key, batch=site_batch, observer=observer)
@@ -230,6 +232,7 @@ def calibrate(
         steps=np.asarray(fit.step),
         healthy=np.asarray(fit.healthy),
         accepted=better & np.isfinite(fit.best_error),
+        last=jax.tree.map(np.asarray, fit.parameters),
     )
 
 
@@ -254,7 +257,7 @@ def refit(
       data: windows of each fit, those it was validated on among those it learns from.
       key: as of the calibration.
       found: the calibration.
-      site_batch: fits one device advances at once; bounds memory, does not change the result.
+      site_batch: fits one device advances at once; bounds memory; see `mapping.ROUNDING`.
       observer: sees every round; its validation errors are of days that are learnt from.
 
     Returns:
@@ -272,6 +275,7 @@ def refit(
         phi=jax.tree.map(choose, fit.parameters, found.phi),
         steps=np.asarray(fit.step),
         healthy=found.healthy & healthy,
+        last=jax.tree.map(np.asarray, fit.parameters),
     )
 
 

@@ -1,5 +1,6 @@
 """What came out: strategies and references scored on the days no training looked at."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +11,7 @@ import xarray as xr
 
 from kgml_jax.evaluation import physics, references, scores, statistics
 from kgml_jax.evaluation.headline import headline, remarks
+from kgml_jax.evaluation.shares import error_shares
 from kgml_jax.models.features import Scaling
 from kgml_jax.models.process import ProcessModel
 from kgml_jax.runs.fitted import Calibrated, Pretrained
@@ -28,6 +30,9 @@ from kgml_jax.workflows.scoring import (
     variable_summaries,
 )
 from kgml_jax.workflows.sites import seen_in_pretraining
+
+SHARES = 5
+"""Sites of which a summary says what part of the training error they are."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +105,16 @@ def _assess_beside(base: Pretrained, predictions: Predictions, data: DividedSite
 
 def assess_pretraining(base: Pretrained, data: DividedSites) -> Assessment:
     """Scores the pretrained model on its test days."""
-    found = _assess_beside(base, {REFERENCE: predict_pretrained(base, data.sites)}, data)
+    predicted = predict_pretrained(base, data.sites)
+    found = _assess_beside(base, {REFERENCE: predicted}, data)
+    shares = error_shares(predicted, data, base.scaling)[:SHARES]
     summary = training_summary(base, data) | {
         "sites_untested": found.untested,
         "median_mse": float(found.results["standardised_mse"].median()),
         "balance_residual": float(found.results["balance_residual"].mean()),
+        "training_error": [
+            {**dataclasses.asdict(share), "drives_the_loss": share.drives} for share in shares
+        ],
         "variables": variable_summaries(found.results, REFERENCE),
         "strategies": {REFERENCE: _scores_in_summary(REFERENCE, found.results)},
     }
@@ -122,6 +132,9 @@ def training_summary(base: Pretrained, data: DividedSites) -> dict[str, Any]:
             "best_step": made.best_step,
             "best_validation_error": made.best_error,
             "seconds": made.seconds,
+            "finite": made.healthy,
+            "restarted_at_steps": made.restarted_at,
+            "sites_left_out": made.troubles,
         }
     return facts
 
@@ -258,6 +271,7 @@ def _summary(name: str, fitted: Calibrated | None, results: xr.Dataset) -> dict[
         "sites_accepted": int(own["accepted"].sum()) if STRATEGIES[name].gated else None,
         "sites_harmed_on_test": int(own["harmed"].sum()),
         "sites_not_finite": int((own["finite"] == 0).sum()),
+        "troubles": {} if fits is None else fits.troubles,
         "trained_share": 0.0 if fitted is None else fitted.trained_share,
         "seconds": 0.0 if fits is None else fits.seconds,
     }

@@ -2,27 +2,31 @@
 
 import dataclasses
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import jax
 import numpy as np
 
+from kgml_jax.adaptation import Weights
 from kgml_jax.data.choices import require_crops, require_gpp
+from kgml_jax.mapping import dividing_mesh
 from kgml_jax.models import envelope, kinds
 from kgml_jax.models.features import INPUT_SETS, Scaling, fit_scaling
 from kgml_jax.models.observables import FURTHER_NAMES
 from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.protocol import Model
+from kgml_jax.objectives.compose import Total
 from kgml_jax.objectives.standard import standard
 from kgml_jax.runs.fitted import Pretrained, Training
 from kgml_jax.runs.learnt import learnt
 from kgml_jax.sites import TRAIN
 from kgml_jax.split import DividedSites
-from kgml_jax.training import run
+from kgml_jax.training import health, joint
 from kgml_jax.training.fit import Settings
 from kgml_jax.training.watch import Watch, unwatched
-from kgml_jax.training.windows import make_joint_data
+from kgml_jax.training.windows import FitData, make_joint_data
 
 
 @dataclass(frozen=True)
@@ -152,6 +156,9 @@ def pretrain(
 ) -> Pretrained:
     """Trains one model on the training days of all sites.
 
+    A site whose loss or gradient is not finite is left out and named (`Training.troubles`); a
+    descent that goes astray goes on from its best weights at a lower rate, a few times.
+
     Args:
       model: predicts one site; see `make_model`.
       data: sites with their split.
@@ -162,7 +169,8 @@ def pretrain(
     Raises:
       DataError: a site lacks what the model is driven by: a crop calendar, or GPP.
       ValueError: the split leaves no training or no validation day.
-      DivergedError: the loss was not finite before validation ever improved.
+      DivergedError: the loss was not finite before validation ever improved, and not one
+        site but most, or the descent at every rate, are the cause.
     """
     settings = settings or PretrainSettings()
     if kinds.has_process(model):
@@ -176,20 +184,20 @@ def pretrain(
     windows = make_joint_data(data, rows, warmup)
     init_key, fit_key = jax.random.split(jax.random.key(seed))
     started = time.perf_counter()
+    names = dict(zip(np.asarray(data.sites.site.identity).tolist(), data.sites.names, strict=True))
+    objective = standard(
+        {scale.name: scale.sd for scale in scaling.targets},
+        settings.balance_weight,
+        settings.weighting,
+    )
+    how = _descent_settings(settings, model)
     with watch("pretraining", settings.steps) as observer:
-        weights, fit = run.pretrain(
-            model,
-            standard(
-                {scale.name: scale.sd for scale in scaling.targets},
-                settings.balance_weight,
-                settings.weighting,
-            ),
-            model.init(init_key),
-            windows,
-            _descent_settings(settings, model),
-            fit_key,
-            observer,
+        start = model.init(init_key)
+        weights, fit = joint.pretrain(
+            model, objective, start, windows, how, fit_key, observer, names=names
         )
+    gone = joint.left_out(fit, windows)
+    stayed = np.flatnonzero(~np.isin(data.sites.site.identity, [*gone])).tolist()
     return Pretrained(
         model=model,
         weights=jax.tree.map(np.asarray, weights),
@@ -200,15 +208,40 @@ def pretrain(
         warmup_days=warmup,
         origin=data.sites.origin,
         training=Training(
-            sites=len(rows),
+            sites=len(rows) - len(gone),
             steps=int(fit.step),
             best_step=int(fit.best_step),
             best_error=float(fit.best_error),
             seconds=time.perf_counter() - started,
+            healthy=bool(fit.healthy),
+            restarted_at=fit.restarts,
+            troubles=_troubles(model, objective, how, fit.best, windows, gone, names),
         ),
-        envelope=envelope.of_training([scale.name for scale in scaling.inputs], data),
+        envelope=envelope.of_training(
+            [scale.name for scale in scaling.inputs], data.take(stayed) if gone else data
+        ),
         learnt=learnt(data),
     )
+
+
+def _troubles(
+    model: Model,
+    objective: Total,
+    settings: Settings,
+    weights: Weights,
+    windows: FitData,
+    gone: Mapping[int, int],
+    names: Mapping[int, str],
+) -> dict[str, str]:
+    # Of the sites that are gone: looked for again at the best weights, where they are not finite.
+    if not gone:
+        return {}
+    descent = joint.descent_of(model, objective, settings, dividing_mesh(1))
+    causes = health.troubles(descent, weights, weights, windows)
+    return {
+        names[one]: f"{causes.get(one, 'its loss was not finite')}; left out from step {step} on"
+        for one, step in gone.items()
+    }
 
 
 def _descent_settings(settings: PretrainSettings, model: Model) -> Settings:

@@ -9,7 +9,7 @@ import toys
 
 from kgml_jax.mapping import dividing_mesh
 from kgml_jax.training.fit import Settings
-from kgml_jax.training.health import first_trouble
+from kgml_jax.training.health import troubles
 from kgml_jax.training.joint import (
     DivergedError,
     descent_of,
@@ -97,10 +97,10 @@ def test_the_first_day_that_is_not_finite_is_named(sites, windows, value, where,
     data, date = spoilt(windows, sites, 1, value, where)
     descent = descent_of(MODEL, toys.OBJECTIVE, SETTINGS, dividing_mesh(1))
     weights = MODEL.init(jax.random.key(0))
-    found = first_trouble(descent, weights, weights, data)
-    assert found.identity == identity(sites, 1)
-    assert found.text.endswith(said.format(date=date))
-    assert first_trouble(descent, weights, weights, windows) is None
+    found = troubles(descent, weights, weights, data)
+    assert list(found) == [identity(sites, 1)]
+    assert found[identity(sites, 1)].endswith(said.format(date=date))
+    assert not troubles(descent, weights, weights, windows)
 
 
 def test_where_most_sites_are_not_finite_the_first_is_named_and_nothing_is_left_out(

@@ -7,6 +7,7 @@ import pytest
 import toys
 
 from kgml_jax.adaptation import PRESETS
+from kgml_jax.mapping import ROUNDING, site_mesh
 from kgml_jax.sites import TRAIN, VALIDATION
 from kgml_jax.split import DividedSites
 from kgml_jax.training.fit import Descent, Settings
@@ -102,6 +103,20 @@ def test_site_batch_does_not_change_the_result(x64, key, site_batch):
         leaves(fit(sites, key)), leaves(fit(sites, key, site_batch=site_batch)), strict=True
     ):
         np.testing.assert_allclose(one, many, atol=1e-8)  # float64 rounding
+
+
+def test_other_numbers_of_sites_and_devices_end_within_the_stated_rounding(sites, key):
+    # In single precision, as programs run; `ROUNDING` is what help and documents state.
+    start, data, descent = MODEL.init(jax.random.key(5)), windows_of(sites), descent_of()
+    ends = [
+        descend_together(descent, start, data, key, batch=batch, mesh=site_mesh(devices))
+        for batch in (1, 2, 4)
+        for devices in (jax.local_devices()[:1], jax.local_devices())
+    ]
+    for end in ends[1:]:
+        for found, first in zip(*map(jax.tree.leaves, (end.best, ends[0].best)), strict=True):
+            np.testing.assert_allclose(found, first, rtol=0, atol=ROUNDING * np.abs(first).max())
+        np.testing.assert_allclose(end.best_error, ends[0].best_error, rtol=ROUNDING)
 
 
 @pytest.mark.parametrize("site_batch", [1, 4])
