@@ -110,8 +110,7 @@ def test_other_numbers_of_sites_and_devices_end_within_the_stated_rounding(sites
     start, data, descent = MODEL.init(jax.random.key(5)), windows_of(sites), descent_of()
     ends = [
         descend_together(descent, start, data, key, batch=batch, mesh=site_mesh(devices))
-        for batch in (1, 2, 4)
-        for devices in (jax.local_devices()[:1], jax.local_devices())
+        for batch, devices in ((1, jax.local_devices()[:1]), (1, None), (4, None))
     ]
     for end in ends[1:]:
         for found, first in zip(*map(jax.tree.leaves, (end.best, ends[0].best)), strict=True):

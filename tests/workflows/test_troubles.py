@@ -11,6 +11,7 @@ from kgml_jax.evaluation.shares import error_shares
 from kgml_jax.models.features import fit_scaling
 from kgml_jax.sites import TRAIN
 from kgml_jax.split import DividedSites
+from kgml_jax.training.health import cause_in_prediction, first_days
 from kgml_jax.workflows import calibration, evaluation
 from kgml_jax.workflows.calibration import CalibrateSettings
 from kgml_jax.workflows.pretraining import PretrainSettings, pretrain
@@ -98,6 +99,17 @@ def test_where_every_site_is_too_short_that_is_said(data, base):
     short = shortened(data.take([0]), 0)
     with pytest.raises(ValueError, match="no site has days both to train and to validate on"):
         calibration.calibrate(base, short, "bias", settings=SETTINGS)
+
+
+def test_the_first_day_that_a_model_cannot_predict_is_named(data):
+    site = jax.tree.map(lambda leaf: np.asarray(leaf)[1], data.sites.site)
+    fluxes = {name: np.zeros(site.valid.shape) for name in ("NEE", "Reco")}
+    assert cause_in_prediction(site, first_days(fluxes, site)) is None
+    fluxes["NEE"][50:] = np.nan
+    fluxes["Reco"][40] = np.inf
+    date = np.datetime64(int(site.calendar.date[40]), "D")
+    text = f"predicted Reco of {date} is not finite, what it is made from is"
+    assert cause_in_prediction(site, first_days(fluxes, site)) == text
 
 
 def test_the_site_that_drives_the_loss_is_named(data):
