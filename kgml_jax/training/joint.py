@@ -105,9 +105,12 @@ def train_along(
     return fit
 
 
-def descent_of(model: Model, objective: Total, settings: Settings, mesh: Mesh) -> Descent:
-    """Returns the descent of the weights themselves, whose batches the mesh shares."""
-    return Descent(model, objective, Direct(), settings, batch_sharding=_by_site(mesh))
+def descent_of(
+    model: Model, objective: Total, settings: Settings, mesh: Mesh | None = None
+) -> Descent:
+    """Returns the descent of the weights themselves, with batches shared over a mesh."""
+    sharding = None if mesh is None else _by_site(mesh)
+    return Descent(model, objective, Direct(), settings, batch_sharding=sharding)
 
 
 def left_out(fit: Guarded, data: FitData) -> dict[int, int]:

@@ -8,7 +8,6 @@ import jax
 import numpy as np
 
 from kgml_jax.adaptation import Weights
-from kgml_jax.mapping import one_of
 from kgml_jax.runs.fitted import Calibrated, Pretrained, SiteFits
 from kgml_jax.runs.learnt import learnt
 from kgml_jax.sites import TRAIN, VALIDATION
@@ -258,7 +257,7 @@ def _troubles(
         )
     identities = dict(zip(np.asarray(data.sites.site.identity).tolist(), names, strict=True))
     for fit in np.flatnonzero(~np.asarray(found.healthy)):
-        own = one_of((found.last, windows), int(fit))
+        own = jax.tree.map(lambda leaf, fit=fit: leaf[fit], (found.last, windows))
         cause = next(iter(health.troubles(descent, weights, *own).items()), None)
         first = names[rows[fit][0]] if cause is None else identities[cause[0]]
         text = "a step was not finite, though all is at the weights before it"

@@ -20,7 +20,6 @@ from kgml_jax.inversion.problem import Problem, Stream, default_prior_sd
 from kgml_jax.inversion.sites import Estimates
 from kgml_jax.inversion.sites import estimate as estimate_sites
 from kgml_jax.inversion.solvers.registry import SOLVERS
-from kgml_jax.mapping import one_of
 from kgml_jax.models import updates
 from kgml_jax.models.hybrid import with_updates
 from kgml_jax.models.parameter_learning import learnt_offsets
@@ -124,7 +123,8 @@ class Estimated(Shown):
         """Of each site whose searches were not finite from their start: what is not, in words."""
         said = {}
         for row in np.flatnonzero(~np.asarray(self.found.healthy)):
-            own, name = one_of(self.data.sites.site, int(row)), self.found.sites[row]
+            own = jax.tree.map(lambda leaf, row=row: leaf[row], self.data.sites.site)
+            name = self.found.sites[row]
             fluxes = {variable: values[row] for variable, values in self.fluxes[BEFORE].items()}
             cause = health.cause_in_prediction(own, health.first_days(fluxes, own))
             cause = cause or "the cost of the prior or its derivatives are not finite"

@@ -11,7 +11,6 @@ import numpy as np
 
 from kgml_jax.adaptation import Weights
 from kgml_jax.data.choices import require_crops, require_gpp
-from kgml_jax.mapping import dividing_mesh
 from kgml_jax.models import envelope, kinds
 from kgml_jax.models.features import INPUT_SETS, Scaling, fit_scaling
 from kgml_jax.models.observables import FURTHER_NAMES
@@ -236,7 +235,7 @@ def _troubles(
     # Of the sites that are gone: looked for again at the best weights, where they are not finite.
     if not gone:
         return {}
-    descent = joint.descent_of(model, objective, settings, dividing_mesh(1))
+    descent = joint.descent_of(model, objective, settings)
     causes = health.troubles(descent, weights, weights, windows)
     return {
         names[one]: f"{causes.get(one, 'its loss was not finite')}; left out from step {step} on"

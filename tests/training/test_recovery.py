@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import toys
 
-from kgml_jax.mapping import dividing_mesh
 from kgml_jax.training.fit import Settings
 from kgml_jax.training.health import troubles
 from kgml_jax.training.joint import (
@@ -95,7 +94,7 @@ def test_healthy_sites_give_the_same_numbers_whether_one_may_be_left_out_or_not(
 )
 def test_the_first_day_that_is_not_finite_is_named(sites, windows, value, where, said):
     data, date = spoilt(windows, sites, 1, value, where)
-    descent = descent_of(MODEL, toys.OBJECTIVE, SETTINGS, dividing_mesh(1))
+    descent = descent_of(MODEL, toys.OBJECTIVE, SETTINGS)
     weights = MODEL.init(jax.random.key(0))
     found = troubles(descent, weights, weights, data)
     assert list(found) == [identity(sites, 1)]
