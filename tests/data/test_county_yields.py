@@ -2,6 +2,7 @@ import gzip
 
 import numpy as np
 import pytest
+from small_inputs import QUICK_STATS
 
 from kgml_jax.data.assemble import assemble
 from kgml_jax.data.counties import nearest_county
@@ -11,14 +12,6 @@ from kgml_jax.data.yield_targets import crops_by_year, with_yields
 from kgml_jax.errors import DataError
 from kgml_jax.process import crops
 
-QUICK_STATS = """Year,State,State ANSI,Ag District,County,County ANSI,Data Item,Value,CV (%)
-2001,ILLINOIS,17,EAST,CHAMPAIGN,19.0,"CORN, GRAIN - YIELD, MEASURED IN BU / ACRE",170.0,2.2
-2002,ILLINOIS,17,EAST,CHAMPAIGN,19.0,"SOYBEANS - YIELD, MEASURED IN BU / ACRE",50.0,
-2001,ILLINOIS,17,EAST,PIATT,147.0,"CORN, GRAIN - YIELD, MEASURED IN BU / ACRE",150.0,
-2002,ILLINOIS,17,EAST,PIATT,147.0,"CORN, GRAIN - YIELD, MEASURED IN BU / ACRE", (D),
-2001,ILLINOIS,17,,OTHER COUNTIES,,"CORN, GRAIN - YIELD, MEASURED IN BU / ACRE",120.0,
-2001,ILLINOIS,17,EAST,PIATT,147.0,"HAY - YIELD, MEASURED IN TONS / ACRE",3.1,
-"""
 NAMED = """Year,State,County,Data Item,Value
 2003,ILLINOIS,CHAMPAIGN,"CORN, GRAIN - YIELD, MEASURED IN BU / ACRE",164.1
 2003,ILLINOIS,CHAMPAIGN,"WHEAT, WINTER - YIELD, MEASURED IN BU / ACRE",66.0

@@ -3,44 +3,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from small_inputs import HARVESTS, daycent_days
 
 from kgml_jax.data.assemble import assemble
 from kgml_jax.data.formats import daycent
 from kgml_jax.errors import DataError
 
 LATITUDE = 40.04
-
-
-def daily_table(years=(2003, 2004), run="ag1"):
-    """Daily output as DayCent's files hold it, with a column that is not read."""
-    days = pd.date_range(f"{years[0]}-01-01", f"{years[-1]}-12-31", freq="D")
-    season = np.cos(2 * np.pi * (days.day_of_year.to_numpy() - 200) / 365)
-    return pd.DataFrame(
-        {
-            "run": run,
-            "time": days.year + (days.month / 12).astype(float).round(2),
-            "dayofyr": days.day_of_year,
-            "tmax": 15.0 + 13.0 * season,
-            "tmin": 5.0 + 11.0 * season,
-            "ppt": np.where(days.day_of_year % 5 == 0, 1.25, 0.0),
-            "N2Oflux": 20.0 + 10.0 * season,
-            "CO2resp": 12000.0 + 8000.0 * season,
-            "som3c": 5000.0,
-            "year": days.year,
-        }
-    )
-
-
-HARVESTS = pd.DataFrame(
-    {
-        "run": "ag1",
-        "time": [2003.75, 2004.75],
-        "dayofyr": [293, 210],
-        "crpval": [3.9, 36.1],
-        "agcacc": [700.0, 200.0],
-        "cgrain": [420.5, 90.25],
-    }
-)
 
 
 @pytest.fixture
@@ -54,8 +23,8 @@ def write(tmp_path):
 
 
 def test_columns_become_our_quantities_in_our_units(write):
-    dataset = daycent.read(write(daily_table()), LATITUDE).sites[0]
-    table = daily_table()
+    dataset = daycent.read(write(daycent_days()), LATITUDE).sites[0]
+    table = daycent_days()
     expected = {
         "air_temperature_max": table["tmax"],
         "air_temperature_mean": 0.5 * (table["tmax"] + table["tmin"]),
@@ -72,7 +41,7 @@ def test_columns_become_our_quantities_in_our_units(write):
 
 
 def test_what_the_file_lacks_is_estimated_and_noted(write):
-    reading = daycent.read(write(daily_table()), LATITUDE)
+    reading = daycent.read(write(daycent_days()), LATITUDE)
     dataset = reading.sites[0]
     noted = [note for note in reading.notes if note.kind == "estimated"]
     assert "radiation, humidity, wind" in [note.variable for note in noted]
@@ -84,7 +53,7 @@ def test_what_the_file_lacks_is_estimated_and_noted(write):
 
 
 def test_harvests_give_yield_on_the_last_day_harvest_and_crop(write):
-    path, harvests = write(daily_table()), write(HARVESTS, "harvest.csv")
+    path, harvests = write(daycent_days()), write(HARVESTS, "harvest.csv")
     dataset = daycent.read(path, LATITUDE, harvests=harvests).sites[0]
     grain = dataset["yield"]
     assert np.flatnonzero(np.isfinite(grain)).tolist() == [364, 730]
@@ -95,7 +64,7 @@ def test_harvests_give_yield_on_the_last_day_harvest_and_crop(write):
 
 
 def test_the_reading_becomes_a_site_with_masks(write):
-    path, harvests = write(daily_table()), write(HARVESTS, "harvest.csv")
+    path, harvests = write(daycent_days()), write(HARVESTS, "harvest.csv")
     reading = daycent.read(path, LATITUDE, harvests=harvests)
     site = assemble(reading, ("Rh", "N2O", "yield")).site
     assert site.mask["Rh"].all()
@@ -103,7 +72,7 @@ def test_the_reading_becomes_a_site_with_masks(write):
 
 
 def test_every_run_is_a_site_of_its_own(write):
-    both = pd.concat([daily_table(), daily_table(run="soy")])
+    both = pd.concat([daycent_days(), daycent_days(run="soy")])
     both.loc[both["run"] == "soy", "CO2resp"] *= 2
     reading = daycent.read(write(both), LATITUDE)
     assert [dataset.attrs["site"] for dataset in reading.sites] == ["ag1", "soy"]
@@ -112,7 +81,7 @@ def test_every_run_is_a_site_of_its_own(write):
 
 
 def test_years_before_the_first_are_left_out_and_noted(write):
-    table = daily_table((2002, 2004))
+    table = daycent_days((2002, 2004))
     broken = table.drop(index=table.index[100])
     with pytest.raises(DataError, match=r"run_daily\.csv, site ag1.*not whole.*2002.*first_year"):
         daycent.read(write(broken), LATITUDE)
@@ -124,7 +93,7 @@ def test_years_before_the_first_are_left_out_and_noted(write):
 def test_a_parquet_table_of_more_rows_than_its_size_can_hold_is_refused(tmp_path, monkeypatch):
     pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     path = tmp_path / "run_daily.parquet"
-    daily_table().to_parquet(path)
+    daycent_days().to_parquet(path)
     monkeypatch.setenv("KGML_JAX_LARGEST_INPUT", "1e-6")
     with pytest.raises(DataError, match=r"run_daily\.parquet.*claims to hold more values"):
         daycent.read(path, LATITUDE)
@@ -133,9 +102,9 @@ def test_a_parquet_table_of_more_rows_than_its_size_can_hold_is_refused(tmp_path
 def test_parquet_holds_the_same(write, tmp_path):
     pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     path = tmp_path / "run_daily.parquet"
-    daily_table().to_parquet(path)
+    daycent_days().to_parquet(path)
     found = daycent.read(path, LATITUDE).sites[0]
-    expected = daycent.read(write(daily_table()), LATITUDE).sites[0]
+    expected = daycent.read(write(daycent_days()), LATITUDE).sites[0]
     for name in expected.data_vars:
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-12, err_msg=str(name))
 
@@ -156,14 +125,14 @@ def renamed(table):
 )
 def test_another_layout_is_refused_in_one_sentence(write, change, message):
     with pytest.raises(DataError, match=message):
-        daycent.read(write(change(daily_table())), LATITUDE)
+        daycent.read(write(change(daycent_days())), LATITUDE)
 
 
 def test_other_files_are_refused(write, tmp_path):
     with pytest.raises(DataError, match="no such file"):
         daycent.read(tmp_path / "none_daily.csv", LATITUDE)
     with pytest.raises(DataError, match=r"text\.txt: is not daily DayCent output"):
-        daycent.read(write(daily_table(), "text.txt"), LATITUDE)
+        daycent.read(write(daycent_days(), "text.txt"), LATITUDE)
     damaged = tmp_path / "run_daily.parquet"
     damaged.write_bytes(b"not parquet at all")
     with pytest.raises(DataError, match=r"run_daily\.parquet"):
@@ -178,7 +147,7 @@ def test_other_files_are_refused(write, tmp_path):
     ],
 )
 def test_harvests_of_another_layout_are_refused(write, change, message):
-    path, harvests = write(daily_table()), write(change(HARVESTS), "harvest.csv")
+    path, harvests = write(daycent_days()), write(change(HARVESTS), "harvest.csv")
     with pytest.raises(DataError, match=message):
         daycent.read(path, LATITUDE, harvests=harvests)
 
@@ -186,9 +155,9 @@ def test_harvests_of_another_layout_are_refused(write, change, message):
 def test_the_tables_of_a_folder_are_found_by_name(write, tmp_path):
     with pytest.raises(DataError, match=r"no single table of daily.*nothing"):
         daycent.find(tmp_path)
-    daily, harvests = write(daily_table()), write(HARVESTS, "ag_harvest.csv")
+    daily, harvests = write(daycent_days()), write(HARVESTS, "ag_harvest.csv")
     assert daycent.find(tmp_path) == (daily, harvests)
-    write(daily_table(), "other_daily.csv")
+    write(daycent_days(), "other_daily.csv")
     with pytest.raises(DataError, match=r"other_daily\.csv, run_daily\.csv"):
         daycent.find(tmp_path)
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from small_inputs import station
 
 from kgml_jax.data import choices
 from kgml_jax.data.synthetic import SyntheticConfig, cligen, climate, draw, weather
@@ -16,39 +17,11 @@ DATES = np.arange("1850-01-01", f"{1850 + YEARS}-01-01", dtype="datetime64[D]")
 MONTH = DATES.astype("datetime64[M]").astype(int) % 12
 
 
-def row(station: str, state: str, warmer: float = 0.0) -> dict:
-    """One station in CLIGEN's units: inches, degF, langleys."""
-    season = -np.cos(2 * np.pi * (np.arange(12) + 0.5) / 12)
-    monthly = {
-        "mean_p_in": 0.3 + 0.1 * season,
-        "sd_p_in": 0.4 + 0.1 * season,
-        "skew_p": np.full(12, 2.5),
-        "p_ww": 0.40 + 0.05 * season,
-        "p_wd": 0.22 + 0.05 * season,
-        "tmax_F": 60.0 + 27.0 * season + warmer,
-        "tmin_F": 40.0 + 25.0 * season + warmer,
-        "sd_tmax_F": 10.0 - 3.0 * season,
-        "sd_tmin_F": 10.0 - 3.0 * season,
-        "solrad_ly": 330.0 + 200.0 * season,
-        "sd_solrad_ly": np.full(12, 30.0),
-    }
-    columns = {
-        f"{name}_{month + 1:02d}": values[month]
-        for name, values in monthly.items()
-        for month in range(12)
-    }
-    return {
-        "station": station,
-        "state": state,
-        "lat": 41.5,
-        "lon": -93.0,
-        "elev_ft": 1000.0,
-    } | columns
-
-
 @pytest.fixture
 def table():
-    return pd.DataFrame([row("ADA IA", "IA"), row("BEA IA", "IA", 3.0), row("CLAY IN", "IN", 1.0)])
+    return pd.DataFrame(
+        [station("ADA IA", "IA"), station("BEA IA", "IA", 3.0), station("CLAY IN", "IN", 1.0)]
+    )
 
 
 @pytest.fixture
@@ -60,7 +33,7 @@ def written(table, tmp_path):
 
 def test_inches_fahrenheit_feet_and_langleys_are_converted(written):
     ada = cligen.read(written, ["IA"])["IA"][0]
-    january = row("ADA IA", "IA")
+    january = station("ADA IA", "IA")
     assert ada.elevation == pytest.approx(304.8)
     assert ada.latitude == 41.5
     assert ada.maximum[0] == pytest.approx((january["tmax_F_01"] - 32) * 5 / 9)
