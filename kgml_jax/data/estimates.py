@@ -81,8 +81,11 @@ def deficit_from_extremes(warmest: np.ndarray, coldest: np.ndarray) -> np.ndarra
       coldest: daily minimum.
 
     Returns:
-      kPa; half of what saturation at the maximum is above saturation at the minimum.
+      kPa; half of what saturation at the maximum is above saturation at the minimum, missing where
+      one of them is.
     """
+    known = np.isfinite(warmest) & np.isfinite(coldest)
+    warmest, coldest = np.where(known, warmest, np.nan), np.where(known, coldest, np.nan)
     return 0.5 * np.maximum(saturation_pressure(warmest) - saturation_pressure(coldest), 0.0)
 
 

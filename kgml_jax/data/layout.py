@@ -13,6 +13,9 @@ from kgml_jax.errors import DataError, listed
 LONGEST_HEADER = 2**20
 """Bytes of the line of names beyond which a file is taken to be no table."""
 
+MOST_COLUMNS = 10_000
+"""Names beyond which a file is taken to be no table; FLUXNET's widest has some 350."""
+
 _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _DECIMAL_COMMA = re.compile(r"(?:^|[;\t|\"])\s*-?\d+,\d+\s*(?:$|[;\t|\"])")
 _NUMBER = re.compile(r"[-+]?\d[\d.:/T eE+-]*")
@@ -63,16 +66,32 @@ def body(data: bytes, file: str, site: str | None = None) -> Body:
         problem = "is damaged or no text: it holds null bytes"
         raise DataError(problem, file=file, site=site, expected="a table in UTF-8")
     data = data.removeprefix(b"\xef\xbb\xbf")
-    if b"\n" not in data:
-        data = data.replace(b"\r", b"\n")
-    skipped = 0
-    while data.startswith(b"#") and b"\n" in data:
-        data = data.split(b"\n", 1)[1]
+    data = _with_line_feeds(data, file, site)
+    start = skipped = 0
+    while data.startswith(b"#", start) and (end := data.find(b"\n", start)) >= 0:
+        start = end + 1
         skipped += 1
+    data = data[start:]
     table = Body(data, skipped, file, site)
     if len(_first_line(data)) > LONGEST_HEADER:
         table.refuse("is no table: its first line is longer than 1 MiB")
     return table
+
+
+def _with_line_feeds(data: bytes, file: str, site: str | None) -> bytes:
+    """Returns a text whose lines end in a line feed, whatever system wrote it."""
+    if b"\r" not in data:
+        return data
+    if b"\n" not in data:
+        return data.replace(b"\r", b"\n")
+    data = re.sub(rb"\r+\n", b"\n", data)
+    place = data.find(b"\r")
+    if place >= 0:
+        problem = "is damaged: a line end of another kind stands within a line"
+        line = data.count(b"\n", 0, place) + 1
+        found = f"a carriage return in line {line}"
+        raise DataError(problem, file=file, site=site, found=found)
+    return data
 
 
 def rows(table: Body) -> np.ndarray:
@@ -115,7 +134,8 @@ def _line(table: Body, number: int) -> str:
 
 
 def _first_line(data: bytes) -> bytes:
-    return data.split(b"\n", 1)[0].rstrip(b"\r")
+    end = data.find(b"\n")
+    return data[: end if end >= 0 else len(data)].rstrip(b"\r")
 
 
 def _check_separator(table: Body) -> None:
@@ -136,6 +156,9 @@ def _check_separator(table: Body) -> None:
 
 def _check_names(table: Body) -> None:
     names = table.names
+    if len(names) > MOST_COLUMNS:
+        found = f"{len(names)} names in its first line"
+        table.refuse("is no table", found=found, expected=f"at most {MOST_COLUMNS}")
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         places = [str(place) for place, name in enumerate(names, start=1) if name == twice[0]]

@@ -12,6 +12,9 @@ from kgml_jax.errors import DataError, listed
 LONGEST = 200
 """Characters of a name beyond which something else stands in its place."""
 
+_MISSING = frozenset({"-9999", "-9999.0", "-6999", "-6999.0"})
+_ERRORS = frozenset({"#REF!", "#N/A", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!"})
+"""What spreadsheets write where a formula failed."""
 _ALIKE = 0.8
 """Share of letters in common from which one name may be a slip of the pen for another."""
 
@@ -50,8 +53,13 @@ def check(name: str, file: str | None, variable: str = "site") -> None:
     """Refuses what cannot be the name of a site or group.
 
     Raises:
-      DataError: it is empty, too long, or holds line ends, tabs or other control characters.
+      DataError: it is empty, a code of a missing value or an error of a spreadsheet, too long, or
+        holds line ends, tabs or other control characters.
     """
+    if name.strip() in _MISSING | _ERRORS:
+        raise DataError(
+            "a name is missing", file=file, variable=variable, found=repr(name), expected="a name"
+        )
     if not name.strip() or len(name) > LONGEST or not name.isprintable():
         expected = f"1 to {LONGEST} characters that can be printed"
         found = repr(name[:40]) + (f" and {len(name) - 40} more" if len(name) > 40 else "")

@@ -10,6 +10,7 @@ import xarray as xr
 
 from kgml_jax.data import (
     bounds,
+    consistency,
     crop_codes,
     days,
     estimates,
@@ -72,8 +73,10 @@ def finish(dataset: xr.Dataset, options: ReadOptions) -> tuple[xr.Dataset, list[
         _co2(draft)
         with kept(errors):
             _mean_temperature(draft)
+        potential, _ = _potential(draft)
         with kept(errors):
-            plausible.judge(draft, _potential(draft))
+            plausible.judge(draft, potential)
+        consistency.judge(draft, potential)
     draft.values.pop(POTENTIAL_RADIATION, None)
     finished = _finished(draft, dataset.attrs)
     with kept(errors):
@@ -218,19 +221,23 @@ def _temperatures(draft: Draft) -> None:
         return
     mean = draft.values["air_temperature_mean"]
     radiation = draft.values["shortwave_radiation"]
-    half = estimates.temperature_range(radiation, _potential(draft)) / 2
+    potential, of_it = _potential(draft)
+    half = estimates.temperature_range(radiation, potential) / 2
     draft.values[highest], draft.values[lowest] = mean + half, mean - half
     message = "not measured: mean +- half the range from sky clearness (Bristow and Campbell 1984)"
+    message += of_it
     draft.note("air_temperature_max, _min", "estimated", len(mean), message)
 
 
-def _potential(draft: Draft) -> np.ndarray:
+def _potential(draft: Draft) -> tuple[np.ndarray, str]:
+    """Returns the radiation at the top of the atmosphere, and words for where it is not given."""
     potential = draft.values.get(POTENTIAL_RADIATION)
     if potential is not None and np.isfinite(potential).all():
-        return potential
+        return potential, ""
     # A site whose attributes were refused is looked at further, for all that is wrong with it.
     latitude = float(draft.values.get("latitude", np.asarray(ATTRIBUTES["latitude"].default)))
-    return estimates.extraterrestrial_radiation(latitude, draft.time.day_of_year.to_numpy())
+    potential = estimates.extraterrestrial_radiation(latitude, draft.time.day_of_year.to_numpy())
+    return potential, f", potential radiation computed at {latitude:.4g} degree_north"
 
 
 def _co2(draft: Draft) -> None:

@@ -42,8 +42,12 @@ def harmonic(values: np.ndarray, time: pd.DatetimeIndex) -> complex | None:
 
 
 def alignment(one: complex, other: complex) -> float:
-    """Returns the cosine of the lag between two harmonics: 1 in phase, -1 half a year apart."""
-    return float((one * other.conjugate()).real / (abs(one) * abs(other)))
+    """Returns the cosine of the lag between two harmonics: 1 in phase, -1 half a year apart.
+
+    0 where one of them has no season.
+    """
+    size = abs(one) * abs(other)
+    return float((one * other.conjugate()).real / size) if size else 0.0
 
 
 def peak(course: complex) -> str:

@@ -41,11 +41,13 @@ def load(path: Path | None, near: Path) -> tuple[pd.DataFrame, list[Note]]:
         return pd.DataFrame(), []
     if not os.path.lexists(path):
         raise DataError("no such file", file=path, expected="a table of site metadata")
-    columns = tables.columns(tables.contents(path), path.name)
+    data = tables.contents(path)
+    columns = tables.columns(data, path.name)
     known = {name: _known(name) for name in columns}
     _check_columns(path, known)
     column = next(columns[name] for name, meaning in known.items() if meaning == "site")
     sites, notes = names.in_column(column, path.name, "site")
+    notes += tables.unfinished(data, path.name)
     twice = pd.Index(sites)[pd.Index(sites).duplicated()]
     if len(twice):
         raise DataError("more than one row for a site", file=path, site=str(twice[0]))

@@ -9,6 +9,7 @@ import pandas as pd
 
 from kgml_jax.data import layout, stamps, time_steps
 from kgml_jax.data.packed import contents as contents
+from kgml_jax.data.schema import Note
 from kgml_jax.errors import DataError, listed
 
 MISSING = (-9999.0, -6999.0)
@@ -60,6 +61,25 @@ def _cells(data: bytes, **how: Any) -> pd.DataFrame:
     return pd.read_csv(
         BytesIO(data), skipinitialspace=True, low_memory=False, index_col=False, **how
     )
+
+
+def refuse_unfinished(data: bytes, file: str, site: str | None = None) -> None:
+    """Refuses a table whose last line has no end, of a kind that always has one.
+
+    Raises:
+      DataError: the last number may have lost digits: -9999 cut to -9 looks like a measurement.
+    """
+    if not data.endswith((b"\n", b"\r")):
+        raise DataError("the file is cut off", file=file, site=site, found="an unfinished line")
+
+
+def unfinished(data: bytes, file: str) -> list[Note]:
+    """Warns of a table whose last line has no end: some programs write none."""
+    if data.endswith((b"\n", b"\r")):
+        return []
+    message = f"the last line of {file} has no end: if it was cut off, its last value is wrong "
+    message += "and what stood behind it is lost"
+    return [Note("", "last row", "warning", 1, message)]
 
 
 def numbers(column: pd.Series, file: str, site: str | None, variable: str) -> np.ndarray:

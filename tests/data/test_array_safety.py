@@ -129,6 +129,30 @@ def test_a_link_out_of_a_store_is_refused(store, tmp_path):
     refused(path, "a.zarr", "links to files outside", "c/0/2")
 
 
+@pytest.mark.parametrize(("version", "name"), [(2, ".zarray"), (3, "zarr.json")])
+def test_an_array_whose_metadata_are_damaged_or_absent_is_not_left_out(store, version, name):
+    path = store(version)
+    metadata = path / "NEE" / name
+    altered(metadata, lambda document: document.pop("zarr_format"))
+    refused(path, "a.zarr, variable NEE: the metadata", f"no zarr_format in NEE/{name}")
+    metadata.unlink()
+    refused(path, "a.zarr, variable NEE: the metadata of an array are missing", f"{name} there")
+
+
+def test_other_files_in_a_store_are_not_its_own(store):
+    path = store(2)
+    (path / "README.txt").write_text("of somebody")
+    (path / ".ipynb_checkpoints").mkdir()
+    assert "NEE" in read(path).sites[0]
+
+
+def test_a_folder_of_anything_is_no_store_whatever_lies_in_it(tmp_path):
+    path = tmp_path / "a.zarr"
+    path.mkdir()
+    (path / "link").symlink_to("/")
+    refused(path, "a.zarr: is no Zarr store", "no zarr.json, .zgroup, .zmetadata in it")
+
+
 @pytest.mark.parametrize("key", ["shape", "chunks"])
 def test_a_store_that_claims_a_trillion_values_is_refused_at_once(store, key):
     path = store(2)

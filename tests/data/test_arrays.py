@@ -143,3 +143,12 @@ def test_a_variable_that_is_not_read_does_not_matter_in_any_form(schema, tmp_pat
     dataset["profile"] = (("depth", "time"), np.ones((3, dataset.sizes["time"])))
     reading = read(written(dataset, tmp_path / "a.nc"))
     assert [note.variable for note in reading.notes if "left out" in note.message] == ["profile"]
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".nc4"])
+def test_a_day_beyond_the_dates_of_numpy_is_damage(schema, tmp_path, suffix):
+    dataset = schema(("north",))
+    days = np.arange(dataset.sizes["time"], dtype=float)
+    days[5] = 1e6
+    dataset = dataset.assign_coords(time=("time", days, {"units": "days since 2001-01-01"}))
+    refused(written(dataset, tmp_path / f"a{suffix}"), f"a{suffix}: is damaged", "1000000 days")

@@ -162,6 +162,27 @@ def test_every_symbol_of_nass_in_place_of_a_number_is_missing(write, symbol):
     assert yields.table["yield"].isna().sum() == 2
 
 
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (QUICK_STATS.replace('"HAY - YIELD, MEASURED IN TONS / ACRE"', ""), ": an empty cell"),
+        (MESONET.replace("CORN,ALL CLASSES,SILAGE", ",ALL CLASSES,SILAGE"), ": an empty cell, ALL"),
+    ],
+)
+def test_a_row_without_a_crop_is_left_out_and_said_to_have_an_empty_cell(write, text, named):
+    (note,) = [note for note in load(write(text)).notes if note.message.startswith("no crop of")]
+    assert note.count == 1
+    assert named in note.message
+
+
+def test_a_table_whose_last_line_has_no_end_is_read_and_warned_of(write):
+    whole, cut = load(write(QUICK_STATS)), load(write(QUICK_STATS[:-1], "cut.csv"))
+    np.testing.assert_array_equal(cut.table["source_value"], whole.table["source_value"])
+    assert "warning last row" not in counts(whole)
+    (note,) = [note for note in cut.notes if note.variable == "last row"]
+    assert "the last line of cut.csv has no end" in note.message
+
+
 def test_thousands_may_be_separated_by_commas_and_decimals_may_not(write):
     with pytest.raises(DataError, match=r"is no yield.*0 to 400"):
         load(write(QUICK_STATS.replace("170.0", '"1,700"')))

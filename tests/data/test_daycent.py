@@ -1,3 +1,4 @@
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,42 @@ def test_parquet_holds_the_same(write, tmp_path):
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-12, err_msg=str(name))
 
 
+def test_a_damaged_page_of_parquet_is_refused_where_it_has_a_checksum(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "run_daily.parquet"
+    plain = {"compression": "none", "use_dictionary": False, "write_page_checksum": True}
+    parquet.write_table(pyarrow.Table.from_pandas(daycent_days()), path, **plain)
+    data = bytearray(path.read_bytes())
+    data[data.index(daycent_days()["tmax"].to_numpy()[200].tobytes())] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"run_daily\.parquet: is damaged"):
+        daycent.read(path, LATITUDE)
+
+
+@pytest.mark.parametrize("cut", ["run_daily.csv", "harvest.csv"])
+def test_a_table_whose_last_line_has_no_end_is_refused(write, tmp_path, cut):
+    path, harvests = write(daycent_days()), write(HARVESTS, "harvest.csv")
+    (tmp_path / cut).write_bytes((tmp_path / cut).read_bytes()[:-2])
+    with pytest.raises(DataError, match=rf"{cut}: the file is cut off.*an unfinished line"):
+        daycent.read(path, LATITUDE, harvests=harvests)
+
+
+def test_a_number_beyond_all_numbers_is_a_day_out_of_bounds(write):
+    table = daycent_days()
+    table.loc[100, "ppt"] = table.loc[200, "tmin"] = 1.7e308
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        reading = daycent.read(write(table), LATITUDE)
+    filled = {note.variable: note.count for note in reading.notes if note.kind == "filled"}
+    assert filled["precipitation"] == filled["air_temperature_min"] == 1
+    # What is estimated from it is filled with its neighbours, too.
+    whole = daycent.read(write(daycent_days()), LATITUDE).sites[0]
+    for name in ("air_temperature_mean", "shortwave_radiation", "vapour_pressure_deficit"):
+        assert filled[name] == 1
+        np.testing.assert_allclose(reading.sites[0][name], whole[name], rtol=0.02, atol=0.01)
+
+
 def renamed(table):
     return table.rename(columns={"CO2resp": "resp", "ppt": "rain"})
 
@@ -144,12 +181,52 @@ def test_other_files_are_refused(write, tmp_path):
     [
         (lambda t: t.assign(crpval=99.0), r"harvest\.csv, variable crpval: unknown crop.*3 corn"),
         (lambda t: t.drop(columns="cgrain"), r"variable cgrain: is not the harvests of DayCent"),
+        (lambda t: t.assign(dayofyr=366), r"dayofyr: no day.*366.*a day of the year 2003"),
+        (
+            lambda t: pd.concat([t, t.iloc[:1].assign(cgrain=1.0)]),
+            r"harvest\.csv: the same harvest twice \(found ag1 on day 293 of 2003\.75\)",
+        ),
     ],
 )
 def test_harvests_of_another_layout_are_refused(write, change, message):
     path, harvests = write(daycent_days()), write(change(HARVESTS), "harvest.csv")
     with pytest.raises(DataError, match=message):
         daycent.read(path, LATITUDE, harvests=harvests)
+
+
+def test_two_crops_of_one_day_are_two_harvests(write):
+    both = pd.concat([HARVESTS, HARVESTS.iloc[:1].assign(crpval=60.0, cgrain=100.0)])
+    path, harvests = write(daycent_days()), write(both, "harvest.csv")
+    grain = daycent.read(path, LATITUDE, harvests=harvests).sites[0]["yield"]
+    assert float(grain[364]) == 520.5
+
+
+def test_a_run_whose_name_has_spaces_around_it_has_its_harvests(write):
+    path = write(daycent_days(run=" ag1"))
+    harvests = write(HARVESTS.assign(run="ag1  "), "harvest.csv")
+    reading = daycent.read(path, LATITUDE, harvests=harvests)
+    assert reading.sites[0].attrs["site"] == "ag1"
+    assert int(np.isfinite(reading.sites[0]["yield"]).sum()) == 2
+    assert not [note for note in reading.notes if note.variable == "harvest"]
+
+
+def test_harvests_of_a_run_that_is_not_there_are_named(write):
+    others = pd.concat([HARVESTS, HARVESTS.assign(run="soy")])
+    path, harvests = write(daycent_days()), write(others, "harvest.csv")
+    reading = daycent.read(path, LATITUDE, harvests=harvests)
+    (note,) = [note for note in reading.notes if note.variable == "harvest"]
+    assert (note.kind, note.count) == ("warning", 1)
+    assert note.message == "harvests of runs that are not in the daily table: soy"
+
+
+@pytest.mark.parametrize(("years", "first_year"), [((2004, 2004), None), ((2003, 2004), 2004)])
+def test_harvests_of_years_that_are_not_read_are_counted(write, years, first_year):
+    path, harvests = write(daycent_days(years)), write(HARVESTS, "harvest.csv")
+    reading = daycent.read(path, LATITUDE, harvests=harvests, first_year=first_year)
+    (note,) = [note for note in reading.notes if note.variable == "harvest"]
+    assert (note.site, note.kind, note.count) == ("ag1", "left out", 1)
+    assert "harvest.csv of years whose days are not read" in note.message
+    assert np.flatnonzero(np.isfinite(reading.sites[0]["yield"])).tolist() == [365]
 
 
 def test_the_tables_of_a_folder_are_found_by_name(write, tmp_path):

@@ -73,3 +73,11 @@ def test_the_air_is_dry_by_half_of_what_the_extremes_differ():
     """FAO-56, example 3: saturation at 24.5 and 15 degC is 3.075 and 1.705 kPa."""
     value = estimates.deficit_from_extremes(np.array([24.5, 10.0]), np.array([15.0, 10.0]))
     np.testing.assert_allclose(value, [(3.075 - 1.705) / 2, 0.0], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("warmest", "coldest"), [(np.nan, 5.0), (20.0, np.nan), (np.inf, 5.0), (20.0, -np.inf)]
+)
+def test_the_deficit_is_missing_where_an_extreme_is(warmest, coldest):
+    value = estimates.deficit_from_extremes(np.array([warmest, 24.5]), np.array([coldest, 15.0]))
+    np.testing.assert_allclose(value, [np.nan, (3.075 - 1.705) / 2], atol=1e-3)

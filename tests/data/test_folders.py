@@ -143,3 +143,9 @@ def test_a_fluxdatakit_file_that_is_cut_off_is_refused(tmp_path, year):
     table, path = fluxdatakit(year, tmp_path)
     table.iloc[:200].to_csv(path, index=False)
     refused(path, path.name, "US-Aa1", "cut off", "2001-12-31")
+
+
+def test_a_fluxdatakit_file_that_is_cut_within_its_last_number_is_refused(tmp_path, year):
+    table, path = fluxdatakit(year, tmp_path)
+    path.write_text(table.to_csv(index=False)[:-2])
+    refused(path, path.name, "US-Aa1", "cut off", "an unfinished line")

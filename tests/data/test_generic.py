@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -151,7 +153,41 @@ def test_an_attribute_along_the_days_of_an_array_is_one_value_if_it_does_not_cha
         read(write(dataset, tmp_path / "moving.nc"))
 
 
+def test_a_table_whose_last_line_has_no_end_is_read_and_warned_of(schema, tmp_path):
+    path = write(schema(("north",)), tmp_path / "data.csv")
+    assert not [note for note in read(path).notes if note.variable == "last row"]
+    path.write_text(path.read_text().rstrip("\n"))
+    reading = read(path)
+    (note,) = [note for note in reading.notes if note.variable == "last row"]
+    assert "the last line of data.csv has no end" in note.message
+    assert reading.sites[0].sizes["time"] == 730
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".csv"])
+def test_a_number_that_conversion_takes_beyond_all_numbers_is_missing(schema, tmp_path, suffix):
+    dataset = schema(("north",))
+    dataset["NEE"].attrs["units"] = "umol m-2 s-1"
+    dataset["NEE"][0, 5] = 1.79e308
+    path = write(dataset, tmp_path / f"data{suffix}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        (site,) = read(path).sites
+    assert np.flatnonzero(np.isnan(site["NEE"])).tolist() == [5]
+
+
 def test_a_folder_of_schema_files_joins_their_sites(schema, tmp_path):
     write(schema(("north",)), tmp_path / "a.nc")
     write(schema(("south",)), tmp_path / "b.csv")
     assert [one.attrs["site"] for one in read(tmp_path).sites] == ["north", "south"]
+
+
+def test_columns_of_another_kind_are_left_out_and_said_whatever_they_hold(schema, tmp_path):
+    path = write(schema(), tmp_path / "data.csv")
+    before = read(path).sites
+    table = pd.read_csv(path).assign(comment="harvested late", depth=0.1)
+    table.to_csv(path, index=False)
+    reading = read(path)
+    for one, same in zip(reading.sites, before, strict=True):
+        xr.testing.assert_identical(one, same)
+    said = {note.variable for note in reading.notes if "not in the schema" in note.message}
+    assert said == {"comment", "depth"}

@@ -1,5 +1,6 @@
 """A table of another form is said to be of that form, before it is said to be cut off."""
 
+import time
 from functools import partial
 
 import numpy as np
@@ -94,11 +95,34 @@ def test_what_is_no_table_in_utf_8_is_refused(data, words):
     refused(data, "plot.csv", words)
 
 
-@pytest.mark.parametrize("change", [("\n", "\r\n"), ("\n", "\r"), ("site", "\ufeffsite")])
+@pytest.mark.parametrize(
+    "change",
+    [("\n", "\r\n"), ("\n", "\r"), ("\n", "\r\r\n"), ("1.5\n", "1.5\r\n"), ("site", "\ufeffsite")],
+)
 def test_line_ends_and_byte_order_marks_of_other_systems_are_read(change):
     found = columns(TABLE.replace(*change))
     assert list(found) == ["site", "time", "NEE"]
     assert found["site"].tolist() == ["A", "A", "A"]
+
+
+def test_a_line_end_of_another_kind_within_a_line_is_named():
+    damaged = "# one\r\n" + TABLE.replace("\n", "\r\n").replace("2.5", "2\r5")
+    refused(damaged, "a line end of another kind stands within a line", "return in line 4")
+
+
+@pytest.mark.parametrize(("count", "words"), [(10_000, "too few"), (10_001, "is no table")])
+def test_a_header_of_more_names_than_any_table_has_is_no_table(count, words):
+    names = ",".join(f"v{place}" for place in range(count))
+    refused(f"{names}\n1,2\n1,2\n", words, str(count))
+
+
+def test_the_time_for_comment_lines_grows_with_their_number():
+    start = time.process_time()
+    table = columns("# a remark\n" * 300_000 + TABLE.replace("2.5", "broken"))
+    # Were the rest copied for each of them, it would be most of a minute.
+    assert time.process_time() - start < 15.0
+    with pytest.raises(DataError, match="row 300003"):
+        tables.numbers(table["NEE"], "plot.csv", None, "NEE")
 
 
 def test_columns_of_names_are_text_and_others_as_they_stand():

@@ -90,6 +90,12 @@ def test_a_name_that_cannot_be_printed_is_refused(table, name):
     refused(table(name), "plots.csv", "is no name")
 
 
+@pytest.mark.parametrize("cell", ["#REF!", "#N/A", "#DIV/0!", "-9999", "-6999.0"])
+def test_an_error_of_a_spreadsheet_or_a_code_in_place_of_a_name_is_refused(table, cell):
+    refused(table("A", cell), "plots.csv", "variable site: a name is missing", repr(cell))
+    refused(table("A", group=cell), "plots.csv", "variable group: a name is missing", repr(cell))
+
+
 def test_a_bad_name_in_one_file_spares_the_others(table):
     folder = table("A")
     text = (folder / "plots.csv").read_text()

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kgml_jax.data import seasons
 from kgml_jax.data.estimates import extraterrestrial_radiation
 from kgml_jax.data.quality import finish
 from kgml_jax.data.read import collect, read
@@ -55,6 +56,29 @@ def test_rain_of_one_year_in_other_units_is_doubted(site):
     assert any("in 2002" in message for message in warnings(site, "precipitation"))
 
 
+def test_rain_on_all_days_is_doubted(site):
+    site["precipitation"] = site["precipitation"] + 0.2
+    assert any("rain on 100% of the days" in text for text in warnings(site, "precipitation"))
+    site["precipitation"] = site["precipitation"] - 0.15
+    assert not warnings(site, "precipitation")
+
+
+@pytest.mark.parametrize("name", ["Ra", "Rh"])
+@pytest.mark.parametrize(("factor", "doubted"), [(1.0, False), (1e-3, True), (20.0, True)])
+def test_respiration_of_the_plants_or_the_soil_that_no_field_has_is_doubted(
+    site, name, factor, doubted
+):
+    site[name] = site["vapour_pressure_deficit"] * factor
+    assert any("respiration of" in text for text in warnings(site, name)) is doubted
+
+
+def test_air_that_is_much_drier_or_moister_than_its_temperature_lets_it_be_is_doubted(site):
+    for factor in (0.1, 2.5):
+        other = site.assign(vapour_pressure_deficit=site["vapour_pressure_deficit"] * factor)
+        (message,) = warnings(other, "vapour_pressure_deficit")
+        assert "of the saturation pressure at the air temperature is not plausible" in message
+
+
 def test_more_evaporation_than_water_or_energy_brings_is_doubted_or_refused(site):
     site["ET"] = site["shortwave_radiation"] / 2.45 * 0.5
     site["precipitation"] = site["precipitation"] / 4
@@ -75,6 +99,22 @@ def test_warmth_in_the_dark_season_is_a_turned_sign(site):
         site[name] = 20.0 - site[name]
     with pytest.raises(DataError, match=r"air_temperature_mean.*winter in the summer.*July"):
         finish(site, OPTIONS)
+
+
+def test_a_sign_that_is_turned_in_one_of_three_years_is_found_with_its_year(per_site):
+    site = per_site(("north",), last="2003-12-31")[0]
+    for name in ("air_temperature_mean", "air_temperature_max", "air_temperature_min"):
+        site[name][365:730] = 20.0 - site[name][365:730]
+    with pytest.raises(DataError, match=r"air_temperature_mean.*winter in the summer.*of 2002\)"):
+        finish(site, OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"), [(2j, 0.0), (-3.0 + 0j, -1.0), (0.5 + 0j, 1.0), (0j, 0.0)]
+)
+def test_the_alignment_of_courses_is_their_cosine_and_0_without_a_season(other, expected):
+    assert seasons.alignment(1.0 + 0j, other) == pytest.approx(expected)
+    assert seasons.alignment(other, 1.0 + 0j) == pytest.approx(expected)
 
 
 def test_a_given_latitude_of_the_other_hemisphere_is_used_and_warned_of(site):
@@ -126,6 +166,8 @@ def test_a_latitude_that_misses_that_of_the_sun_is_doubted(tower, write_tower, t
 def test_towers_of_the_world_are_plausible_but_for_a_dry_year_of_one(data_folder):
     reading = collect(data_folder / "fluxnet2015")
     assert not reading.errors
-    doubted = [(n.site, n.message) for n in reading.notes if "are its units the same" in n.message]
+    doubted = [
+        (n.site, n.message) for n in reading.notes if "the units of all years the same" in n.message
+    ]
     # The file of AU-Rig holds 92 mm for 2012, a fifth of the other years.
     assert [site for site, _ in doubted] == ["AU-Rig"]

@@ -126,6 +126,13 @@ def test_exchanged_extremes_of_temperature_are_put_right(site):
     assert ("warning", site.sizes["time"]) in kinds(notes, "air_temperature_max")
 
 
+def test_extremes_that_are_estimated_say_where_potential_radiation_was_computed(site):
+    lacking = site.drop_vars(["air_temperature_max", "air_temperature_min"])
+    _, notes = finish(lacking, OPTIONS)
+    (note,) = [note for note in notes if note.kind == "estimated" and "_max" in note.variable]
+    assert note.message.endswith(", potential radiation computed at 50 degree_north")
+
+
 @pytest.mark.parametrize(("quality", "counts"), [(0.75, True), (0.74, False), (np.nan, False)])
 def test_a_target_counts_from_the_quality_threshold_on(site, quality, counts):
     qc = np.ones(site.sizes["time"])

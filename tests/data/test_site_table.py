@@ -1,5 +1,6 @@
 """What of the site metadata is used, and what is not, is said."""
 
+import csv
 from functools import partial
 
 import numpy as np
@@ -160,3 +161,21 @@ def test_a_network_table_that_cannot_be_used_is_said_and_blocks_nothing(towers, 
     assert len(reading.sites) == 2
     assert not reading.errors
     assert any(BIF_NAME in note.message for note in reading.notes if note.kind == "warning")
+
+
+def test_a_network_table_with_a_field_that_is_too_long_is_said_to_be_unreadable(towers):
+    folder = towers()
+    long = "x" * (csv.field_size_limit() + 1)
+    (folder / BIF_NAME).write_text(BIF.replace("free text", long))
+    reading = collect(folder)
+    assert not reading.errors
+    assert all(np.isnan(site.attrs["latitude"]) for site in reading.sites)
+    (message,) = [text for text in general(reading) if BIF_NAME in text]
+    assert "cannot be read as a table of site metadata: field larger than" in message
+
+
+@pytest.mark.parametrize(("metadata", "said"), [("site,lat\nUS-Aa1,40", 1), ("site,lat\nA,4\n", 0)])
+def test_a_table_whose_last_line_has_no_end_is_used_and_warned_of(towers, metadata, said):
+    reading = read(towers(metadata))
+    warned = [text for text in general(reading) if "last line of sites.csv has no end" in text]
+    assert len(warned) == said

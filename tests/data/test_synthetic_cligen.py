@@ -75,6 +75,22 @@ def test_a_missing_column_is_named(table, tmp_path):
         cligen.read(tmp_path / "s.csv", ["IA"])
 
 
+def test_a_station_that_stands_twice_in_a_state_is_named(table, tmp_path):
+    namesake = station("ADA IA", "IN")
+    path = tmp_path / "s.csv"
+    pd.DataFrame([*table.to_dict("records"), namesake]).to_csv(path, index=False)
+    assert len(cligen.read(path, ["IN"])["IN"]) == 2
+    pd.concat([table, table.iloc[1:2]]).to_csv(path, index=False)
+    with pytest.raises(DataError, match=r"variable station: the station stands twice.*BEA IA"):
+        cligen.read(path, ["IN"])
+
+
+def test_a_table_of_stations_whose_last_line_has_no_end_is_refused(table, tmp_path):
+    (tmp_path / "s.csv").write_text(table.to_csv(index=False)[:-2])
+    with pytest.raises(DataError, match=r"file s.csv: the file is cut off"):
+        cligen.read(tmp_path / "s.csv", ["IA"])
+
+
 def test_what_is_no_table_is_refused(tmp_path):
     (tmp_path / "s.csv.gz").write_bytes(b"no gzip")
     with pytest.raises(DataError, match="cannot be read"):

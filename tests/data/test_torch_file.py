@@ -11,6 +11,7 @@ import torch_writer as writer
 from torch_writer import Raw, Tensor, called, named, tensor
 
 from kgml_jax.data.formats.torch_file import load
+from kgml_jax.data.formats.torch_pickle import DEEPEST
 from kgml_jax.errors import DataError
 
 WRITERS = [writer.save, writer.save_legacy]
@@ -154,6 +155,23 @@ def test_lists_in_lists_are_not_multiplied_into_an_array(tmp_path):
     assert isinstance(found, list)
 
 
+def nested(levels):
+    return Raw(b"]" * levels + b"a" * (levels - 1))
+
+
+def test_containers_within_containers_are_read_to_a_depth_that_no_file_has(tmp_path):
+    found = load(writer.save(tmp_path / "deep.sav", nested(DEEPEST + 1)))
+    for _ in range(DEEPEST):
+        (found,) = found
+    assert found == []
+    refused(writer.save(tmp_path / "deeper.sav", nested(DEEPEST + 2)), "more than 32 levels")
+
+
+def test_a_list_or_a_dictionary_within_itself_is_refused(tmp_path):
+    for body in (b"]q\x00h\x00a", b"}q\x00K\x01h\x00s"):
+        refused(writer.save(tmp_path / "ring.sav", Raw(body)), "more than 32 levels")
+
+
 def test_the_time_of_reading_grows_with_the_length_of_a_pickle(tmp_path):
     # Were the stack or the memo walked at every step, these would be 10^9 steps and more.
     count = 30_000
@@ -232,6 +250,12 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path, write, share):
     data = path.read_bytes()
     path.write_bytes(data[: int(share * len(data))])
     refused(path)
+
+
+def test_bytes_behind_the_last_value_are_refused(tmp_path):
+    path = writer.save_legacy(tmp_path / "one.sav", {"x": tensor(np.arange(100.0))})
+    path.write_bytes(path.read_bytes() + b"\0" * 8)
+    refused(path, "8 bytes stand behind the last of the values")
 
 
 def test_a_changed_byte_is_refused(tmp_path):

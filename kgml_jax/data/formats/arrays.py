@@ -68,7 +68,9 @@ def load(path: Path) -> tuple[xr.Dataset, list[Note]]:
     raw, more = _with_default_fills(raw)
     raw, zone = time_axis.prepared(raw, path)
     with decoding(path, kind):
-        dataset = xr.decode_cf(raw, decode_timedelta=False)
+        # Other calendars were refused; dates beyond those of NumPy are damage, and no objects.
+        times = xr.coders.CFDatetimeCoder(use_cftime=False)
+        dataset = xr.decode_cf(raw, decode_times=times, decode_timedelta=False)
         dataset = _in_words(dataset.reset_coords())
     more += _in_degrees(dataset)
     dataset, at_end = time_axis.at_start_of_day(dataset, path)

@@ -81,7 +81,12 @@ def _tables(file: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _add(places: Places, file: str, data: bytes) -> None:
-    rows = _rows(file, data)
+    try:
+        rows = _rows(file, data)
+    except csv.Error as error:
+        message = f"{file} cannot be read as a table of site metadata: {error}"
+        places.notes.append(Note("", "", "warning", 1, message))
+        return
     if rows is None:
         message = f"{file} is no table of site metadata: no columns {' and '.join(_COLUMNS)}"
         places.notes.append(Note("", "", "warning", 1, message))

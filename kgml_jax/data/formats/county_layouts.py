@@ -14,6 +14,9 @@ from kgml_jax.errors import DataError, listed
 COMBINED = 888
 """County codes from here on stand for several counties together."""
 
+EMPTY = "an empty cell"
+"""What stands for no text, in messages too."""
+
 QUICK_STATS = ("Year", "State", "Data Item", "Value")
 API = {
     "short_desc": "Data Item",
@@ -72,8 +75,9 @@ class Rows:
         self.notes: list[Note] = []
 
     def text(self, name: str) -> pd.Series:
-        """Returns a column as text in capitals without the space around it."""
-        return self.frame[name].astype(str).str.strip().str.upper()
+        """Returns a column as text in capitals without the space around it; `EMPTY` if empty."""
+        column = pd.Series(self.frame[name])
+        return column.astype(str).str.strip().str.upper().mask(column.isna(), EMPTY)
 
     def numbers(self, name: str) -> np.ndarray:
         """Returns a column as numbers; see `tables.numbers`."""

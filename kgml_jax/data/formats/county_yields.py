@@ -77,9 +77,12 @@ def load(path: str | Path, crop: str | None = None) -> CountyYields:
         bushels per acre, or a county, crop and year twice.
     """
     path = Path(path)
-    table = tables.columns(tables.contents(path), path.name)
+    data = tables.contents(path)
+    table = tables.columns(data, path.name)
     if layout := layout_of(table):
-        return _finished(layout(Rows(path.name, table), crop))
+        rows = Rows(path.name, table)
+        rows.notes += tables.unfinished(data, path.name)
+        return _finished(layout(rows, crop))
     layouts = "; or ".join(", ".join(columns) for columns in LAYOUTS)
     raise DataError(
         "is no table of county yields: other columns",

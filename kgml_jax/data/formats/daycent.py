@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from kgml_jax.data import estimates, quality, tables
+from kgml_jax.data import bounds, estimates, quality, tables
 from kgml_jax.data.opening import decoding, require_size
 from kgml_jax.data.schema import DEFAULT_OPTIONS, Note, Reading, expected_units
 from kgml_jax.errors import DataError, listed
@@ -104,6 +104,11 @@ def read(
     reaped = None
     if harvests is not None:
         reaped = _table(Path(harvests), HARVEST_COLUMNS, "the harvests of DayCent")
+        twice = reaped.duplicated(["run", "time", "dayofyr", "crpval"])
+        if twice.any():
+            row = reaped[twice].iloc[0]
+            found = f"{row['run']} on day {row['dayofyr']:g} of {row['time']:g}"
+            raise DataError("the same harvest twice", file=Path(harvests), found=found)
     runs = rows["run"].astype(str)
     sites, notes = [], []
     for run in sorted(set(runs)):
@@ -111,10 +116,16 @@ def read(
         dataset, said = _run(own, path.name, run, latitude, first_year)
         if reaped is not None:
             crops = reaped.loc[(reaped["run"].astype(str) == run).to_numpy()]
-            dataset = _with_harvests(dataset, crops, Path(harvests or "").name)
+            dataset, more = _with_harvests(dataset, crops, Path(harvests or "").name)
+            said += more
         finished, more = quality.finish(dataset, DEFAULT_OPTIONS)
         sites.append(finished)
         notes += [*said, *more]
+    if reaped is not None:
+        strange = sorted(set(reaped["run"].astype(str)) - set(runs))
+        if strange:
+            message = f"harvests of runs that are not in the daily table: {listed(strange)}"
+            notes.append(Note("", "harvest", "warning", len(strange), message))
     return Reading(tuple(sites), tuple(notes))
 
 
@@ -126,9 +137,7 @@ def _table(path: Path, expected: tuple[str, ...], what: str) -> pd.DataFrame:
         raise DataError(f"is not {what}", file=path, expected=f"a name in {', '.join(SUFFIXES)}")
     columns: Mapping[str, pd.Series]
     parquet = path.suffix == ".parquet"
-    columns = (
-        _parquet(path, expected) if parquet else tables.columns(tables.contents(path), path.name)
-    )
+    columns = _parquet(path, expected) if parquet else _text(path)
     missing = [name for name in expected if name not in columns]
     if missing:
         raise DataError(
@@ -147,7 +156,15 @@ def _table(path: Path, expected: tuple[str, ...], what: str) -> pd.DataFrame:
         if not np.isfinite(numbers[name]).all():
             row = int(np.flatnonzero(~np.isfinite(numbers[name]))[0])
             raise DataError("no value", file=path, variable=name, found=f"in data row {row + 1}")
-    return pd.DataFrame({"run": columns["run"].to_numpy(), **numbers})
+    runs = [run.strip() if isinstance(run, str) else run for run in columns["run"]]
+    return pd.DataFrame({"run": runs, **numbers})
+
+
+def _text(path: Path) -> dict[str, pd.Series]:
+    data = tables.contents(path)
+    columns = tables.columns(data, path.name)
+    tables.refuse_unfinished(data, path.name)
+    return columns
 
 
 def _parquet(path: Path, wanted: tuple[str, ...]) -> dict[str, pd.Series]:
@@ -155,7 +172,7 @@ def _parquet(path: Path, wanted: tuple[str, ...]) -> dict[str, pd.Series]:
     with decoding(path, "Parquet"):
         import pyarrow.parquet
 
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
             known = [name for name in wanted if name in file.schema_arrow.names]
             # By the number of rows: repeated values take hardly any place in the file.
             require_size(path, path.stat().st_size, 8 * file.metadata.num_rows * len(known))
@@ -176,9 +193,11 @@ def _run(
             notes.append(Note(run, "time", "masked", int(before.sum()), message))
         rows = rows.loc[~before]
     days = _dates(rows, file, run)
-    values = {
-        column.ours: column.factor * rows[column.name].to_numpy(np.float64) for column in MAPPING
-    }
+    with np.errstate(over="ignore"):  # what is beyond all numbers is beyond the bounds, too
+        values = {
+            column.ours: column.factor * rows[column.name].to_numpy(np.float64)
+            for column in MAPPING
+        }
     estimated = _estimated(values, latitude, days.day_of_year.to_numpy())
     for column in MAPPING:
         if column.factor != 1.0:
@@ -228,7 +247,7 @@ def _dates(rows: pd.DataFrame, file: str, run: str) -> pd.DatetimeIndex:
 def _estimated(
     values: dict[str, np.ndarray], latitude: float, day_of_year: np.ndarray
 ) -> dict[str, np.ndarray]:
-    warmest, coldest = values["air_temperature_max"], values["air_temperature_min"]
+    warmest, coldest = (_possible(values, f"air_temperature_{name}") for name in ("max", "min"))
     top = estimates.extraterrestrial_radiation(latitude, day_of_year)
     return {
         "air_temperature_mean": 0.5 * (warmest + coldest),
@@ -238,10 +257,19 @@ def _estimated(
     }
 
 
-def _with_harvests(dataset: xr.Dataset, rows: pd.DataFrame, file: str) -> xr.Dataset:
+def _possible(values: dict[str, np.ndarray], name: str) -> np.ndarray:
+    """Returns a variable without what is out of its bounds, of which nothing is estimated."""
+    low, high = bounds.physical(name)
+    return np.where((values[name] >= low) & (values[name] <= high), values[name], np.nan)
+
+
+def _with_harvests(
+    dataset: xr.Dataset, rows: pd.DataFrame, file: str
+) -> tuple[xr.Dataset, list[Note]]:
     days = pd.DatetimeIndex(dataset["time"].to_numpy())
     crop = np.full(len(days), -1.0)
     harvest, grain = np.zeros(len(days)), np.full(len(days), np.nan)
+    outside = 0
     for time, day, code, carbon in zip(
         *(rows[name].to_numpy() for name in HARVEST_COLUMNS[1:]), strict=True
     ):
@@ -251,11 +279,18 @@ def _with_harvests(dataset: xr.Dataset, rows: pd.DataFrame, file: str) -> xr.Dat
                 "unknown crop", file=file, variable="crpval", found=code, expected=known
             )
         own = np.asarray(days.year == int(time))
+        reaped = own & np.asarray(days.day_of_year == int(day))
+        if own.any() and not reaped.any():
+            expected = f"a day of the year {int(time)}"
+            raise DataError("no day", file=file, variable="dayofyr", found=day, expected=expected)
+        outside += not own.any()
         crop[own] = CROPS[int(code)][1]
-        harvest[own & np.asarray(days.day_of_year == int(day))] = 1.0
+        harvest[reaped] = 1.0
         last = own & np.asarray((days.month == 12) & (days.day == 31))
         grain[last] = np.nan_to_num(grain[last]) + carbon
     added = {"crop": crop, "harvest": harvest, "yield": grain}
+    message = f"harvests in {file} of years whose days are not read: left out"
+    notes = [Note(dataset.attrs["site"], "harvest", "left out", outside, message)]
     return dataset.assign(
         {name: ("time", row, {"units": expected_units(name)}) for name, row in added.items()}
-    )
+    ), notes if outside else []

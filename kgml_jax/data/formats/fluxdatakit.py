@@ -48,7 +48,9 @@ def load(path: Path, options: ReadOptions) -> list[Piece]:
     """
     match = DAILY_NAME.match(path.name)
     site = match["site"] if match else path.name
-    table = tables.columns(tables.contents(path), path.name, site)
+    data = tables.contents(path)
+    table = tables.columns(data, path.name, site)
+    tables.refuse_unfinished(data, path.name, site)
     if "TIMESTAMP" not in table:
         raise DataError("the column is missing", file=path, site=site, variable="TIMESTAMP")
     days = tables.daily(table["TIMESTAMP"], path.name, site, time_steps.IN_ARCHIVE)

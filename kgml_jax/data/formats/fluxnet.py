@@ -83,9 +83,7 @@ def _piece(name: str, data: bytes, options: ReadOptions) -> Piece:
     if "TIMESTAMP" not in table:
         raise DataError("the column is missing", file=name, site=site, variable="TIMESTAMP")
     days = tables.daily(table["TIMESTAMP"], name, site, time_steps.IN_ARCHIVE)
-    if not data.endswith((b"\n", b"\r")):
-        # The last number may have lost digits: -9999 cut to -9 looks like a measurement.
-        raise DataError("the file is cut off", file=name, site=site, found="an unfinished line")
+    tables.refuse_unfinished(data, name, site)
     match = DAILY_NAME.match(name)
     if match is not None and match["years"] is not None:
         check_end(name, site, days, match["years"][-4:])

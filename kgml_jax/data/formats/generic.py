@@ -76,7 +76,8 @@ def _from_table(path: Path) -> tuple[xr.Dataset, list[Note]]:
     sites, notes = np.full(len(days), _stem(path), dtype=object), []
     if "site" in table:
         sites, notes = names.in_column(table["site"], path.name, "site")
-    keep = [name for name in table if name not in (time, "site", "group")]
+    others = [name for name in table if name not in (time, "site", "group")]
+    keep = [name for name in others if expected_units(name) is not None]
     values = {name: _cells(table[name], path, name) for name in keep}
     for site in np.unique(sites):
         check_days(days[sites == site], path.name, str(site))
@@ -88,7 +89,8 @@ def _from_table(path: Path) -> tuple[xr.Dataset, list[Note]]:
         groups, more = names.in_column(table["group"], path.name, "group")
         dataset["group"] = ("site", _one_each(path, sites, groups, dataset["site"].to_numpy()))
         notes += more
-    return dataset, [*notes, *stamps.end_notes(days)]
+    notes += [_left_out(name) for name in others if name not in keep]
+    return dataset, [*notes, *tables.unfinished(data, path.name), *stamps.end_notes(days)]
 
 
 def _named(
@@ -106,6 +108,10 @@ def _named(
             )
         named[name], units[name] = values, match["units"] if match else None
     return named, units
+
+
+def _left_out(name: str) -> Note:
+    return Note("", name, "warning", 1, "is not in the schema and is left out")
 
 
 def _one_each(path: Path, sites: np.ndarray, groups: np.ndarray, wanted: np.ndarray) -> list[str]:
@@ -140,7 +146,7 @@ def _canonical(path: Path, dataset: xr.Dataset) -> tuple[xr.Dataset, list[Note]]
     for name in map(str, dataset.data_vars):
         expected = expected_units(name)
         if expected is None and name != "group":
-            notes.append(Note("", name, "warning", 1, "is not in the schema and is left out"))
+            notes.append(_left_out(name))
         if expected is None:
             continue
         with kept(errors):

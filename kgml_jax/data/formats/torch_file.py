@@ -174,6 +174,8 @@ def _from_sequence(path: Path) -> Any:
     if not all(isinstance(key, str) for key in keys):
         raise ValueError("storages without names")
     stored = {key: _next_storage(stream, references[key], order) for key in keys}
+    if behind := len(data) - stream.tell():
+        raise ValueError(f"{behind} bytes stand behind the last of the values")
     stream.seek(start)
     return _pickled(stream, path, lambda identifier: stored[_Reference.of(identifier).key])
 

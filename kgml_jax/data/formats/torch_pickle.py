@@ -19,6 +19,9 @@ from kgml_jax.errors import DataError
 
 Builder = Callable[..., Any]
 
+DEEPEST = 32
+"""Levels of containers within containers; a state dictionary has three."""
+
 _DAMAGE = (ValueError, IndexError, KeyError, TypeError, struct.error, OverflowError, MemoryError)
 _KEYS = (str, int, float, bool, bytes, type(None))
 _IGNORED = frozenset({"PROTO", "FRAME", "STOP"})
@@ -125,11 +128,26 @@ def read(
         for opcode, argument, _ in pickletools.genops(stream):
             _step(machine, opcode.name, argument, file)
         (result,) = machine.stack
+        _check_depth(result)
     except DataError:
         raise
     except _DAMAGE as error:
         raise DataError(f"is damaged or cut off: {error}", file=file) from error
     return result
+
+
+def _check_depth(result: Any) -> None:
+    """Refuses containers that lie too deep, or in themselves: who walks them would never end."""
+    waiting, deepest = [(result, 0)], {}
+    while waiting:
+        one, depth = waiting.pop()
+        if not isinstance(one, dict | list | tuple) or depth <= deepest.get(id(one), -1):
+            continue
+        if depth > DEEPEST:
+            raise ValueError(f"containers in more than {DEEPEST} levels")
+        deepest[id(one)] = depth
+        parts = one.values() if isinstance(one, dict) else one
+        waiting += [(part, depth + 1) for part in parts]
 
 
 def _step(machine: _Machine, name: str, argument: Any, file: Path) -> None:

@@ -7,6 +7,7 @@ chunks that are not there, for which Zarr makes up the fill value, often 0.
 
 import json
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ CODECS = frozenset(
 
 _FIRST = 5
 """Absent chunks that are named."""
+
+_ROOTS = ("zarr.json", ".zgroup", ".zmetadata")
+"""Files of which a store, of either version, has at least one."""
 
 _COMPARED = ("shape", "dtype", "data_type", "chunks", "chunk_grid", "fill_value", "codecs")
 _COMPARED += ("compressor", "filters", "attributes")
@@ -71,6 +75,10 @@ def opened(path: Path) -> Iterator[tuple[xr.Dataset, dict[str, Absent], int]]:
     """
     if not path.is_dir():
         raise DataError("is no folder", file=path, expected="a Zarr store, which is a folder")
+    if not any((path / name).is_file() for name in _ROOTS):
+        # Before any look at what lies in it: a link may lead to a folder of anything.
+        found = f"no {listed(_ROOTS)} in it"
+        raise DataError("is no Zarr store", file=path, found=found)
     stored = _inside(path)
     version = 3 if (path / "zarr.json").is_file() else 2
     arrays = _described(path, version)
@@ -81,9 +89,12 @@ def opened(path: Path) -> Iterator[tuple[xr.Dataset, dict[str, Absent], int]]:
         require_size(path, stored, size * prod(array.chunks))
         require_size(path, stored, size * prod(array.shape))
     absent = {name: found for name, one in arrays.items() if (found := _absent(path, one))}
-    dataset = xr.open_zarr(
-        path, chunks=None, consolidated=False, zarr_format=version, decode_cf=False
-    )
+    with warnings.catch_warnings():
+        # Of files that are no part of it, such as a README; arrays have been looked at.
+        warnings.filterwarnings("ignore", "Object at .* is not recognized")
+        dataset = xr.open_zarr(
+            path, chunks=None, consolidated=False, zarr_format=version, decode_cf=False
+        )
     with dataset:
         yield _without_made_up_codes(dataset) if version == 2 else dataset, absent, stored
 
@@ -110,9 +121,29 @@ def _described(path: Path, version: int) -> dict[str, Described]:
     name = "zarr.json" if version == 3 else ".zarray"
     found = {}
     for folder in sorted(path.iterdir()):
-        if not (folder / name).is_file():
+        hidden = folder.name.startswith((".", "__"))  # such as .ipynb_checkpoints, __MACOSX
+        if hidden or not folder.is_dir() or (folder / ".zgroup").is_file():
             continue
+        if not (folder / name).is_file():
+            found_there = listed(sorted(one.name for one in folder.iterdir()), 3) or "nothing"
+            raise DataError(
+                "the metadata of an array are missing",
+                file=path,
+                variable=folder.name,
+                found=f"{found_there} in {folder.name}",
+                expected=f"{name} there",
+            )
         document = _json(folder / name)
+        if document.get("zarr_format") != version:
+            given = document.get("zarr_format")
+            stated = "no zarr_format" if given is None else f"zarr_format {given}"
+            raise DataError(
+                "the metadata of an array are damaged",
+                file=path,
+                variable=folder.name,
+                found=f"{stated} in {folder.name}/{name}",
+                expected=f"{version}",
+            )
         if version == 2:
             found[folder.name] = _version_2(folder, document)
         elif document.get("node_type") == "array":

@@ -61,12 +61,18 @@ def read(path: Path, states: Collection[str]) -> dict[str, tuple[SiteClimate, ..
       DataError: the file is no table, a column is missing or holds a value that cannot be, or a
         state has no station.
     """
-    table = tables.columns(tables.contents(path), path.name)
+    data = tables.contents(path)
+    table = tables.columns(data, path.name)
+    tables.refuse_unfinished(data, path.name)
     monthly = {name: [f"{name}_{month:02d}" for month in range(1, 13)] for name in COLUMNS}
     columns = [name for columns in monthly.values() for name in columns]
     missing = [name for name in ("station", "state", *PLACE, *columns) if name not in table]
     if missing:
         raise DataError("the column is missing", file=path, variable=missing[0])
+    twice = pd.DataFrame({name: table[name] for name in ("station", "state")}).duplicated()
+    if twice.any():
+        found = str(table["station"].iloc[int(np.flatnonzero(twice)[0])])
+        raise DataError("the station stands twice", file=path, variable="station", found=found)
     places = {name: _checked(path, table, name, accepted) for name, accepted in PLACE.items()}
     values = {
         name: np.stack([_checked(path, table, one, COLUMNS[name][1]) for one in columns], axis=1)
