@@ -30,7 +30,9 @@ ALLOWED = {
     },
     "objectives": {"records", "sites"},
     "data": {"records", "bijections", "errors", "sites", "split", "process"},
-    "training": {"records", "mapping", "sites", "split", "adaptation", "models", "objectives"},
+    "training": {
+        *("records", "mapping", "sites", "split", "adaptation", "models", "objectives", "writing"),
+    },
     "inversion": {
         *("records", "bijections", "mapping", "sites", "split", "adaptation"),
         *("models", "process", "objectives", "training"),
@@ -46,7 +48,7 @@ ALLOWED = {
     },
     "workflows": {
         *("records", "errors", "display", "sites", "split", "adaptation", "process", "models"),
-        *("objectives", "data", "training", "inversion", "evaluation", "runs"),
+        *("objectives", "data", "training", "inversion", "evaluation", "runs", "writing"),
     },
     "api": {
         *("display", "progress", "errors", "sites", "split", "models", "data", "training", "runs"),

@@ -62,8 +62,10 @@ def write_dataset(
     engine = "scipy" if small or find_spec("h5netcdf") is None else "h5netcdf"
     complete = conventions.completed(dataset)
     complete.attrs = {**made, **complete.attrs, **found}
+    # Into memory first: HDF5 may end the process where a disk is full.
+    written = complete.to_netcdf(engine=engine)
     with in_one_step(path) as partial:
-        complete.to_netcdf(partial, engine=engine)
+        partial.write_bytes(written)
 
 
 def write_table(path: Path, table: Any) -> None:

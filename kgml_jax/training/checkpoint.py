@@ -16,11 +16,15 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from kgml_jax.training import digests
+from kgml_jax.writing import require_room
 
 SCHEMA = 1
 """Version of the layout; raised whenever an older reader would misunderstand a newer file."""
 
 HEADER = "checkpoint.json"
+
+ABOUT = 2**16
+"""Bytes that are written about the arrays of a checkpoint."""
 
 DIGESTS = "digests"
 """Checksums in the header; older versions wrote none."""
@@ -57,7 +61,7 @@ def save(folder: Path, tree: Any, header: Header) -> None:
         raise CheckpointError(f"{folder} holds a checkpoint already; choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
     arrays = jax.tree.map(np.asarray, tree)
-    with cannot_write(folder), ocp.StandardCheckpointer() as checkpointer:
+    with cannot_write(folder, arrays), ocp.StandardCheckpointer() as checkpointer:
         checkpointer.save(folder.resolve() / "tree", arrays, force=True)
     described = {"schema": SCHEMA, "kind": header.kind, **dataclasses.asdict(header)}
     described[DIGESTS] = {
@@ -117,9 +121,17 @@ def _described(folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def cannot_write(folder: Path) -> Iterator[None]:
-    """Makes one error of all that writing arrays can end in, such as a full disk."""
+def cannot_write(folder: Path, arrays: Any = ()) -> Iterator[None]:
+    """Makes one error of all that writing arrays can end in, such as a full disk.
+
+    Args:
+      folder: what is written to.
+      arrays: pytree of what is written, for which there must be room. Libraries that meet a full
+        disk print pages before they raise, so they are not let to meet it.
+    """
     try:
+        if size := sum(leaf.nbytes for leaf in jax.tree.leaves(arrays)):
+            require_room(folder, size + ABOUT)
         yield
     # Of a full disk tensorstore and orbax raise what they like, some in other threads.
     except Exception as error:
@@ -127,7 +139,7 @@ def cannot_write(folder: Path) -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
+    lines = str(getattr(error, "strerror", None) or error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__
 
 

@@ -153,7 +153,7 @@ class StateCheckpoints:
         header |= {"digest": digests.of_json(header)}
         numbered = {f"{place:05d}": array for place, array in enumerate(arrays.values())}
         kinds = {STATE: ocp.args.StandardSave(numbered), HEADER: ocp.args.JsonSave(header)}  # type: ignore[call-arg]
-        with cannot_write(self.folder):
+        with cannot_write(self.folder, arrays):
             # Waits for the one before, which is then whole.
             self._manager.save(self.rounds, args=ocp.args.Composite(**kinds))
             self._seal(self.rounds)

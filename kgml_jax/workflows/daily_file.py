@@ -14,10 +14,13 @@ import xarray as xr
 from kgml_jax.data.conventions import CONVENTIONS, days
 from kgml_jax.process import layers
 from kgml_jax.runs.directory import exchange, remove
+from kgml_jax.writing import require_room
 
 TITLE = "Daily fluxes and stocks of crop fields, simulated"
 COORDINATES = "latitude elevation"
 SUFFIXES = (".nc", ".nc4", ".zarr")
+ABOUT = 2**20
+"""Bytes that HDF5 may need for where chunks lie, between two writes."""
 
 
 @dataclass(frozen=True)
@@ -183,11 +186,15 @@ def _open(path: Path, suffix: str, frame: xr.Dataset) -> Store:
 class _NetCDF:
     def __init__(self, path: Path, frame: xr.Dataset) -> None:
         import h5netcdf
+        import h5py
 
-        frame.to_netcdf(path, engine="h5netcdf")
-        self._file = h5netcdf.File(path, "a")
+        path.write_bytes(frame.to_netcdf(engine="h5netcdf"))
+        self._path = path
+        self._hdf5 = h5py.File(path, "a")
+        self._file = h5netcdf.File(self._hdf5, "a")
 
     def create(self, name: str, variable: Variable, shape: tuple[int, ...], batch: int) -> None:
+        self._require_room(0)
         created = self._file.create_variable(
             name,
             variable.dims,
@@ -202,10 +209,17 @@ class _NetCDF:
             created.attrs[key] = value
 
     def write(self, name: str, rows: slice, values: np.ndarray) -> None:
-        self._file.variables[name][rows] = values.astype(self._file.variables[name].dtype)
+        typed = values.astype(self._file.variables[name].dtype)
+        self._require_room(typed.nbytes)
+        self._file.variables[name][rows] = typed
 
     def close(self) -> None:
         self._file.close()
+        self._hdf5.close()
+
+    def _require_room(self, size: int) -> None:
+        self._file.flush()
+        require_room(self._path.parent, size + ABOUT, self._hdf5.id.get_filesize())
 
 
 class _Zarr:
