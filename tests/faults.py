@@ -9,7 +9,6 @@ command is given again. At the end each run must equal the undisturbed one to th
 import json
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -29,10 +28,21 @@ from kgml_jax.training import digests
 
 SMALL = ("--synthetic-sites", "4", "--synthetic-years", "4")
 WAYS = ("kill", "terminate", "interrupt", "cut", "flip", "full")
+TIMES = (0.2, 1.0)
+"""When a run is killed, as a share of the time that it takes undisturbed."""
 UNLIKE = ("seconds", "finished_at", "history", "written_at", "provenance", "date_created")
 """What two equal runs differ in: times of the clock."""
 LONGEST = 900
 """Seconds after which a program counts as hanging."""
+
+
+LIMITED = """
+import os, resource, sys
+room = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""Becomes the program it is given, which can write no larger file."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,17 @@ class Campaign:
     """Where the runs lie; None takes a temporary folder, deleted at the end."""
 
 
+@dataclass(frozen=True)
+class Kill:
+    """One of the `WAYS` to end a run."""
+
+    way: str
+    after: float
+    """Seconds until then."""
+    room: int
+    """Bytes that a file may hold where there is no room."""
+
+
 @dataclass
 class Found:
     """What came out."""
@@ -64,12 +85,21 @@ class Found:
     """Most seconds from the last checkpoint to a kill."""
     answered: float = 0.0
     """Most seconds from a signal to the end of the process."""
-    checkpointing: list[tuple[float, float]] = field(default_factory=list)
-    """Seconds of checkpoints, and of the descents they are of."""
+    rare: list[tuple[float, float]] = field(default_factory=list)
+    """Seconds of checkpoints of one a second at most, and of the descents they are of."""
+    often: list[tuple[float, float]] = field(default_factory=list)
+    """The same of a checkpoint after every round."""
 
 
-def command(program: str, run: Path, source: Path) -> list[str]:
-    """Returns the command of a program that writes `run` and reads runs beside `source`."""
+def command(program: str, run: Path, source: Path, often: bool = True) -> list[str]:
+    """Returns the command of a program that writes `run` and reads runs beside `source`.
+
+    Args:
+      program: the program.
+      run: what it writes.
+      source: folder of the runs it reads.
+      often: it keeps its state after every round, else once a second at most.
+    """
     base = [sys.executable, "-m", "kgml_jax.cli", program]
     options = {
         "pretrain": [*SMALL, "--steps", "150", "--hidden", "8", "--run", str(run)],
@@ -85,8 +115,9 @@ def command(program: str, run: Path, source: Path) -> list[str]:
         "evaluate": ["--from", str(source / "calibrate"), "--run", str(run)],
     }[program]
     plain = ["--no-figures"] if program != "simulate" else []
-    often = ["--checkpoint-every", "0"] if program in ("pretrain", "calibrate", "estimate") else []
-    return [*base, *options, *plain, *often]
+    in_rounds = program in ("pretrain", "calibrate", "estimate")
+    seconds = "0" if often else "1"
+    return [*base, *options, *plain, *(["--checkpoint-every", seconds] if in_rounds else [])]
 
 
 def place(folder: Path, program: str, name: str) -> Path:
@@ -94,27 +125,30 @@ def place(folder: Path, program: str, name: str) -> Path:
     return folder / name / (f"{program}.nc" if program == "simulate" else program)
 
 
-def start(arguments: list[str], folder: Path, limited: bool = False) -> subprocess.Popen[str]:
-    """Starts a program, with no room for large files if `limited`."""
+def start(arguments: list[str], folder: Path, room: int | None = None) -> subprocess.Popen[str]:
+    """Starts a program that can write no file of more than `room` bytes, if given."""
     environment = os.environ | {
         # What is compiled runs once, on little: a third of the time to compile.
         "XLA_FLAGS": "--xla_backend_optimization_level=0",
         "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "TF_CPP_MIN_LOG_LEVEL": "3",  # reading that cache, XLA prints thousands of bytes
     }
-    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+    if room is not None:
+        arguments = [sys.executable, "-c", LIMITED, str(room), *arguments]
     return subprocess.Popen(
         arguments,
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=limit if limited else None,
     )
 
 
-def finish(arguments: list[str], folder: Path, found: Found) -> float:
-    """Runs a program to its end and returns its seconds."""
+def finish(
+    arguments: list[str], folder: Path, found: Found, spent: list[tuple[float, float]]
+) -> float:
+    """Runs a program to its end, adds to `spent`, and returns its seconds."""
     began = time.perf_counter()
     process = start(arguments, folder)
     said = process.communicate(timeout=LONGEST)[1]
@@ -123,31 +157,33 @@ def finish(arguments: list[str], folder: Path, found: Found) -> float:
     for line in said.splitlines():
         if "checkpoints took" in line:
             words = line.split()
-            found.checkpointing.append((float(words[-5]), float(words[-2])))
+            spent.append((float(words[-5]), float(words[-2])))
     return time.perf_counter() - began
 
 
 def disturb(
-    way: str, arguments: list[str], folder: Path, after: float, progress: Path, found: Found
+    kill: Kill, arguments: list[str], folder: Path, run: Path, progress: Path, found: Found
 ) -> None:
-    """Starts a program and ends it in one of the `WAYS`."""
-    process = start(arguments, folder, limited=way == "full")
+    """Starts a program and ends it."""
+    way, full = kill.way, kill.way == "full"
+    process = start(arguments, folder, kill.room if full else None)
     number = {"terminate": signal.SIGTERM, "interrupt": signal.SIGINT}.get(way, signal.SIGKILL)
     try:
-        process.wait(LONGEST if way == "full" else after)
+        said = process.communicate(timeout=LONGEST if full else kill.after)[1]
+        sent = time.time()
     except subprocess.TimeoutExpired:
         process.send_signal(number)
-    sent = time.time()
-    said = process.communicate(timeout=LONGEST)[1]
-    if process.returncode == 0:
-        return  # it had ended before
+        sent = time.time()
+        said = process.communicate(timeout=LONGEST)[1]
+    if process.returncode == 0 or (process.returncode == -number and _ended(run)):
+        return  # all was done before
     found.kills += 1
     if number != signal.SIGKILL:
         found.answered = max(found.answered, time.time() - sent)
     expected = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGKILL: -9}[number]
-    expected = 2 if way == "full" else expected
-    told = len(said.strip().splitlines()) if way == "full" else 1
-    if process.returncode != expected or "Traceback" in said or told > 3:
+    expected = 2 if full else expected
+    told = said.count("error: ") if full else 1
+    if process.returncode != expected or "Traceback" in said or told != 1:
         found.wrong.append(f"{way}: status {process.returncode}, not {expected}: {said[-500:]}")
     newest = [path.stat().st_mtime for path in progress.rglob("commit_success.txt")]
     if way == "kill" and newest:
@@ -233,52 +269,65 @@ def run(campaign: Campaign, say: Callable[[str], None] = print) -> Found:
             path = place(folder, program, "reference")
             path.parent.mkdir(parents=True, exist_ok=True)
             # Twice: the second has nothing to compile, as those that are killed.
-            for _ in range(2):
+            for often, spent in ((True, found.often), (False, found.rare)):
                 shutil.rmtree(path, ignore_errors=True)
                 path.unlink(missing_ok=True)
-                seconds[program] = finish(command(program, path, reference), folder, found)
+                arguments = command(program, path, reference, often)
+                seconds[program] = finish(arguments, folder, found, spent)
             say(f"{program}: {seconds[program]:.1f} s undisturbed")
-    number = 0
+    number, ways = 0, {program: _ways(chance) for program in campaign.programs}
     while found.kills < campaign.kills and not found.wrong:
         program = campaign.programs[number % len(campaign.programs)]
-        _disturbed(campaign, folder, program, number, seconds[program], chance, found, say)
+        path = place(folder, program, f"disturbed-{number}")
+        kills = [
+            Kill(next(ways[program]), chance.uniform(*TIMES) * seconds[program], _room(chance))
+            for _ in range(campaign.kills_a_run)
+        ]
+        _disturbed(folder, program, path, kills, found, say)
         number += 1
     if campaign.folder is None:
         shutil.rmtree(folder)
     return found
 
 
+def _ways(chance: random.Random) -> Iterator[str]:
+    """Yields ways without end; each of them comes as often as any other."""
+    while True:
+        yield from chance.sample(WAYS, len(WAYS))
+
+
+def _room(chance: random.Random) -> int:
+    return int(10 ** chance.uniform(4, 6))
+
+
 def _disturbed(
-    campaign: Campaign,
     folder: Path,
     program: str,
-    number: int,
-    seconds: float,
-    chance: random.Random,
+    path: Path,
+    kills: list[Kill],
     found: Found,
     say: Callable[[str], None],
 ) -> None:
-    path = place(folder, program, f"disturbed-{number}")
+    """Kills a run again and again, and compares how it ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     arguments = command(program, path, folder / "reference")
     progress = path / "progress"
     if program == "simulate":
         progress = path.with_name(f".{path.name}.progress")
-    ways = []
-    for _ in range(campaign.kills_a_run):
-        ways.append(chance.choice(WAYS))
-        after = chance.uniform(0.2, 1.0) * seconds
-        disturb(ways[-1], arguments, folder, after, progress, found)
+    done = []
+    for kill in kills:
+        done.append(kill.way)
+        disturb(kill, arguments, folder, path, progress, found)
         if path.exists() and not progress.exists() and _ended(path):
             break
         found.resumes += 1
     if not _ended(path):
-        finish(arguments, folder, found)
+        finish(arguments, folder, found, found.often)
     different = list(differences(place(folder, program, "reference"), path))
-    found.differences += [f"{program} {number}: {one}" for one in different]
-    for one in found.differences[-len(different) :] if different else ():
+    found.differences += [f"{program} in {path}: {one}" for one in different]
+    for one in different:
         say(one)
-    say(f"{program} {', '.join(ways)}: {len(different)} differences, {found.kills} kills so far")
+    say(f"{program} {', '.join(done)}: {len(different)} differences, {found.kills} kills so far")
     shutil.rmtree(path.parent)
 
 
@@ -289,16 +338,20 @@ def _ended(path: Path) -> bool:
     return marker.is_file() and json.loads(marker.read_text())["finished"]
 
 
+def _share(spent: list[tuple[float, float]]) -> float:
+    return sum(seconds for seconds, _ in spent) / sum(lasted for _, lasted in spent)
+
+
 def main(campaign: Campaign) -> None:
     """Runs the campaign, prints what came out, and fails where a promise is not kept."""
     found = run(campaign)
     for line in [*found.wrong, *found.differences]:
         print(line)
-    spent, lasted = (sum(column) for column in zip(*found.checkpointing, strict=True))
     print(
         f"{found.kills} kills, {found.resumes} resumes, {len(found.differences)} differences, "
         f"{len(found.wrong)} wrong ends; at most {found.lost:.1f} s lost, {found.answered:.1f} s "
-        f"to answer a signal; checkpoints after every round took {spent / lasted:.1%} of descents"
+        f"to answer a signal; of descents, a checkpoint a second takes "
+        f"{_share(found.rare):.1%}, after every round {_share(found.often):.1%}"
     )
     sys.exit(bool(found.wrong or found.differences))
 

@@ -122,7 +122,7 @@ def troubles(descent: Descent, weights: Weights, phi: Any, data: FitData) -> dic
     for windows, role in ((data.training, "training"), (data.validation, "validation")):
         found = survey(descent, weights, phi, windows)
         bad = ~(learnable(found) if role == "training" else np.isfinite(found.error))
-        for row in np.flatnonzero(bad):
+        for row in np.flatnonzero(bad).tolist():
             own, window = _of(found, row), _of(windows, row)
             if int(window.identity) not in causes:
                 causes[int(window.identity)] = f"{_cause(own, window)} ({role} days)"
