@@ -22,6 +22,11 @@ def html(title: str, facts: Mapping[str, object]) -> str:
     return f"<table><caption>{escape(title)}</caption>{rows}</table>"
 
 
+def counted(number: int, noun: str) -> str:
+    """Returns a number and what is counted, whose plural ends in s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 class Shown:
     """Gives what has a `title` and `facts` a `repr` that a person can read, also in a notebook."""
 

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from kgml_jax.display import Shown
+from kgml_jax.display import Shown, counted
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.records import Field, Quantity, record, var
 
@@ -143,7 +143,7 @@ class Sites(Shown):
         return jax.tree.map(lambda leaf: leaf[row], self.site)
 
     def _title(self) -> str:
-        return f"{len(self)} sites"
+        return counted(len(self), "site")
 
     def _facts(self) -> Mapping[str, object]:
         valid = np.asarray(self.site.valid)

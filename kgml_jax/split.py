@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kgml_jax.display import Shown
+from kgml_jax.display import Shown, counted
 from kgml_jax.errors import DataError, listed
 from kgml_jax.sites import TEST, TRAIN, VALIDATION, Sites
 
@@ -155,7 +155,7 @@ class DividedSites(Shown):
         return DividedSites(self.sites.take(rows), self.split, self.roles[rows])
 
     def _title(self) -> str:
-        return f"{len(self)} sites divided by {self.split.kind.replace('_', ' ')}"
+        return f"{counted(len(self), 'site')} divided by {self.split.kind.replace('_', ' ')}"
 
     def _facts(self) -> Mapping[str, object]:
         counted = {

@@ -55,8 +55,9 @@ ALLOWED = {
         "workflows",
     },
     "cli": {
-        *("backend", "progress", "records", "errors", "sites", "split", "adaptation", "process"),
-        *("models", "data", "training", "inversion", "evaluation", "runs", "workflows", "api"),
+        *("backend", "progress", "display", "records", "errors", "sites", "split", "adaptation"),
+        *("process", "models", "data", "training", "inversion", "evaluation", "runs"),
+        *("workflows", "api"),
     },
     "__init__": {"backend", "errors", "api"},
 }

@@ -15,6 +15,7 @@ from kgml_jax.cli.notes import places
 from kgml_jax.data.check import Finding, blocks, check
 from kgml_jax.data.read import collect
 from kgml_jax.data.schema import DEFAULT_OPTIONS, Note, ReadOptions
+from kgml_jax.display import counted
 from kgml_jax.errors import listed
 from kgml_jax.sites import VARIABLES
 
@@ -60,10 +61,8 @@ def main(config: CheckConfig) -> int:
     for message in messages:
         error = Console(stderr=True, width=width, soft_wrap=True)
         error.print(f"error: {escape(message)}", highlight=False)
-    counts = f"{len(readable)} sites can be used; {len(blocked)} inputs block"
-    if not messages:
-        counts = f"{len(readable)} sites can be used; nothing blocks a run"
-    console.print(counts)
+    blocking = f"{counted(len(blocked), 'input')} cannot" if messages else "nothing blocks a run"
+    console.print(f"{counted(len(readable), 'site')} can be used; {blocking}")
     return 2 if blocks(findings) or unobserved else 0
 
 

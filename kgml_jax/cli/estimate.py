@@ -15,6 +15,7 @@ from kgml_jax.data.choices import (
     make_split,
     require_crops,
 )
+from kgml_jax.display import counted
 from kgml_jax.inversion.solvers.shuffled import require_spotpy
 from kgml_jax.runs import directory, saved
 from kgml_jax.runs.directory import Run
@@ -88,8 +89,8 @@ def estimate(config: EstimateConfig, run: Run) -> None:
     )
     report.write_inputs(run.folder, data)
     console.say(
-        f"Estimating {len(settings.parameters) + len(settings.updates)} parameters at "
-        f"{len(data)} sites from {', '.join(informs)} by {settings.solver}."
+        f"Estimating {counted(len(settings.parameters) + len(settings.updates), 'parameter')} at "
+        f"{counted(len(data), 'site')} from {', '.join(informs)} by {settings.solver}."
     )
     fitted = estimation.estimate(data, base, config.seed, settings, console.searched(kept))
     estimate_report.write(run, fitted, config.draw, config.figures)

@@ -1,7 +1,7 @@
 """The command `evaluate`: predictions of a finished run, scored on days it never saw."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +17,7 @@ from kgml_jax.runs.fitted import Calibrated, Pretrained
 from kgml_jax.runs.resume import open_progress, require_sealed
 from kgml_jax.split import DividedSites, Split
 from kgml_jax.workflows import evaluation
+from kgml_jax.workflows.keep import Arrays
 from kgml_jax.workflows.sites import fingerprints, load, require_drivers
 
 
@@ -77,7 +78,12 @@ def evaluate(config: EvaluateConfig, run: Run) -> None:
     warning = learnt_days(config, base, fitted, data)
     calibrated = [files.fingerprint(one.phi) for one in fitted.values()]
     kept = open_progress(run, config, data, base.fingerprint, calibrated, tell=console.note)
-    found = evaluation.assess_run(base, fitted, data, config.references, kept.piece, warning)
+
+    def keep(name: str, compute: Callable[[], Arrays]) -> Arrays:
+        console.note(f"predicting: {name}")
+        return kept.piece(name, compute)
+
+    found = evaluation.assess_run(base, fitted, data, config.references, keep, warning)
     report.finish_evaluation(run, found, config.draw, config.figures)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from kgml_jax.cli.console import warn
 from kgml_jax.data.schema import ATTRIBUTES, Note
+from kgml_jax.display import counted
 from kgml_jax.errors import listed
 
 _REMEDY = "Give site, lat, lon, elev in a table sites.csv beside the data, or by --metadata"
@@ -40,7 +41,7 @@ def places(notes: Sequence[Note]) -> list[str]:
     for name, cost in COSTS.items():
         lost = [note for note in notes if note.kind == "defaulted" and note.variable == name]
         if sites := list(dict.fromkeys(note.site for note in lost)):
-            named = f"{len(sites)} sites ({listed(sites, 12)})"
+            named = f"{counted(len(sites), 'site')} ({listed(sites, 12)})"
             if name == "soil":
                 said.append(f"no soil, or not all of it, is given for {named}: {cost}")
             else:

@@ -13,6 +13,7 @@ from kgml_jax.adaptation import Weights, trained_share
 from kgml_jax.cli import drawings, notes, troubles
 from kgml_jax.cli.console import OUT, say
 from kgml_jax.cli.untested import tell_untested
+from kgml_jax.display import counted
 from kgml_jax.evaluation import scores, tables
 from kgml_jax.evaluation.tables import Grid
 from kgml_jax.runs import files, resume
@@ -73,7 +74,7 @@ def finish_calibration(
     say_remarks(found)
     tell_untested(found)
     say(
-        f"Calibrated {len(found.data)} sites. {HEADLINE}.\n"
+        f"Calibrated {counted(len(found.data), 'site')}. {HEADLINE}.\n"
         f"Everything is in {run.path}. Next, predict and score with it:\n"
         f"  kgml-jax evaluate --from {run.path} --run {run.path}-evaluated"
     )
@@ -149,8 +150,9 @@ def finish_evaluation(
     say_remarks(found)
     scored = found.scored_sites
     say(
-        f"Scored {len(found.predictions)} ways of predicting {len(scored)} sites on "
-        f"{found.scored_days} observed days that the run never saw."
+        f"Scored {counted(len(found.predictions), 'way')} of predicting "
+        f"{counted(len(scored), 'site')} on {counted(found.scored_days, 'observed day')} that the "
+        "run never saw."
     )
     tell_untested(found)
     drawn = ", figures/" if (folder / "figures").is_dir() else ""

@@ -10,7 +10,7 @@ import numpy as np
 
 from kgml_jax.adaptation import Adaptation, Weights, trained_share
 from kgml_jax.data.choices import DataChoice
-from kgml_jax.display import Shown
+from kgml_jax.display import Shown, counted
 from kgml_jax.models.envelope import Envelope
 from kgml_jax.models.features import Scaling
 from kgml_jax.models.protocol import model_to_json
@@ -102,7 +102,9 @@ class Pretrained(Shown):
             "split": f"{self.split.kind.replace('_', ' ')}, {len(self.split.periods)} sites",
         }
         if (made := self.training) is not None:
-            facts["trained on"] = f"{made.sites} sites, {made.steps} steps in {made.seconds:.0f} s"
+            facts["trained on"] = (
+                f"{counted(made.sites, 'site')}, {made.steps} steps in {made.seconds:.0f} s"
+            )
             facts["validation error"] = (
                 f"{made.best_error:.3g} of the training variance, at step {made.best_step}"
             )
@@ -179,7 +181,7 @@ class Calibrated(Shown):
         return trained_share(self.adaptation, self.base.weights)
 
     def _title(self) -> str:
-        return f"{len(self.unit_of)} sites calibrated by {self.strategy}"
+        return f"{counted(len(self.unit_of), 'site')} calibrated by {self.strategy}"
 
     def _facts(self) -> Mapping[str, object]:
         facts: dict[str, object] = {

@@ -9,6 +9,7 @@ import numpy as np
 
 from kgml_jax.adaptation import Dense, Frozen
 from kgml_jax.data.distance import great_circle
+from kgml_jax.display import counted
 from kgml_jax.errors import DataError, listed
 from kgml_jax.runs.fitted import Calibrated, Pretrained
 from kgml_jax.sites import Place, Sites
@@ -129,7 +130,7 @@ def _group(known: Lenders, fitted: Calibrated, sites: Sites) -> Lenders:
     for row, (name, group) in enumerate(zip(sites.names, sites.groups, strict=True)):
         if name not in known.unit_of and group in unit_of_group:
             unit_of[name] = unit_of_group[group]
-            names[row] = f"group {group} ({len(rows[group])} sites)"
+            names[row] = f"group {group} ({counted(len(rows[group]), 'site')})"
     return replace(known, fitted=extended, unit_of=unit_of, names=tuple(names))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from kgml_jax.adaptation import Weights, shifted_parameters
-from kgml_jax.display import Shown
+from kgml_jax.display import Shown, counted
 from kgml_jax.inversion.diagnosis import Diagnosis, diagnose
 from kgml_jax.inversion.groups import group_priors
 from kgml_jax.inversion.increments import Books, keep_books
@@ -132,7 +132,8 @@ class Estimated(Shown):
         return said
 
     def _title(self) -> str:
-        return f"{len(self.found.problem.names)} parameters of {len(self.found.sites)} sites"
+        names, sites = self.found.problem.names, self.found.sites
+        return f"{counted(len(names), 'parameter')} of {counted(len(sites), 'site')}"
 
     def _facts(self) -> Mapping[str, object]:
         found, flags = self.found, self.known.identification

@@ -47,7 +47,7 @@ def test_good_data_are_summarised_and_nothing_blocks(check_data, tmp_path):
     status, out, err = check_data(tmp_path)
     assert status == 0
     assert err == ""
-    for words in ("plot", "2001-01-01", "75%", "W m-2 converted", "1 sites can be used"):
+    for words in ("plot", "2001-01-01", "75%", "W m-2 converted", "1 site can be used"):
         assert words in out
 
 

@@ -49,9 +49,9 @@ def test_sites_at_a_place_that_was_not_given_are_named_with_what_it_costs(told):
         "sites.csv",
     ):
         assert words in latitude
-    for words in ("no elevation", "1 sites (AU-Rig)", "200 m", "process model", "sites.csv"):
+    for words in ("no elevation", "1 site (AU-Rig)", "200 m", "process model", "sites.csv"):
         assert words in elevation
-    for words in ("no soil", "1 sites (AU-Rig)", "Corn Belt mean"):
+    for words in ("no soil", "1 site (AU-Rig)", "Corn Belt mean"):
         assert words in soil
 
 
