@@ -258,11 +258,13 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def require_finished(folder: Path, option: str = "--from") -> None:
-    """Refuses a run that has not ended.
+    """Refuses a run that is not there or has not ended.
 
     Raises:
       ValueError: naming it.
     """
+    if not folder.is_dir():
+        raise ValueError(f"{option} {folder}: there is no such folder; expected that of a run")
     if is_run(folder) and not is_finished(folder):
         program = _read(folder / MARKER).get("program", "its program")
         raise ValueError(

@@ -110,7 +110,7 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path} is missing; is {path.parent} a finished run?")
     try:
         content = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # of JSON or of UTF-8
         raise ValueError(f"{path} is not valid JSON: {error}") from error
     if isinstance(content, dict):
         content.pop(provenance.ENTRY, None)

@@ -8,6 +8,8 @@ import numpy as np
 import xarray as xr
 
 from kgml_jax.data import choices, tables
+from kgml_jax.data.formats import netcdf_file
+from kgml_jax.data.opening import decoding
 from kgml_jax.data.schema import Note
 from kgml_jax.data.synthetic.drawing import SyntheticConfig, draw
 from kgml_jax.errors import DataError, listed
@@ -196,17 +198,18 @@ def _from_csv(path: Path) -> tuple[list[str], dict[str, np.ndarray]]:
 
 
 def _from_netcdf(path: Path) -> tuple[list[str], dict[str, np.ndarray]]:
-    try:
-        with xr.open_dataset(path) as opened:
-            # Series and layers, as `simulate.py` writes beside the parameters, are not read.
-            names = [
-                name
-                for name, values in opened.data_vars.items()
-                if values.dims == ("site",) or name in PARAMETERS
-            ]
-            dataset = opened[names].load()
-    except (ValueError, OSError) as error:
-        raise DataError(f"cannot be read as netCDF: {error}", file=path) from error
+    with decoding(path, "netCDF"), netcdf_file.opened(path) as (raw, absent, _):
+        decoded = xr.decode_cf(raw)
+        # Series and layers, as `simulate.py` writes beside the parameters, are not read.
+        names = [
+            name
+            for name, values in decoded.data_vars.items()
+            if values.dims == ("site",) or name in PARAMETERS
+        ]
+        lost = sorted({*map(str, names), "site"} & {*absent})
+        if lost:
+            raise DataError("was never written", file=path, variable=lost[0])
+        dataset = decoded[names].load()
     for name, values in dataset.data_vars.items():
         if values.dims != ("site",) or "site" not in dataset.coords:
             dims = ", ".join(map(str, values.dims))

@@ -175,3 +175,8 @@ def test_a_run_lies_neither_in_the_one_it_reads_nor_around_it(tmp_path):
     for path in (source, source / "inner", tmp_path):
         with pytest.raises(ValueError, match="overlaps with --from"), claimed(path, source=source):
             pass
+
+
+def test_a_run_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"--from .*nowhere: there is no such folder"):
+        directory.require_finished(tmp_path / "nowhere")
