@@ -14,7 +14,7 @@ from kgml_jax.runs.resume import CHECKPOINT_EVERY, open_progress
 from kgml_jax.training.strategies import present_name
 from kgml_jax.workflows import calibration, evaluation
 from kgml_jax.workflows.calibration import REFERENCE, CalibrateSettings
-from kgml_jax.workflows.sites import divide_after
+from kgml_jax.workflows.sites import divide_after, require_unchanged
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ def calibrate(config: CalibrateConfig, run: Run) -> None:
     """Calibrates, scores and writes in a claimed folder, or goes on with what is there."""
     base = saved.load_pretrained(config.from_run)
     calibration.require_strategies(config.strategy, base)
+    require_unchanged(config.from_run, config.data, base.origin)
     data = divide_after(base, config.data, config.split)
     drawings.require_sites(config.draw, data)
     kept = open_progress(

@@ -120,6 +120,8 @@ def divided(config: EstimateConfig, base: Pretrained | None) -> DividedSites:
                 "--quality-scale, --worst-flag and --crop-codes are those of the pretraining run; "
                 "leave them out"
             )
+        assert config.from_run is not None
+        sites.require_unchanged(config.from_run, other, base.origin)
         return sites.divide_after(base, other, config.split)
     loaded = sites.load(config.data, config.settings.further)
     require_crops(loaded)

@@ -18,7 +18,7 @@ from kgml_jax.runs.resume import open_progress, require_sealed
 from kgml_jax.split import DividedSites, Split
 from kgml_jax.workflows import evaluation
 from kgml_jax.workflows.keep import Arrays
-from kgml_jax.workflows.sites import fingerprints, load, require_drivers
+from kgml_jax.workflows.sites import fingerprints, load, require_drivers, require_unchanged
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ def evaluate(config: EvaluateConfig, run: Run) -> None:
     require_sealed(config.from_run)
     choice = data_from_json(files.read_json(config.from_run / "data.json"))
     split = Split.from_json(json.dumps(files.read_json(config.from_run / "split.json")))
+    require_unchanged(config.from_run, config.data, choice)
     sites = load(config.data.after(choice))
     require_drivers(base, sites)
     data = evaluation.divide_as_run(split, base.split, sites)

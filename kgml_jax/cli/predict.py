@@ -20,7 +20,7 @@ from kgml_jax.workflows import field_tables, fields
 from kgml_jax.workflows.annual import annual_sums
 from kgml_jax.workflows.borrowing import PRETRAINED, Unknown
 from kgml_jax.workflows.fields import FieldPredictions
-from kgml_jax.workflows.sites import fingerprints, load
+from kgml_jax.workflows.sites import fingerprints, load, require_unchanged
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ def predict(config: PredictConfig, out: Path) -> None:
     other = OtherData(
         config.data, config.metadata, config.skip_bad_sites, crop_codes=config.crop_codes
     )
+    require_unchanged(config.from_run, other, base.origin)
     sites = load(other.after(base.origin), fluxes=False)
     notes.tell(sites.notes)
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])

@@ -19,6 +19,7 @@ from kgml_jax.data.choices import (
 )
 from kgml_jax.data.read import ReadOptions, inputs, read
 from kgml_jax.data.synthetic import SyntheticConfig, generate, per_site
+from kgml_jax.display import counted
 from kgml_jax.errors import DataError, listed
 from kgml_jax.models import kinds
 from kgml_jax.models.simulation import simulate_sites
@@ -59,6 +60,35 @@ def fingerprints(sites: Sites) -> dict[str, Any]:
     }
     read_from = [] if sites.origin is None else input_files(sites.origin)
     return found | ({"files": provenance.of_files(read_from)} if read_from else {})
+
+
+def require_unchanged(run: Path, other: OtherData, origin: DataChoice | None) -> None:
+    """Refuses files of data that are not as they were when a run read them.
+
+    A changed digit that leaves a plausible number cannot be seen otherwise. Runs of older versions
+    tell nothing.
+
+    Args:
+      run: its folder.
+      other: data in place of those of the run, which need not be the same.
+      origin: the data of the run; None if they are not known.
+
+    Raises:
+      DataError: naming the files.
+    """
+    if other.data is not None or origin is None:
+        return
+    known = provenance.of_run(run / provenance.FILE) or {}
+    before = known.get("data", {}).get("files", {})
+    now = provenance.of_files(input_files(origin))
+    changed = sorted(name for name in {*before} & {*now} if before[name] != now[name])
+    if changed:
+        raise DataError(
+            "is not as it was when the run read it",
+            file=changed[0],
+            found=f"{counted(len(changed), 'file')} changed since {run} was made",
+            expected="the same content; give --data to use what is there now",
+        )
 
 
 def input_files(choice: DataChoice) -> list[Path]:

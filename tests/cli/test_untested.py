@@ -64,6 +64,19 @@ def test_a_year_is_trained_calibrated_and_evaluated_without_a_test(one_year, run
     with xr.open_dataset(tmp_path / "scores" / "predictions.nc") as predictions:
         assert np.isfinite(predictions["NEE"]).all()
 
+    # A plausible number in place of another one shows by the checksum of the file alone.
+    with xr.open_dataset(one_year) as stored:
+        changed = stored.load()
+    day = int(np.flatnonzero(np.isfinite(changed["NEE"][0]))[0])
+    changed["NEE"][0, day] = 1.01 * changed["NEE"][0, day]
+    changed.to_netcdf(one_year)
+    options = ("--from", tmp_path / "cal", "--run", tmp_path / "again", "--no-figures")
+    status, out, err = run_program(evaluate, EvaluateConfig, *options)
+    assert status == 2
+    assert "one_year.nc: is not as it was when the run read it (found 1 file changed" in err
+    status, out, err = run_program(evaluate, EvaluateConfig, *options, "--data", one_year)
+    assert status == 0, err
+
 
 def test_only_sites_with_observed_test_days_count_as_scored(
     world, pretrained_run, run_program, tmp_path
@@ -78,7 +91,7 @@ def test_only_sites_with_observed_test_days_count_as_scored(
     status, out, err = run_program(evaluate, EvaluateConfig, *options, "--run", tmp_path / "run")
     assert status == 0, err
     assert f"not tested, for no observed day was kept for testing: {name} (1 of 3 sites)" in err
-    assert "Scored 1 ways of predicting 2 sites" in out
+    assert "Scored 1 way of predicting 2 sites" in out
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["sites_untested"] == [name]
     with xr.open_dataset(tmp_path / "run" / "evaluation.nc") as scores:
