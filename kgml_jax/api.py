@@ -37,7 +37,7 @@ from kgml_jax.training.watch import Observer, reporting, unwatched
 from kgml_jax.workflows import calibration, estimation, fields, pretraining, scoring, simulation
 from kgml_jax.workflows import observations as site_observations
 from kgml_jax.workflows import sites as site_sources
-from kgml_jax.workflows.estimation import Estimated
+from kgml_jax.workflows.estimated import Estimated
 
 Settings = TypeVar("Settings")
 

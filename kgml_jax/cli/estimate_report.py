@@ -14,7 +14,7 @@ from kgml_jax.records import quantities
 from kgml_jax.runs import files
 from kgml_jax.runs.directory import Run
 from kgml_jax.workflows import evaluation, scoring
-from kgml_jax.workflows.estimation import AFTER, BEFORE, Estimated
+from kgml_jax.workflows.estimated import AFTER, BEFORE, Estimated
 from kgml_jax.workflows.estimation_tables import converged, parameter_table, prediction_table
 
 

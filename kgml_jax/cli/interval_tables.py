@@ -8,7 +8,7 @@ from kgml_jax.inversion import intervals
 from kgml_jax.inversion.intervals import IntervalScore
 from kgml_jax.inversion.prediction import LEAST_DAYS, AnnualSums
 from kgml_jax.sites import Sites
-from kgml_jax.workflows.estimation import Estimated
+from kgml_jax.workflows.estimated import Estimated
 from kgml_jax.workflows.estimation_tables import true_world
 
 SCORES = (

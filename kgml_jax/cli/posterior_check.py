@@ -15,7 +15,7 @@ from kgml_jax.inversion.sites import Estimates
 from kgml_jax.models.hybrid import process_of
 from kgml_jax.runs import files
 from kgml_jax.sites import Sites
-from kgml_jax.workflows.estimation import Estimated
+from kgml_jax.workflows.estimated import Estimated
 
 LEAST_DRAWS = 50
 """Draws, and steps of warm-up, of a chain: 30 do not find the step size even of a Gaussian."""

@@ -19,7 +19,7 @@ from kgml_jax.workflows.prediction_file import with_observations
 from kgml_jax.workflows.simulation_sources import measured
 
 if TYPE_CHECKING:
-    from kgml_jax.workflows.estimation import Estimated
+    from kgml_jax.workflows.estimated import Estimated
 
 
 def parameter_table(fitted: "Estimated") -> xr.Dataset:

@@ -1,6 +1,7 @@
 """A site that is too short, absurd or not finite is named, and costs the others nothing."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -14,6 +15,7 @@ from kgml_jax.split import DividedSites
 from kgml_jax.training.health import cause_in_prediction, first_days
 from kgml_jax.workflows import calibration, evaluation
 from kgml_jax.workflows.calibration import CalibrateSettings
+from kgml_jax.workflows.estimated import BEFORE, Estimated
 from kgml_jax.workflows.pretraining import PretrainSettings, pretrain
 
 INPUTS = ("air_temperature_mean", "shortwave_radiation", "occupied", "soil_organic_carbon")
@@ -127,3 +129,20 @@ def test_the_site_that_drives_the_loss_is_named(data):
     assert first.site == "IA-02"
     assert first.drives
     assert first.of_error == pytest.approx(1.0, abs=1e-6)  # 1e6 among errors of 0.1, squared
+
+
+@pytest.mark.parametrize("day", [50, None])
+def test_an_estimate_names_the_site_whose_search_was_not_finite(data, day):
+    names, valid = data.sites.names, np.asarray(data.sites.site.valid)
+    fluxes = {"NEE": np.zeros(valid.shape), "GPP": np.zeros(valid.shape)}
+    if day is not None:
+        fluxes["GPP"][1, day:] = np.nan
+    found = SimpleNamespace(healthy=np.array([True, False, True]), sites=names)
+    estimated = SimpleNamespace(found=found, data=data, fluxes={BEFORE: fluxes})
+    said = Estimated.troubles.func(estimated)
+    assert list(said) == [names[1]]
+    date = np.datetime64(int(data.sites.site.calendar.date[1, 50]), "D")
+    cause = f"{date}" if day is not None else "the cost of the prior or its derivatives"
+    assert cause in said[names[1]]
+    assert ("GPP" in said[names[1]]) == (day is not None)
+    assert said[names[1]].endswith("; it keeps the prior")

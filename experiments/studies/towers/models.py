@@ -26,7 +26,7 @@ from kgml_jax.runs.fitted import Pretrained
 from kgml_jax.training import checkpoint
 from kgml_jax.workflows import calibration, pretraining, sites
 from kgml_jax.workflows.calibration import CalibrateSettings
-from kgml_jax.workflows.estimation import predict_shifted
+from kgml_jax.workflows.estimated import predict_shifted
 from kgml_jax.workflows.prediction import (
     Predicted,
     predict_calibrated,
