@@ -13,7 +13,7 @@ def faults(source, cases):
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
 def test_damaged_input_is_read_right_or_refused_or_told_of(source):
-    assert faults(source, 10) == []
+    assert faults(source, 8) == []
 
 
 @pytest.mark.slow

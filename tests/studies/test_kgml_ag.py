@@ -110,6 +110,7 @@ def test_fewer_epochs_shorten_every_length_but_no_patience_below_five(published)
     assert whole == plan.shortened(published[1], 200) == published[1]
 
 
+@pytest.mark.slow
 def test_a_run_holds_its_steps_and_scores(run):
     summary = json.loads((run / "summary.json").read_text())
     assert list(summary["steps"]) == ["respiration", "respiration-again"]
@@ -123,12 +124,14 @@ def test_a_run_holds_its_steps_and_scores(run):
     assert (run / "figures" / "scatter_synthetic_Rh.png").is_file()
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_found_again(run, capsys, monkeypatch):
     monkeypatch.setattr(console, "can_draw", lambda: False)
     program.main(replace(TINY, run=run))
     assert capsys.readouterr().out.count("read from an earlier run") == 2
 
 
+@pytest.mark.slow
 def test_another_configuration_in_the_same_folder_is_refused(run, run_program):
     status, _, message = run_program(program, KgmlAgConfig, "--run", run, "--hidden", 8)
     assert status == 2
