@@ -17,7 +17,11 @@ import xarray as xr
 from kgml_jax.data import conventions
 from kgml_jax.runs import provenance
 from kgml_jax.writing import in_one_step as in_one_step
+from kgml_jax.writing import require_room
 from kgml_jax.writing import write_text as write_text
+
+ABOUT = 2**18
+"""Bytes that netCDF may take for what is said of variables."""
 
 LONGEST_NAME = 100
 """Characters that `file_name` keeps of a name; file systems take 255 of a whole file name."""
@@ -62,10 +66,9 @@ def write_dataset(
     engine = "scipy" if small or find_spec("h5netcdf") is None else "h5netcdf"
     complete = conventions.completed(dataset)
     complete.attrs = {**made, **complete.attrs, **found}
-    # Into memory first: HDF5 may end the process where a disk is full.
-    written = complete.to_netcdf(engine=engine)
     with in_one_step(path) as partial:
-        partial.write_bytes(written)
+        require_room(path.parent, complete.nbytes + ABOUT)
+        complete.to_netcdf(partial, engine=engine)
 
 
 def write_table(path: Path, table: Any) -> None:

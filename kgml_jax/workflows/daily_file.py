@@ -188,7 +188,8 @@ class _NetCDF:
         import h5netcdf
         import h5py
 
-        path.write_bytes(frame.to_netcdf(engine="h5netcdf"))
+        require_room(path.parent, frame.nbytes + ABOUT)
+        frame.to_netcdf(path, engine="h5netcdf")
         self._path = path
         self._hdf5 = h5py.File(path, "a")
         self._file = h5netcdf.File(self._hdf5, "a")

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -11,11 +9,11 @@ def test_a_file_appears_only_when_all_of_it_is_written(tmp_path, monkeypatch):
     path = tmp_path / "found.nc"
     files.write_dataset(path, xr.Dataset({"truth": ("site", [1.0, 2.0])}))
 
-    def stopped(path, content):
-        path.write_text("half")
+    def stopped(dataset, path, **options):
+        path.write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Path, "write_bytes", stopped)
+    monkeypatch.setattr(xr.Dataset, "to_netcdf", stopped)
     for name in (path, tmp_path / "new.nc"):
         with pytest.raises(KeyboardInterrupt):
             files.write_dataset(name, xr.Dataset())
