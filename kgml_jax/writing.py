@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+ABOUT = 2**20
+"""Bytes that a file may take beside its values: names, attributes, where chunks lie."""
+
 
 @contextmanager
 def in_one_step(path: Path) -> Iterator[Path]:
@@ -40,7 +43,7 @@ def require_room(folder: Path, size: int, behind: int = 0) -> None:
 
     Args:
       folder: where the file lies.
-      size: bytes that are to be written, at least 1.
+      size: bytes of the values that are to be written; `ABOUT` more is asked for.
       behind: bytes that the file has already.
 
     Raises:
@@ -52,7 +55,7 @@ def require_room(folder: Path, size: int, behind: int = 0) -> None:
     path = folder / f".room.{os.getpid()}"
     try:
         with path.open("wb") as file:
-            allocate(file.fileno(), behind, size)
+            allocate(file.fileno(), behind, size + ABOUT)
     except OSError as error:
         raise _of(error, folder) from None
     finally:

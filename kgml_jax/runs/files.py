@@ -20,9 +20,6 @@ from kgml_jax.writing import in_one_step as in_one_step
 from kgml_jax.writing import require_room
 from kgml_jax.writing import write_text as write_text
 
-ABOUT = 2**18
-"""Bytes that netCDF may take for what is said of variables."""
-
 LONGEST_NAME = 100
 """Characters that `file_name` keeps of a name; file systems take 255 of a whole file name."""
 
@@ -67,7 +64,7 @@ def write_dataset(
     complete = conventions.completed(dataset)
     complete.attrs = {**made, **complete.attrs, **found}
     with in_one_step(path) as partial:
-        require_room(path.parent, complete.nbytes + ABOUT)
+        require_room(path.parent, complete.nbytes)
         complete.to_netcdf(partial, engine=engine)
 
 

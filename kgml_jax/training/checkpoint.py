@@ -23,9 +23,6 @@ SCHEMA = 1
 
 HEADER = "checkpoint.json"
 
-ABOUT = 2**16
-"""Bytes that are written about the arrays of a checkpoint."""
-
 DIGESTS = "digests"
 """Checksums in the header; older versions wrote none."""
 
@@ -131,7 +128,7 @@ def cannot_write(folder: Path, arrays: Any = ()) -> Iterator[None]:
     """
     try:
         if size := sum(leaf.nbytes for leaf in jax.tree.leaves(arrays)):
-            require_room(folder, size + ABOUT)
+            require_room(folder, size)
         yield
     # Of a full disk tensorstore and orbax raise what they like, some in other threads.
     except Exception as error:

@@ -19,8 +19,6 @@ from kgml_jax.writing import require_room
 TITLE = "Daily fluxes and stocks of crop fields, simulated"
 COORDINATES = "latitude elevation"
 SUFFIXES = (".nc", ".nc4", ".zarr")
-ABOUT = 2**20
-"""Bytes that HDF5 may need for where chunks lie, between two writes."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +186,7 @@ class _NetCDF:
         import h5netcdf
         import h5py
 
-        require_room(path.parent, frame.nbytes + ABOUT)
+        require_room(path.parent, frame.nbytes)
         frame.to_netcdf(path, engine="h5netcdf")
         self._path = path
         self._hdf5 = h5py.File(path, "a")
@@ -220,7 +218,7 @@ class _NetCDF:
 
     def _require_room(self, size: int) -> None:
         self._file.flush()
-        require_room(self._path.parent, size + ABOUT, self._hdf5.id.get_filesize())
+        require_room(self._path.parent, size, self._hdf5.id.get_filesize())
 
 
 class _Zarr:
