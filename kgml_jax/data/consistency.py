@@ -64,8 +64,15 @@ def judge(draft: Draft, potential: np.ndarray) -> None:
     for name in [name for name in EVENNESS if name in draft.values]:
         _uneven(draft, name, EVENNESS[name])
     for name in [name for name in _VARYING if name in draft.values]:
-        sunny = name != "shortwave_radiation" or potential > LEAST_SUN
-        _still(draft, name, np.where(sunny, draft.values[name], np.nan))
+        _still(draft, name, np.where(_may_rest(draft, name, potential), np.nan, draft.values[name]))
+
+
+def _may_rest(draft: Draft, name: str, potential: np.ndarray) -> np.ndarray:
+    """Returns the days on which a value may be that of the day before: dark ones, frozen ones."""
+    if name == "shortwave_radiation":
+        return potential <= LEAST_SUN
+    frozen = draft.values["air_temperature_mean"] < 0.0
+    return (draft.values[name] == 0.0) & frozen & (name == "ET")
 
 
 def _uneven(draft: Draft, name: str, even: Evenness) -> None:

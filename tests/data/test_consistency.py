@@ -116,3 +116,14 @@ def test_radiation_stays_at_zero_in_the_polar_night_and_nowhere_else(site, latit
     site["latitude"] = latitude
     site["shortwave_radiation"][360:375] = 0.0
     assert bool(still(site, "shortwave_radiation")) is doubted
+
+
+@pytest.mark.parametrize(("warmth", "doubted"), [(-5.0, False), (5.0, True)])
+def test_evapotranspiration_rests_at_zero_in_frost_only(site, warmth, doubted):
+    days = slice(0, 2 * MOST_SAME)
+    site["ET"] = site["vapour_pressure_deficit"] * 2.0
+    site["ET"].attrs["units"] = "mm d-1"
+    site["ET"][days] = 0.0
+    for name in ("air_temperature_mean", "air_temperature_max", "air_temperature_min"):
+        site[name][days] = warmth + 0.1 * np.arange(2 * MOST_SAME) / MOST_SAME
+    assert bool(still(site, "ET")) is doubted
