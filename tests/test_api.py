@@ -8,6 +8,7 @@ import pytest
 
 import kgml_jax
 from kgml_jax import api
+from kgml_jax.api import models, sites
 
 HEAVY = (
     "flax",
@@ -58,9 +59,12 @@ def test_sites_that_are_not_divided_are_refused_with_the_way_out():
 def test_the_examples_of_the_public_functions_run():
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     runner = doctest.DocTestRunner(optionflags=flags)
-    session, *further = sorted(
-        doctest.DocTestFinder(recurse=True).find(api, "kgml_jax.api"), key=lambda test: test.name
-    )
+    (session,) = doctest.DocTestFinder(recurse=False).find(api, "kgml_jax.api")
+    further = [
+        test
+        for part in (models, sites)
+        for test in doctest.DocTestFinder().find(part, part.__name__)
+    ]
     runner.run(session, clear_globs=False)
     examples = [test for test in further if test.examples]
     for test in examples:

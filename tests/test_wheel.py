@@ -75,7 +75,7 @@ def installed(wheel, tmp_path_factory):
 def test_the_wheel_holds_the_package_and_nothing_beside_it(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"kgml_jax"}
-    assert "kgml_jax/api.py" in names
+    assert "kgml_jax/api/__init__.py" in names
     parts = {part for name in names for part in name.split("/")}
     assert not parts & {"tests", "experiments", "studies", "benchmarks", "docs"}
     assert not [part for part in parts if part.startswith("test_")]
