@@ -1,7 +1,7 @@
 import pytest
 from programs import generated_once
 
-from kgml_jax.cli import calibrate, pretrain
+from kgml_jax.cli import calibrate, evaluate, pretrain
 from kgml_jax.data import choices
 from kgml_jax.workflows import sites
 from kgml_jax.workflows.calibration import CalibrateSettings
@@ -44,4 +44,11 @@ def calibrated_run(pretrained_run):
         figures=False,
     )
     calibrate.main(config)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def evaluated_run(calibrated_run):
+    folder = calibrated_run.parent / "evaluate"
+    evaluate.main(evaluate.EvaluateConfig(from_run=calibrated_run, run=folder, figures=False))
     return folder

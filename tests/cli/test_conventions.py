@@ -8,17 +8,14 @@ import pytest
 import xarray as xr
 from conventions_check import assert_follows_conventions, grave_faults, needs_checker
 
-from kgml_jax.cli import evaluate, predict
+from kgml_jax.cli import predict
 from kgml_jax.runs import files, provenance
 
 
 @pytest.fixture(scope="module")
-def run_folders(pretrained_run, calibrated_run, tmp_path_factory):
+def run_folders(pretrained_run, calibrated_run, evaluated_run, tmp_path_factory):
     """Everything from pretraining to evaluation and prediction, in folders of their own."""
     folder = tmp_path_factory.mktemp("read by others")
-    evaluate.main(
-        evaluate.EvaluateConfig(from_run=calibrated_run, run=folder / "scores", figures=False)
-    )
     fields = predict.PredictConfig(
         data=pretrained_run / "synthetic_world.nc",
         out=folder / "fields",
@@ -26,7 +23,7 @@ def run_folders(pretrained_run, calibrated_run, tmp_path_factory):
         strategy="ftbsc",
     )
     predict.main(fields)
-    return [pretrained_run, calibrated_run, folder / "scores", folder / "fields"]
+    return [pretrained_run, calibrated_run, evaluated_run, folder / "fields"]
 
 
 def test_every_file_of_every_run_follows_the_conventions(run_folders):

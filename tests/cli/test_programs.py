@@ -85,6 +85,7 @@ def test_a_rejected_site_keeps_the_pretrained_predictions_to_the_bit(calibrated_
         assert not worse.any()
 
 
+@pytest.mark.slow
 def test_a_refit_moves_the_sites_that_moved_and_no_others(calibrated_run, pretrained_run):
     gated = saved.load_calibrated(calibrated_run, "ftbsc")
     base = saved.load_pretrained(pretrained_run)
@@ -99,17 +100,15 @@ def test_a_refit_moves_the_sites_that_moved_and_no_others(calibrated_run, pretra
         assert (shift[gated.moved] != before[gated.moved]).any() == gated.moved.any(), path
 
 
-def test_evaluation_repeats_what_calibration_found(calibrated_run, tmp_path):
-    folder = tmp_path / "evaluate"
-    evaluate.main(EvaluateConfig(from_run=calibrated_run, run=folder, figures=False))
-    assert not (folder / "figures").exists()
+def test_evaluation_repeats_what_calibration_found(calibrated_run, evaluated_run):
+    assert not (evaluated_run / "figures").exists()
     with (
         xr.open_dataset(calibrated_run / "sites.nc") as before,
-        xr.open_dataset(folder / "evaluation.nc") as after,
+        xr.open_dataset(evaluated_run / "evaluation.nc") as after,
     ):
         shared = after.sel(strategy=before["strategy"].values)
         np.testing.assert_allclose(shared["mse"], before["mse"], rtol=1e-5)  # float32, two programs
-    with xr.open_dataset(folder / "predictions.nc") as predictions:
+    with xr.open_dataset(evaluated_run / "predictions.nc") as predictions:
         assert predictions["NEE"].dims == ("strategy", "site", "time")
         assert predictions["NEE"].attrs["units"] == "g m-2 d-1"
         assert predictions.attrs["Conventions"].startswith("CF")

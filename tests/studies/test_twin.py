@@ -19,6 +19,7 @@ def world():
     return twin_world.make_twins(2, 1, 1, 0, NAMES, (0.5, 0.5))
 
 
+@pytest.mark.slow
 def test_the_truth_is_what_the_model_makes_of_the_true_parameters(world):
     assert world.truth.shape == (2, 2)
     weights, predict = MODEL.init(jax.random.key(0)), jax.jit(MODEL.predict)
@@ -31,6 +32,7 @@ def test_the_truth_is_what_the_model_makes_of_the_true_parameters(world):
         assert np.abs(true[variable] - prior[variable]).max() > 0.05
 
 
+@pytest.mark.slow
 def test_without_noise_every_day_after_the_first_years_is_seen_as_it_is(world):
     site = twin_world.observe(world, noisy=False, seed=0).site
     observed = np.asarray(world.sites.site.calendar.year_index) >= 1
@@ -44,6 +46,7 @@ def test_without_noise_every_day_after_the_first_years_is_seen_as_it_is(world):
     assert (site.mask["soil_carbon_stock"].sum(axis=1) == 1).all()
 
 
+@pytest.mark.slow
 def test_noise_is_as_large_as_is_stated(world):
     site = twin_world.observe(world, noisy=True, seed=0).site
     seen = site.mask["NEE"]
@@ -53,6 +56,7 @@ def test_noise_is_as_large_as_is_stated(world):
     assert abs(error.mean()) < 0.15
 
 
+@pytest.mark.slow
 def test_a_stream_shows_its_variables_alone(world):
     sites = twin_world.observe(world, noisy=False, seed=0)
     kept = program.informed(sites, program.STREAMS["NEE, ET"]).site.mask
