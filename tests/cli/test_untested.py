@@ -32,6 +32,7 @@ def one_year(world, tmp_path):
     return tmp_path / "one_year.nc"
 
 
+@pytest.mark.slow
 def test_a_year_is_trained_calibrated_and_evaluated_without_a_test(one_year, run_program, tmp_path):
     options = ("--data", one_year, "--batch", 2, "--warmup-days", 10, *TINY)
     status, out, err = run_program(pretrain, PretrainConfig, *options, "--run", tmp_path / "base")

@@ -49,6 +49,7 @@ def covariance():
     return np.linalg.inv(ROWS.T @ ROWS + np.diag(PRIOR_SD**-2.0))
 
 
+@pytest.mark.slow
 def test_draws_from_a_gaussian_have_its_moments(sampled):
     draws, comparison = sampled
     pooled = np.asarray(draws.offsets[0]).reshape(-1, 2)
@@ -62,6 +63,7 @@ def test_draws_from_a_gaussian_have_its_moments(sampled):
     np.testing.assert_allclose(np.corrcoef(pooled.T), exact, atol=0.1)
 
 
+@pytest.mark.slow
 def test_chains_agree_and_none_diverges(sampled):
     draws, _ = sampled
     assert np.all((draws.rhat[0] > 0.99) & (draws.rhat[0] < 1.01))
@@ -71,6 +73,7 @@ def test_chains_agree_and_none_diverges(sampled):
     assert np.all(draws.gradients >= 4 * (1000 + 200))
 
 
+@pytest.mark.slow
 def test_a_banana_leaves_its_gaussian_in_the_known_direction(sampled):
     _, comparison = sampled
     first, second = np.diag(covariance())

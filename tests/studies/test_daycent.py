@@ -69,6 +69,7 @@ def finished(run_program, folder, tmp_path):
     return config, out
 
 
+@pytest.mark.slow
 def test_the_program_writes_what_it_prints_and_a_start_for_others(finished):
     config, out = finished
     for text in ("last years: Rh", "731 days of 1955-1956", "from scratch"):
