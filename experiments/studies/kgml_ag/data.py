@@ -55,8 +55,12 @@ def load(sources: Sources) -> dict[str, DividedSites]:
     Raises:
       DataError: towers cannot be used, or one has no GPP.
     """
+    # What is read comes before what is simulated: a wrong path is said at once.
+    given = {COUNTIES: sources.champaign is not None, TOWERS: bool(sources.towers)}
     makers = {SYNTHETIC: simulated, COUNTIES: counties, TOWERS: towers}
-    return {name: _divided(make(sources), sources) for name, make in makers.items()}
+    order = sorted(makers, key=lambda name: not given.get(name, False))
+    found = {name: _divided(makers[name](sources), sources) for name in order}
+    return {name: found[name] for name in makers}
 
 
 def simulated(sources: Sources) -> Sites:
