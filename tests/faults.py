@@ -170,13 +170,14 @@ def disturb(
     number = {"terminate": signal.SIGTERM, "interrupt": signal.SIGINT}.get(way, signal.SIGKILL)
     try:
         said = process.communicate(timeout=LONGEST if full else kill.after)[1]
-        sent = time.time()
+        sent, answers = time.time(), True
     except subprocess.TimeoutExpired:
+        answers = number == signal.SIGKILL or _answers(process.pid)
         process.send_signal(number)
         sent = time.time()
         said = process.communicate(timeout=LONGEST)[1]
-    if process.returncode == 0 or (process.returncode == -number and _ended(run)):
-        return  # all was done before
+    if process.returncode == 0 or not answers or (process.returncode == -number and _ended(run)):
+        return  # all was done before, or nothing begun
     found.kills += 1
     if number != signal.SIGKILL:
         found.answered = max(found.answered, time.time() - sent)
@@ -329,6 +330,13 @@ def _disturbed(
         say(one)
     say(f"{program} {', '.join(done)}: {len(different)} differences, {found.kills} kills so far")
     shutil.rmtree(path.parent)
+
+
+def _answers(process: int) -> bool:
+    """Whether a process answers signals itself: not while it imports, nor when all is done."""
+    status = Path(f"/proc/{process}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def _ended(path: Path) -> bool:
