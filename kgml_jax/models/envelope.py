@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kgml_jax.models.features import MANAGEMENT, Scale, Scaling, daily
+from kgml_jax.models.features import CROP, MANAGEMENT, Scale, Scaling, daily
 from kgml_jax.process.drivers import Attributes
 from kgml_jax.records import quantities
 from kgml_jax.sites import TRAIN, Sites
@@ -141,7 +141,8 @@ def _beyond(span: Span, values: np.ndarray) -> np.ndarray:
 def _kind(name: str) -> str:
     if name in _PLACES or name == "silt":
         return "place"
-    return "management" if name in MANAGEMENT or name == "prescribed_gpp" else "weather"
+    told = (*MANAGEMENT, *CROP, "prescribed_gpp")
+    return "management" if name in told else "weather"
 
 
 def _occupied(sites: Sites) -> np.ndarray:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kgml_jax.models.season import CROP_TRAITS, PROGRESS
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.process.humidity import saturation_pressure
 from kgml_jax.records import Field, constant, quantities
@@ -65,6 +66,8 @@ _DERIVED: dict[str, Callable[[Site], Field]] = {
     "crop_type": lambda site: constant(CROP_TYPES)[site.forcing.crop],
     "year": lambda site: site.calendar.year.astype(jnp.result_type(float)),
     "silt": _silt,
+    **PROGRESS,
+    **CROP_TRAITS,
 }
 
 WEATHER = (
@@ -77,6 +80,8 @@ WEATHER = (
     "wind_speed",
 )
 MANAGEMENT = ("occupied", "planting", "harvest", "tillage", "irrigation", "corn", "soybean")
+CROP = (*PROGRESS, *CROP_TRAITS)
+"""What follows from the crop and its calendar; 0 on bare ground."""
 SOIL = (
     "sand",
     "clay",
@@ -96,6 +101,23 @@ DEFAULT_INPUTS = (*DYNAMIC_INPUTS, "latitude", "mean_annual_temperature", *SOIL)
 
 LEGACY_INPUTS = (*DEFAULT_INPUTS, "prescribed_gpp")
 """KGML-ag's choice, GPP as an input; tower GPP there leaks NEE + Reco into the inputs."""
+
+CALENDAR_INPUTS = (
+    *WEATHER,
+    "season_sine",
+    "season_cosine",
+    "occupied",
+    "planting",
+    "harvest",
+    "tillage",
+    "irrigation",
+    *CROP,
+    "latitude",
+    "mean_annual_temperature",
+    *SOIL,
+)
+"""As the default, but what grows is told by the traits of the crop and how far it is, in place of
+flags of two crops: another row of the crop table needs no other inputs."""
 
 KGML_AG_INPUTS = (
     "shortwave_radiation",
@@ -124,6 +146,7 @@ it are represented by the daily mean and the deficit."""
 INPUT_SETS = {
     "default": DEFAULT_INPUTS,
     "dynamic": DYNAMIC_INPUTS,
+    "calendar": CALENDAR_INPUTS,
     "legacy": LEGACY_INPUTS,
     "kgml-ag": KGML_AG_INPUTS,
 }

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kgml_jax.models.closure import ClosureModel
-from kgml_jax.models.features import Scaling
+from kgml_jax.models.features import Scale, Scaling
 from kgml_jax.models.nitrous_oxide import NitrousOxideModel
 from kgml_jax.models.parameter_learning import DYNAMIC, ParameterLearningModel
 from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.recurrent import RecurrentModel
 from kgml_jax.models.residual import ConservingResidualModel, ResidualModel
+from kgml_jax.models.season import PROGRESS
 
 Name = Literal[
     "recurrent",
@@ -138,13 +139,21 @@ def has_process(model: Any) -> bool:
 
 
 def memory_days(model: Any) -> int:
-    """Returns how many days before 1 January bring the state of a model's windows up to date."""
-    return FROM_NEW_YEAR if has_process(model) else FADED_MEMORY
+    """Returns how many days before 1 January bring the state of a model's windows up to date.
+
+    Inputs that count from sowing need the sowing within the window, which may be in autumn.
+    """
+    from_sowing = any(scale.name in PROGRESS for scale in _inputs(model))
+    return FROM_NEW_YEAR if has_process(model) or from_sowing else FADED_MEMORY
 
 
 def reads_gpp(model: Any) -> bool:
     """Returns whether a model is given GPP, which is then no target."""
     if isinstance(model, ProcessModel):
         return model.gpp == "prescribed"
+    return any(scale.name == "prescribed_gpp" for scale in _inputs(model))
+
+
+def _inputs(model: Any) -> tuple[Scale, ...]:
     scaling = getattr(model, "scaling", None)
-    return any(scale.name == "prescribed_gpp" for scale in scaling.inputs) if scaling else False
+    return scaling.inputs if scaling else ()

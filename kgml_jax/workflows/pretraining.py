@@ -37,8 +37,9 @@ class ModelChoice:
     gpp-forced: with GPP as input; dpl, dpl-dynamic: attributes, and weather, set parameters;
     closure: a network in the daily step moves rates; residual: outputs are corrected, and do not
     close with stocks; residual-conserving: fluxes are scaled in the daily step."""
-    inputs: Literal["default", "dynamic", "legacy"] = "default"
-    """dynamic: without place and soil; legacy: with GPP, as KGML-ag (tower GPP leaks NEE)."""
+    inputs: Literal["default", "dynamic", "calendar", "legacy"] = "default"
+    """dynamic: without place and soil; calendar: traits of the crop, days and heat since sowing in
+    place of flags of two crops; legacy: with GPP, as KGML-ag (tower GPP leaks NEE)."""
     hidden: int | None = None
     """Width of every layer. None: 32, of networks beside the process model 16."""
     basis_layers: int = 2
@@ -89,7 +90,7 @@ class PretrainSettings:
     """AdamW's decoupled weight decay."""
     warmup_days: int | None = None
     """Days before 1 January that bring the state up to date and are not scored. None: 60; 365 where
-    the process model is part, which starts on a 1 January."""
+    the process model is part, which starts on a 1 January, or inputs count from sowing."""
     validate_every: int = 25
     """Steps between validations."""
     patience: int = 20
