@@ -57,6 +57,24 @@ def columns(data: bytes, file: str, site: str | None = None) -> dict[str, pd.Ser
     return by_name
 
 
+def texts(data: bytes, file: str) -> dict[str, pd.Series]:
+    """Returns the columns of a table by name, every cell as the text that stands there.
+
+    The index of a column is the line in the file, less 2.
+
+    Raises:
+      DataError: as `columns`.
+    """
+    table = layout.body(data, file)
+    names, rows = table.names, layout.rows(table)
+    try:
+        cells = _cells(table.data, dtype=str, na_filter=False)
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise DataError(f"is not a table: {error}", file=file) from error
+    index = pd.Index(rows - 2) if len(rows) == len(cells) else cells.index
+    return {name: cells.iloc[:, at].set_axis(index) for at, name in enumerate(names)}
+
+
 def _cells(data: bytes, **how: Any) -> pd.DataFrame:
     return pd.read_csv(
         BytesIO(data), skipinitialspace=True, low_memory=False, index_col=False, **how

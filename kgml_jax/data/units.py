@@ -50,6 +50,9 @@ _WATER_FLUX = {
 FACTORS: dict[str, dict[str, float]] = {
     "g C m-2 d-1": _CARBON_FLUX,
     "g N m-2 d-1": {"g N m-2": 1.0, "kg N ha-1 d-1": 0.1, "kg N ha-1": 0.1},
+    "g N m-2": {"kg N m-2": 1e3, "kg N ha-1": 0.1, "t N ha-1": 100.0, "lb N ac-1": 0.112085},
+    "g C m-2": {"kg C m-2": 1e3, "kg C ha-1": 0.1, "t C ha-1": 100.0, "Mg C ha-1": 100.0},
+    "mm": {"cm": 10.0, "m": 1e3, "in": 25.4, "l m-2": 1.0, "kg m-2": 1.0, "m3 ha-1": 0.1},
     "mm d-1": _WATER_FLUX,
     "MJ m-2 d-1": {
         "MJ m-2": 1.0,
@@ -74,7 +77,7 @@ FACTORS: dict[str, dict[str, float]] = {
         "mol mol-1": 1e6,
         "1e-6": 1.0,
     },
-    "m": {"cm": 1e-2, "km": 1e3, "ft": 0.3048, "m asl": 1.0, "masl": 1.0},
+    "m": {"cm": 1e-2, "km": 1e3, "ft": 0.3048, "in": 0.0254, "m asl": 1.0, "masl": 1.0},
     "1": {
         "kg kg-1": 1.0,
         "g kg-1": 1e-3,
@@ -127,6 +130,9 @@ _SYMBOLS = {
         "km": "kilometer kilometers kilometre kilometres",
         "in": "inch inches",
         "ft": "foot feet",
+        "ac": "acre acres",
+        "lb": "lbs pound pounds",
+        "t": "tonne tonnes",
         "ha": "hectare hectares",
         "l": "liter liters litre litres",
         "g": "gram grams",

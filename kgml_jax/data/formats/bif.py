@@ -6,7 +6,7 @@ Columns SITE_ID, GROUP_ID, VARIABLE_GROUP, VARIABLE and DATAVALUE in any order, 
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,27 +82,32 @@ def _tables(file: Path) -> Iterator[tuple[str, bytes]]:
 
 def _add(places: Places, file: str, data: bytes) -> None:
     try:
-        rows = _rows(file, data)
+        rows_found = rows(file, data, (*VARIABLES, *_DATES))
     except csv.Error as error:
         message = f"{file} cannot be read as a table of site metadata: {error}"
         places.notes.append(Note("", "", "warning", 1, message))
         return
-    if rows is None:
+    if rows_found is None:
         message = f"{file} is no table of site metadata: no columns {' and '.join(_COLUMNS)}"
         places.notes.append(Note("", "", "warning", 1, message))
         return
-    for site in dict.fromkeys(row["SITE_ID"] for row in rows):
+    for site in dict.fromkeys(row["SITE_ID"] for row in rows_found):
         if site in places.values:
             continue
-        values, notes = _place(site, [row for row in rows if row["SITE_ID"] == site], file)
+        own = [row for row in rows_found if row["SITE_ID"] == site]
+        values, notes = _place(site, own, file)
         if values:
             places.values[site] = values
             places.files[site] = file
         places.notes += notes
 
 
-def _rows(file: str, data: bytes) -> list[dict[str, str]] | None:
-    """Returns the rows that hold what is read; None if it is not such a table."""
+def rows(file: str, data: bytes, wanted: Container[str]) -> list[dict[str, str]] | None:
+    """Returns the rows of variables that are wanted; None if it is not such a table.
+
+    Raises:
+      csv.Error: it is not comma-separated.
+    """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -112,13 +117,12 @@ def _rows(file: str, data: bytes) -> list[dict[str, str]] | None:
     names = [name.strip().upper() for name in next(reader, [])]
     if any(column not in names for column in _COLUMNS):
         return None
-    wanted = {*VARIABLES, *_DATES}
-    rows = []
+    found = []
     for fields in reader:
         row = dict(zip(names, map(str.strip, fields), strict=False))
-        if row.get("VARIABLE") in wanted and row.get("DATAVALUE"):
-            rows.append({"SITE_ID": fluxnet.site_of(file), "GROUP_ID": "", **row})
-    return rows
+        if row.get("VARIABLE", "") in wanted and row.get("DATAVALUE"):
+            found.append({"SITE_ID": fluxnet.site_of(file), "GROUP_ID": "", **row})
+    return found
 
 
 def _place(
