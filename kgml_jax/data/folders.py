@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kgml_jax.data import packed, site_table, time_steps
 from kgml_jax.data.formats import bif, fluxdatakit, fluxnet, generic, kgml_sav
+from kgml_jax.data.management import reader as management_table
 from kgml_jax.data.schema import Note
 from kgml_jax.errors import DataError, listed
 
@@ -15,6 +16,9 @@ SUFFIXES = (*generic.SUFFIXES, *kgml_sav.SUFFIXES)
 
 LIKE_DATA = (".csv", ".nc", ".nc4", ".zip", ".gz", ".tar", ".tgz", ".xlsx", ".xls", ".parquet")
 """Endings of files that somebody may expect to be read."""
+
+_BESIDE = (site_table.FILE_NAME, management_table.FILE_NAME)
+"""Tables that may lie beside the data and are none."""
 
 NAMED = 12
 """Files that a note names at most."""
@@ -66,7 +70,7 @@ def find(path: Path) -> Found:
     everything = [*files, *(file for folder in below.values() for file in folder)]
     places = [file for file in everything if bif.is_table(file.name)]
     found = Found(read, [*places, *_archives(read)], notes)
-    known = {*read, *places, path / site_table.FILE_NAME}
+    known = {*read, *places, *(path / name for name in _BESIDE)}
     left = [file for file in files if file not in known]
     found.notes += _not_read(left, "not FLUXNET daily files" if towers else "of an unknown kind")
     found.notes += [note for folder, held in below.items() for note in _below(folder, held, known)]
@@ -88,7 +92,7 @@ def _is_one(path: Path) -> bool:
 
 
 def _is_schema(file: Path) -> bool:
-    if file.name == site_table.FILE_NAME or bif.is_table(file.name) or is_tower(file.name):
+    if file.name in _BESIDE or bif.is_table(file.name) or is_tower(file.name):
         return False
     return file.name.lower().endswith(SUFFIXES)
 

@@ -12,15 +12,22 @@ import xarray as xr
 
 from kgml_jax.data import attributes, days, folders, names, packed, quality, site_table
 from kgml_jax.data.formats import bif, fluxdatakit, fluxnet, generic, kgml_sav
-from kgml_jax.data.schema import DEFAULT_OPTIONS, Note, Piece, Reading, is_observed
+from kgml_jax.data.management import forcing as management_forcing
+from kgml_jax.data.management import reader as management_table
+from kgml_jax.data.management.reader import Diary
+from kgml_jax.data.schema import DEFAULT_OPTIONS, Note, Piece, Reading, Season, is_observed
 from kgml_jax.data.schema import ReadOptions as ReadOptions
 from kgml_jax.errors import DataError, kept, raise_together
+
+_NORTH = 41.0
+"""Degrees; of a site whose own latitude is refused, and which is looked at further."""
 
 
 def read(
     path: str | Path,
     metadata: str | Path | None = None,
     options: ReadOptions = DEFAULT_OPTIONS,
+    management: str | Path | None = None,
 ) -> Reading:
     """Reads every site under a path.
 
@@ -29,6 +36,7 @@ def read(
         KGML-ag, or a folder of them; towers' files are looked for one folder deeper too.
       metadata: a table of site metadata; None looks for `sites.csv` beside the data.
       options: thresholds, gap limits and choices.
+      management: a table of events; None looks for `management.csv` beside the data.
 
     Returns:
       The sites in order of their names, and the notes on what was done to them.
@@ -37,7 +45,7 @@ def read(
       DataError: one or more sites cannot be used; the message holds all of them. With
         `options.skip_bad_sites` they are left out, each with a note, unless no site is left.
     """
-    reading = collect(path, metadata, options)
+    reading = collect(path, metadata, options, management)
     if options.skip_bad_sites and reading.sites:
         left_out = [
             Note(error.site or error.file or "", "", "left out", 1, str(error))
@@ -69,40 +77,49 @@ def collect(
     path: str | Path,
     metadata: str | Path | None = None,
     options: ReadOptions = DEFAULT_OPTIONS,
+    management: str | Path | None = None,
 ) -> Reading:
     """Reads like `read`, but keeps what fails in `Reading.errors` and goes on with the others.
 
     Raises:
-      DataError: there is nothing to read at `path`, or the metadata table cannot be used.
+      DataError: there is nothing to read at `path`, or a table beside it cannot be used.
     """
     path = Path(path)
     found = folders.find(path)
     file = None if metadata is None else Path(metadata)
     table, notes = site_table.load(file, path)
-    notes = [*found.notes, *notes]
+    diary = management_table.load(_events(path, management))
+    notes = [*found.notes, *notes, *diary.notes]
     pieces, errors = _load(found.data, options)
     known = {*pieces, *(error.site for error in errors if error.site)}
     notes += site_table.unmatched(table, known, file.name if file else site_table.FILE_NAME)
+    diary, more = management_table.for_sites(diary, sorted(known))
+    notes += more
     places = bif.load(found.places)
     table, more = site_table.complete(table, places, sorted(pieces))
     notes += [*more, *(note for note in places.notes if note.site in ("", *pieces))]
-    sites = []
+    sites, seasons = [], []
     for name in sorted(pieces):
         try:
-            dataset, more = _site(name, pieces[name], table, options)
+            dataset, more, grown = _site(name, pieces[name], table, diary, options)
         except DataError as error:
             errors.append(error)
             continue
         sites.append(dataset)
         notes += more
-    return Reading(tuple(sites), tuple(notes), tuple(errors))
+        seasons += grown
+    return Reading(tuple(sites), tuple(notes), tuple(errors), tuple(seasons))
 
 
-def inputs(path: Path, metadata: Path | None = None) -> list[Path]:
-    """Returns the files that `read` reads: data, and tables of metadata if there are any."""
+def inputs(path: Path, metadata: Path | None = None, management: Path | None = None) -> list[Path]:
+    """Returns the files that `read` reads: data, and tables of metadata and of events."""
     found = folders.find(path)
-    table = metadata or site_table.beside(path)
-    return list(dict.fromkeys([*found.data, *found.places, *([] if table is None else [table])]))
+    tables = (metadata or site_table.beside(path), _events(path, management))
+    return list(dict.fromkeys([*found.data, *found.places, *filter(None, tables)]))
+
+
+def _events(path: Path, management: str | Path | None) -> Path | None:
+    return management_table.beside(path) if management is None else Path(management)
 
 
 def _load(
@@ -166,15 +183,15 @@ def _told(file: str | None, site: str | None) -> Iterator[None]:
 
 
 def _site(
-    name: str, pieces: list[Piece], table: pd.DataFrame, options: ReadOptions
-) -> tuple[xr.Dataset, list[Note]]:
+    name: str, pieces: list[Piece], table: pd.DataFrame, diary: Diary, options: ReadOptions
+) -> tuple[xr.Dataset, list[Note], list[Season]]:
     with _told(None, name):
-        return _finished(pieces, table, options)
+        return _finished(pieces, table, diary, options)
 
 
 def _finished(
-    pieces: list[Piece], table: pd.DataFrame, options: ReadOptions
-) -> tuple[xr.Dataset, list[Note]]:
+    pieces: list[Piece], table: pd.DataFrame, diary: Diary, options: ReadOptions
+) -> tuple[xr.Dataset, list[Note], list[Season]]:
     notes = [note for piece in pieces for note in piece.notes]
     dataset = days.join([piece.dataset for piece in pieces])
     if not options.fluxes:
@@ -183,8 +200,16 @@ def _finished(
     with kept(errors):
         dataset, more = attributes.attach(dataset, table)
         notes += more
+    seasons: list[Season] = []
+    with kept(errors):
+        latitude = float(dataset["latitude"]) if "latitude" in dataset else _NORTH
+        dataset, more, seasons = management_forcing.attach(dataset, diary, latitude)
+        notes += more
+    if seasons:
+        # The table's crops are rows of the crop table, whatever codes the data have.
+        options = replace(options, crop_codes="table")
     with kept(errors):
         dataset, more = quality.finish(dataset, options)
         notes += more
     raise_together(errors)
-    return dataset, notes
+    return dataset, notes, seasons

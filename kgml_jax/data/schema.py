@@ -149,6 +149,33 @@ class Piece:
 
 
 @dataclass(frozen=True)
+class Season:
+    """One crop from sowing to harvest, as a table of events gives it.
+
+    Attributes:
+      site: where it grew.
+      name: canonical name of the crop; empty where none was given.
+      row: of the crop table, -1 where it has none.
+      first: day of sowing; of a crop that stood before the record, the record's first day.
+      last: day of harvest or termination; of one that still stands, the record's last day.
+      sown: whether it was sown on the first day.
+      reaped: whether it was harvested or ended on the last day.
+      removal: share of the residue above ground that was taken.
+      remark: how it is known, where the table does not say so.
+    """
+
+    site: str
+    name: str
+    row: int
+    first: np.datetime64
+    last: np.datetime64
+    sown: bool = True
+    reaped: bool = True
+    removal: float = 0.0
+    remark: str = ""
+
+
+@dataclass(frozen=True)
 class Reading:
     """Checked sites, the notes on what was done to them, and what could not be read.
 
@@ -159,6 +186,8 @@ class Reading:
     sites: tuple[xr.Dataset, ...]
     notes: tuple[Note, ...] = ()
     errors: tuple[DataError, ...] = ()
+    seasons: tuple[Season, ...] = ()
+    """Of a table of events, in the order of sites and days."""
 
 
 def expected_units(name: str) -> str | None:

@@ -1,0 +1,292 @@
+"""Events on the days of a record: the management fields of the forcing."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import xarray as xr
+
+from kgml_jax.data.management import crops, vocabulary
+from kgml_jax.data.management.events import Event
+from kgml_jax.data.management.operations import share_mixed
+from kgml_jax.data.management.reader import Diary
+from kgml_jax.data.management.seasons import seasons
+from kgml_jax.data.schema import FORCING, NEUTRAL_FORCING, Note, Season
+from kgml_jax.errors import DataError, listed
+
+GROUPS = {
+    "planting and harvest": ("crop", "occupied", "planting", "harvest", "residue_removal"),
+    "tillage": ("tillage",),
+    "fertilisation": ("fertiliser_ammonium", "fertiliser_nitrate"),
+    "irrigation": ("irrigation",),
+}
+"""Fields of the forcing that come together from one source: the data, or the table of events."""
+
+WIDE = 14
+"""Days beyond which a window is told as a warning: its middle day is then hardly a date."""
+
+UNUSABLE = 92
+"""Days of a window beyond which the event is left out; water is spread over any window."""
+
+_ON_A_DAY = ("planting", "harvest", "termination", "tillage", "fertilisation", "residue removal")
+"""Events that happen on one day of their window."""
+
+_DEEP = f"{vocabulary.PLOUGHING_DEPTH:g} m"
+_DAY = np.timedelta64(1, "D")
+
+
+@dataclass
+class _Record:
+    """The days of a site and what the table makes of them."""
+
+    site: str
+    file: str
+    days: np.ndarray
+    fields: dict[str, np.ndarray] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+
+    def tell(self, kind: str, count: int, message: str) -> None:
+        if count:
+            self.notes.append(Note(self.site, "management", kind, count, message))
+
+    def zeros(self, *names: str) -> None:
+        for name in names:
+            self.fields.setdefault(name, np.zeros(len(self.days)))
+
+    def has(self, day: np.datetime64) -> bool:
+        return bool(self.days[0] <= day <= self.days[-1])
+
+    def add(self, name: str, day: np.datetime64, amount: float) -> None:
+        self.fields[name][self.days == day] += amount
+
+
+def attach(
+    dataset: xr.Dataset, diary: Diary, latitude: float
+) -> tuple[xr.Dataset, list[Note], list[Season]]:
+    """Gives a site the management that a table of events tells of it.
+
+    Args:
+      dataset: dimension `time`, one day each; attrs `site` and `source`.
+      diary: the table; a site that it does not name is left as it is.
+      latitude: degrees north.
+
+    Returns:
+      The data set with the fields of every group of `GROUPS` of which the table has an event, what
+      is to be said, and the seasons that touch the record.
+
+    Raises:
+      DataError: rows of the site cannot be understood, a crop is not known or not simulated, or the
+        data give the same fields themselves.
+    """
+    site = str(dataset.attrs["site"])
+    if site not in diary.rows:
+        return dataset, [], []
+    days = np.sort(dataset["time"].to_numpy().astype("datetime64[D]"))
+    record = _Record(site, diary.file, days)
+    events, without = diary.events(site)
+    usable = _usable(record, events, without)
+    try:
+        found, told = seasons(usable, site, (days[0], days[-1]), latitude)
+    except DataError as error:
+        place = {"file": diary.file, "site": site, "variable": error.variable}
+        raise DataError(error.problem, **place) from error
+    if any(event.kind in ("planting", "harvest") for event in usable):
+        _lay_seasons(record, found)
+        _tell_seasons(record, usable, found, latitude)
+    _till(record, [event for event in usable if event.kind == "tillage"])
+    _fertilise(record, [event for event in usable if event.kind == "fertilisation"])
+    _irrigate(record, [event for event in usable if event.kind == "irrigation"])
+    _require_unsaid(dataset, record)
+    order = np.searchsorted(days, dataset["time"].to_numpy().astype("datetime64[D]"))
+    added = {
+        name: ("time", values[order], {"units": FORCING[name].units})
+        for name, values in record.fields.items()
+    }
+    return dataset.assign(added), [*record.notes, *told], found
+
+
+def _usable(record: _Record, events: Sequence[Event], without: Sequence[str]) -> list[Event]:
+    """Returns the events that can be laid on days, and tells how many there are of each kind."""
+    inside = Counter(event.kind for event in events if record.has(event.day))
+    counts = ", ".join(f"{kind} {inside[kind]}" for kind in vocabulary.KINDS if inside[kind])
+    message = f"events of {record.file} in the record: {counts or 'none'}"
+    record.tell("converted", sum(inside[kind] for kind in vocabulary.KINDS) or 1, message)
+    outside = sum(not record.has(event.day) for event in events)
+    record.tell("converted", outside, f"events of {record.file} before or after the record")
+    listed_rows = listed(without)
+    record.tell("warning", 1 if without else 0, f"events without a date, left out: {listed_rows}")
+    idle = {
+        kind: inside[kind]
+        for kind in (*vocabulary.UNUSED, *vocabulary.WITHOUT_FIELD)
+        if inside[kind]
+    }
+    idle.pop("cut", None)  # told with the crop that it cuts
+    told = ", ".join(f"{kind} {count}" for kind, count in idle.items())
+    record.tell("left out", sum(idle.values()), f"events that nothing depends on yet: {told}")
+    usable = []
+    for event in events:
+        if event.kind not in _ON_A_DAY:
+            usable.append(event)
+            continue
+        if event.width > UNUSABLE:
+            if record.has(event.first) or record.has(event.last):
+                message = f"{event.kind} in a window of {event.width} days, left out: {event.place}"
+                record.tell("warning", 1, message)
+            continue
+        if event.width > WIDE and record.has(event.day):
+            message = f"{event.kind} in a window of {event.width} days counts on its middle day, "
+            record.tell("warning", 1, f"{message}{event.day}: {event.place}")
+        usable.append(event)
+    return usable
+
+
+def _lay_seasons(record: _Record, found: Sequence[Season]) -> None:
+    record.zeros("occupied", "planting", "harvest", "residue_removal")
+    days = record.days
+    first = found[0].row if found else crops.crop_codes.UNKNOWN
+    crop = np.full(len(days), float(first))
+    for one in found:
+        crop[days >= one.first] = one.row
+        record.fields["occupied"][(days >= one.first) & (days <= one.last)] = 1.0
+        if one.sown:
+            record.add("planting", one.first, 1.0)
+        if one.reaped:
+            record.add("harvest", one.last, 1.0)
+            record.add("residue_removal", one.last, one.removal)
+    record.fields["crop"] = crop
+
+
+def _tell_seasons(
+    record: _Record, events: Sequence[Event], found: Sequence[Season], latitude: float
+) -> None:
+    names = Counter(one.name or "a crop without a name" for one in found)
+    told = ", ".join(f"{name} {count}" for name, count in names.items())
+    record.tell("converted", len(found) or 1, f"seasons: {told or 'none'}")
+    for remark in dict.fromkeys(crops.row(one.name)[1] for one in found):
+        if not remark:
+            continue
+        which = [one for one in found if crops.row(one.name)[1] == remark]
+        label = ", ".join(dict.fromkeys(one.name or "a crop without a name" for one in which))
+        kind = "converted" if remark.startswith("simulated as") else "warning"
+        record.tell(kind, len(which) if kind == "converted" else 1, f"{label}: {remark}")
+    _tell_names(record, events, latitude)
+    _tell_silence(record, events, found)
+
+
+def _tell_names(record: _Record, events: Sequence[Event], latitude: float) -> None:
+    said: dict[str, int] = {}
+    for event in events:
+        if event.kind != "planting" or not record.has(event.day):
+            continue
+        named = crops.resolve(event.crop, event.day, latitude, event.cover)
+        if named.name and crops.plain(event.crop) != named.name:
+            how = f" ({named.remark})" if named.remark else ""
+            told = f"{event.crop} is {named.name}{how}"
+            said[told] = said.get(told, 0) + 1
+    record.tell("converted", sum(said.values()), f"crops by name: {', '.join(said)}")
+
+
+def _tell_silence(record: _Record, events: Sequence[Event], found: Sequence[Season]) -> None:
+    """Tells years of the record in which nothing grows because the table says nothing of them."""
+    years = record.days.astype("datetime64[Y]")
+    grown = {year for one in found for year in np.arange(*_years(one))}
+    bare = [str(year) for year in np.unique(years) if year not in grown]
+    if not bare:
+        return
+    told = [event.day for event in events if event.kind in ("planting", "harvest", "termination")]
+    message = f"no crop stands in {listed(bare, 12)}: the field counts as bare then"
+    if told:
+        message += f"; sowing and harvest are told from {min(told)} to {max(told)}"
+    record.tell("warning", 1, message)
+
+
+def _years(season: Season) -> tuple[np.datetime64, np.datetime64]:
+    return season.first.astype("datetime64[Y]"), season.last.astype("datetime64[Y]") + 1
+
+
+def _till(record: _Record, events: Sequence[Event]) -> None:
+    if not events:
+        return
+    record.zeros("tillage")
+    for event in events:
+        record.add("tillage", event.day, share_mixed(event))
+    # Two passes of a day mix what one of them left; never more than all of it.
+    record.fields["tillage"] = np.minimum(record.fields["tillage"], 1.0)
+    own = [event for event in events if record.has(event.day) and "share" not in event.amounts]
+    by_depth = [event for event in own if vocabulary.mixing(event.words) is None]
+    unknown = [event for event in by_depth if "depth" not in event.amounts]
+    record.tell(
+        "estimated", len(own) - len(by_depth), "tillage: share of the plough layer by implement"
+    )
+    depth = f"tillage without an implement: share by depth, all of it from {_DEEP} on"
+    record.tell("estimated", len(by_depth) - len(unknown), depth)
+    usual = f"tillage without implement and depth: a share of {vocabulary.USUAL_TILLAGE:g}"
+    record.tell("estimated", len(unknown), usual)
+
+
+def _fertilise(record: _Record, events: Sequence[Event]) -> None:
+    if not events:
+        return
+    record.zeros("fertiliser_ammonium", "fertiliser_nitrate")
+    forms: Counter[str] = Counter()
+    silent = 0
+    for event in events:
+        given = event.amounts
+        total = given.get("nitrogen", 0.0)
+        if not {"nitrogen", "ammonium", "nitrate"} & set(given):
+            silent += record.has(event.day)
+            continue
+        ammonium, nitrate = given.get("ammonium", 0.0), given.get("nitrate", 0.0)
+        if not ammonium and not nitrate and total:
+            form = vocabulary.form(event.words)
+            forms[form] += record.has(event.day)
+            ammonium = total * vocabulary.FORMS[form].ammonium
+            nitrate = total - ammonium
+        record.add("fertiliser_ammonium", event.day, ammonium)
+        record.add("fertiliser_nitrate", event.day, nitrate)
+    told = ", ".join(f"{form} {count}" for form, count in forms.items() if count)
+    record.tell("converted", sum(forms.values()), f"nitrogen by form of fertiliser: {told}")
+    message = f"{silent} fertilisations without an amount of nitrogen are left out"
+    record.tell("warning", 1 if silent else 0, message)
+
+
+def _irrigate(record: _Record, events: Sequence[Event]) -> None:
+    if not events:
+        return
+    record.zeros("irrigation")
+    silent = wide = 0
+    for event in events:
+        if "water" not in event.amounts:
+            silent += record.has(event.day)
+            continue
+        wide += event.width > 1 and record.has(event.day)
+        inside = (record.days >= event.first) & (record.days <= event.last)
+        record.fields["irrigation"][inside] += event.amounts["water"] / event.width
+    record.tell("converted", wide, "irrigations over several days, spread evenly over them")
+    message = f"{silent} irrigations without an amount of water are left out"
+    record.tell("warning", 1 if silent else 0, message)
+
+
+def _require_unsaid(dataset: xr.Dataset, record: _Record) -> None:
+    """Refuses a site whose data give what the table gives as well.
+
+    Which of the two is right nobody can know, and half of each would be a calendar of neither.
+    """
+    for group, names in GROUPS.items():
+        if not any(name in record.fields for name in names):
+            continue
+        said = [name for name in names if name in dataset and _says(dataset[name].to_numpy(), name)]
+        if said:
+            raise DataError(
+                f"{record.file} and {dataset.attrs['source']} both tell of {group}",
+                site=record.site,
+                variable=", ".join(said),
+                expected=f"one of them: take the columns out of the data, or the rows of {group} "
+                f"of {record.site} out of {record.file}",
+            )
+
+
+def _says(values: np.ndarray, name: str) -> bool:
+    known = np.isfinite(values.astype(np.float64))
+    return bool((values[known] != NEUTRAL_FORCING[name]).any())
