@@ -18,7 +18,11 @@ from kgml_jax.workflows import sites as site_sources
 
 
 def read_sites(
-    path: str | Path, metadata: str | Path | None = None, fluxes: bool = True, **options: Any
+    path: str | Path,
+    metadata: str | Path | None = None,
+    fluxes: bool = True,
+    management: str | Path | None = None,
+    **options: Any,
 ) -> Sites:
     """Reads tower or field data, checks them, and fills what may be filled.
 
@@ -27,6 +31,8 @@ def read_sites(
       metadata: CSV of site metadata (site, lat, lon, elev, igbp); by default `sites.csv` beside it.
       fluxes: whether fluxes are needed. Without, files need to hold none, and those they hold are
         not read: for `predict` and `simulate`.
+      management: table of events (site, date, event, crop, amount, unit, method); by default
+        `management.csv` beside the data.
       options: further fields of `data.choices.DataChoice`, such as `qc_threshold` or `partition`.
 
     Returns:
@@ -41,8 +47,9 @@ def read_sites(
       Traceback (most recent call last):
       kgml_jax.errors.DataError: no such file or folder (found nowhere; expected a path to data)
     """
-    table = None if metadata is None else Path(metadata)
-    choice = settings_of(DataChoice, {"data": Path(path), "metadata": table, **options})
+    tables = {"metadata": metadata, "management": management}
+    given = {name: None if table is None else Path(table) for name, table in tables.items()}
+    choice = settings_of(DataChoice, {"data": Path(path), **given, **options})
     return site_sources.load(choice, fluxes=fluxes)
 
 

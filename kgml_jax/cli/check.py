@@ -14,7 +14,7 @@ from rich.table import Table
 from kgml_jax.cli.notes import places
 from kgml_jax.data.check import Finding, blocks, check
 from kgml_jax.data.read import collect
-from kgml_jax.data.schema import DEFAULT_OPTIONS, Note, ReadOptions
+from kgml_jax.data.schema import DEFAULT_OPTIONS, Note, ReadOptions, Season
 from kgml_jax.display import counted
 from kgml_jax.errors import listed
 from kgml_jax.sites import VARIABLES
@@ -28,6 +28,8 @@ class CheckConfig:
     """FLUXNET daily csv or zip, netCDF, Zarr or CSV in the schema, or a folder of them."""
     metadata: Path | None = None
     """Table of site metadata; by default `sites.csv` beside the data."""
+    management: Path | None = None
+    """Table of events; by default `management.csv` beside the data."""
     options: Annotated[ReadOptions, tyro.conf.arg(name="")] = DEFAULT_OPTIONS
     """How the data are read."""
     notes: bool = False
@@ -38,7 +40,7 @@ class CheckConfig:
 
 def main(config: CheckConfig) -> int:
     """Reads, checks and prints; returns the exit status."""
-    reading = collect(config.path, config.metadata, config.options)
+    reading = collect(config.path, config.metadata, config.options, config.management)
     findings = check(reading)
     console = Console()
     width = console.width if console.is_terminal else 110
@@ -46,6 +48,8 @@ def main(config: CheckConfig) -> int:
     readable = [finding for finding in findings if not finding.blocks]
     if readable:
         console.print(_summary(readable))
+        if reading.seasons:
+            console.print(_seasons(reading.seasons))
         _print_notes(console, reading.notes, config.notes)
     _print_warnings(console, readable)
     _print_general(console, reading.notes)
@@ -95,6 +99,24 @@ def _summary(findings: Sequence[Finding]) -> Table:
             "-" if one.season_nee is None else f"{one.season_nee:+.2f}",
             "-" if one.closure is None else f"{one.closure:.2f}",
             str(len(one.warnings) or ""),
+        )
+    return table
+
+
+def _seasons(seasons: Sequence[Season]) -> Table:
+    table = Table(title="Crops that stand, by the table of events", title_justify="left")
+    for name in ("site", "crop", "sown", "harvested"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("residue taken", justify="right")
+    table.add_column("remark")
+    for one in seasons:
+        table.add_row(
+            escape(one.site),
+            one.name or "?",
+            str(one.first) if one.sown else f"before {one.first}",
+            str(one.last) if one.reaped else f"after {one.last}",
+            f"{one.removal:.0%}" if one.removal else "",
+            escape(one.remark),
         )
     return table
 

@@ -113,12 +113,13 @@ def divided(config: EstimateConfig, base: Pretrained | None) -> DividedSites:
             for name in READ_ANEW
             if getattr(given, name) != getattr(usual, name)
         }
-        other = OtherData(given.data, given.metadata, given.skip_bad_sites, **told)
+        files = {"metadata": given.metadata, "management": given.management}
+        other = OtherData(given.data, **files, skip_bad_sites=given.skip_bad_sites, **told)
         if given != other.after(usual):
             raise ValueError(
-                "with --from all options of the data but --data, --metadata, --skip-bad-sites, "
-                "--quality-scale, --worst-flag and --crop-codes are those of the pretraining run; "
-                "leave them out"
+                "with --from all options of the data but --data, --metadata, --management, "
+                "--skip-bad-sites, --quality-scale, --worst-flag and --crop-codes are those of "
+                "the pretraining run; leave them out"
             )
         assert config.from_run is not None
         sites.require_unchanged(config.from_run, other, base.origin)

@@ -41,6 +41,9 @@ class PredictConfig:
     calibrated site owns; the mean of what the calibrated sites of their group own."""
     metadata: Path | None = None
     """CSV of site metadata (site, lat, lon, elev, igbp); default: `sites.csv` beside the data."""
+    management: Path | None = None
+    """Table of events (site, date, event, crop, amount, unit, method); default: `management.csv`
+    beside the data."""
     skip_bad_sites: bool = False
     """Leave out sites that `check` blocks, and years at the ends of a record whose weather lacks
     a variable, and list them; otherwise one of them stops the run."""
@@ -69,7 +72,11 @@ def predict(config: PredictConfig, out: Path) -> None:
     fitted = saved.load(config.from_run, config.strategy)
     base = fitted.base if isinstance(fitted, Calibrated) else fitted
     other = OtherData(
-        config.data, config.metadata, config.skip_bad_sites, crop_codes=config.crop_codes
+        config.data,
+        config.metadata,
+        config.management,
+        skip_bad_sites=config.skip_bad_sites,
+        crop_codes=config.crop_codes,
     )
     require_unchanged(config.from_run, other, base.origin)
     sites = load(other.after(base.origin), fluxes=False)

@@ -105,7 +105,7 @@ def check(config: SimulateConfig) -> None:
     """
     check_path(config.out, config.overwrite)
     chosen(config.outputs)
-    given = {config.data.data, config.data.metadata, config.parameters}
+    given = {config.data.data, config.data.metadata, config.data.management, config.parameters}
     if config.out.resolve() in {path.resolve() for path in given if isinstance(path, Path)}:
         raise ValueError(f"--out {config.out} is what the program reads; choose another")
     if config.site_batch < 1 or config.spin_up_cycles < 0 or config.spin_up_days < 1:

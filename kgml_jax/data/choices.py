@@ -13,7 +13,7 @@ from kgml_jax.errors import DataError
 from kgml_jax.sites import TRAIN, VALIDATION, Sites
 from kgml_jax.split import Split
 
-PATHS = ("data", "metadata", "synthetic_stations")
+PATHS = ("data", "metadata", "management", "synthetic_stations")
 
 READ_ANEW = ("quality_scale", "worst_flag", "crop_codes")
 """How files are written, which other files than those of a run may do otherwise."""
@@ -27,6 +27,9 @@ class DataChoice:
     """FLUXNET file, zip or folder; NetCDF, Zarr or CSV with dims (site, time). None: synthetic."""
     metadata: Path | None = None
     """CSV of site metadata (site, lat, lon, elev, igbp); default: `sites.csv` beside the data."""
+    management: Path | None = None
+    """Table of events (site, date, event, crop, amount, unit, method), or ICASA, BADM, PEcAn;
+    default: `management.csv` beside the data."""
     qc_threshold: float = 0.75
     """Smallest share of a day (0-1) measured or well filled for it to be scored."""
     quality_scale: QualityScale = "share"
@@ -68,6 +71,8 @@ class OtherData:
     """Other sites than those of the run."""
     metadata: Path | None = None
     """CSV of site metadata (site, lat, lon, elev, igbp) for `--data`."""
+    management: Path | None = None
+    """Table of events (site, date, event, crop, amount, unit, method) for `--data`."""
     skip_bad_sites: bool = False
     """Leave out sites that `check` blocks, and years at the ends of a record whose weather lacks
     a variable, and list them; otherwise one of them stops the run."""
@@ -86,10 +91,11 @@ class OtherData:
           origin: of the run; None if it is not known.
 
         Raises:
-          ValueError: metadata without data, or neither data nor an origin.
+          ValueError: metadata or events without data, or neither data nor an origin.
         """
-        if self.data is None and self.metadata is not None:
-            raise ValueError("--metadata has no meaning without --data")
+        for name in ("metadata", "management"):
+            if self.data is None and getattr(self, name) is not None:
+                raise ValueError(f"--{name} has no meaning without --data")
         if self.data is None and origin is None:
             raise ValueError("the run does not say which data it learnt from; use --data")
         choice, skip = origin or DataChoice(), self.skip_bad_sites
@@ -97,7 +103,8 @@ class OtherData:
         told = {name: value for name, value in told.items() if value is not None}
         if self.data is None:
             return replace(choice, skip_bad_sites=skip or choice.skip_bad_sites, **told)
-        return replace(choice, data=self.data, metadata=self.metadata, skip_bad_sites=skip, **told)
+        files = {"data": self.data, "metadata": self.metadata, "management": self.management}
+        return replace(choice, **files, skip_bad_sites=skip, **told)
 
 
 @dataclass(frozen=True)

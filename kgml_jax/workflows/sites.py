@@ -95,7 +95,7 @@ def input_files(choice: DataChoice) -> list[Path]:
     """Returns the files that the sites of a choice are read from or drawn with."""
     if choice.data is None:
         return [] if choice.synthetic_stations is None else [choice.synthetic_stations]
-    return inputs(choice.data, choice.metadata)
+    return inputs(choice.data, choice.metadata, choice.management)
 
 
 def _synthetic(choice: DataChoice, targets: tuple[str, ...]) -> Sites:
@@ -128,7 +128,7 @@ def _read(choice: DataChoice, path: Path, targets: tuple[str, ...], fluxes: bool
         skip_bad_sites=choice.skip_bad_sites,
         fluxes=fluxes,
     )
-    reading = read(path, choice.metadata, options)
+    reading = read(path, choice.metadata, options, choice.management)
     sites = replace(assemble(reading, targets), notes=reading.notes)
     if fluxes and not sites.site.targets:
         raise DataError(
