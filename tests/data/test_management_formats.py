@@ -88,7 +88,7 @@ def test_events_of_sipnet_are_of_the_only_site_and_name_no_crop(laid):
     found = laid("\n".join(lines) + "\n", "events.in")
     assert found.spans() == [("", "2001-05-01", "2001-10-01")]
     assert found.days("irrigation") == {"2001-07-01": pytest.approx(25.0)}
-    assert found.on("fertiliser_nitrate", "2001-05-02") == pytest.approx(5.0)
+    assert found.on("fertiliser_nitrate", "2001-05-02") == pytest.approx(2.5)
     assert found.days("residue_removal") == {"2001-10-01": pytest.approx(0.8)}
 
 

@@ -184,6 +184,12 @@ def test_years_without_a_crop_are_told(tmp_path):
     )
 
 
+def test_a_table_that_begins_late_in_the_record_is_told(tmp_path):
+    rows = ["2001-09-20,planting,winter wheat,,,", "2002-07-10,harvest,winter wheat,,,"]
+    assert field(tmp_path, rows).said("the table begins on 2001-09-20", kind="warning")
+    assert not field(tmp_path, CORN).said("the table begins")
+
+
 def test_events_outside_the_record_are_counted_and_do_nothing(tmp_path):
     found = field(tmp_path, [*CORN, "1999-04-01,tillage,,,,disk"])
     assert found.said("before or after the record", kind="converted")

@@ -65,13 +65,20 @@ def test_nitrogen_comes_in_the_units_of_farms(tmp_path, amount, expected):
         ("UAN 28%", 0.75),
         ("ammonium nitrate", 0.5),
         ("calcium nitrate", 0.0),
-        ("", 0.5),
+        ("", 0.75),
     ],
 )
 def test_nitrogen_is_divided_by_the_form_of_fertiliser(tmp_path, method, ammonium):
     found = field(tmp_path, [f"2001-05-01,fertilisation,,100,kg N ha-1,{method}"])
     assert found.on("fertiliser_ammonium", "2001-05-01") == pytest.approx(10 * ammonium)
     assert found.on("fertiliser_nitrate", "2001-05-01") == pytest.approx(10 * (1 - ammonium))
+
+
+def test_fertilisation_that_says_the_same_on_the_next_day_is_one_operation(tmp_path):
+    rows = [f"2001-05-0{day},fertilisation,,100,kg N ha-1,urea" for day in (1, 2, 3, 7)]
+    found = field(tmp_path, rows)
+    assert list(found.days("fertiliser_ammonium")) == ["2001-05-01", "2001-05-07"]
+    assert found.said("2001-05-02, 2001-05-03", "counted once", kind="warning")
 
 
 def test_fertilisation_without_an_amount_is_told(tmp_path):
@@ -122,7 +129,7 @@ def test_events_that_nothing_depends_on_are_counted(tmp_path):
 def test_columns_with_units_in_their_heads_are_read_and_others_named(tmp_path):
     header = "site,date,event,nitrogen [kg N ha-1],cost\n"
     found = field(tmp_path, ["A,2001-05-01,fertilisation,50,99"], header=header)
-    assert found.on("fertiliser_nitrate", "2001-05-01") == pytest.approx(2.5)
+    assert found.on("fertiliser_nitrate", "2001-05-01") == pytest.approx(1.25)
 
 
 @pytest.fixture

@@ -58,6 +58,9 @@ _PRODUCT = re.compile(
     rf"{_NUMBER}\s*(?:lbs?|pounds?)\s*(?:per|/)\s*ac(?:re)?\s*(?:of\s*)?\(?(\d+)-\d+-\d+",
     re.IGNORECASE,
 )
+_SOLUTION = re.compile(rf"{_NUMBER}\s*gal\w*\s*(?:per|/)\s*ac(?:re)?\s*(?:of\s*)?\(?(28|32)-0-0")
+_POUNDS_A_GALLON = {"28": 2.99, "32": 3.54}
+"""lb; nitrogen of a gallon of urea ammonium nitrate (10.67 and 11.06 lb a gallon)."""
 _WATER = re.compile(rf"{_NUMBER}\s*(?:\"|''|in\b\.?|inch)", re.IGNORECASE)
 
 
@@ -161,5 +164,8 @@ def _amounts(event: str, text: str, area: float) -> dict[str, Amount]:
             return {"nitrogen": Amount(repr(float(found[1]) * area), units)}
     if found := _PRODUCT.search(text):
         pounds = float(found[1]) * float(found[2]) / 100 * area
+        return {"nitrogen": Amount(repr(pounds), "lb N ac-1")}
+    if found := _SOLUTION.search(text):
+        pounds = float(found[1]) * _POUNDS_A_GALLON[found[2]] * area
         return {"nitrogen": Amount(repr(pounds), "lb N ac-1")}
     return {}

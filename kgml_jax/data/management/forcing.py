@@ -29,6 +29,9 @@ WIDE = 14
 UNUSABLE = 92
 """Days of a window beyond which the event is left out; water is spread over any window."""
 
+LATE = 150
+"""Days of a record before the first sowing or harvest of a table beyond which that is told."""
+
 _ON_A_DAY = ("planting", "harvest", "termination", "tillage", "fertilisation", "residue removal")
 """Events that happen on one day of their window."""
 
@@ -192,9 +195,13 @@ def _tell_silence(record: _Record, events: Sequence[Event], found: Sequence[Seas
     years = record.days.astype("datetime64[Y]")
     grown = {year for one in found for year in np.arange(*_years(one))}
     bare = [str(year) for year in np.unique(years) if year not in grown]
+    told = [event.day for event in events if event.kind in ("planting", "harvest", "termination")]
+    before = int((min(told) - record.days[0]).astype(int)) if told else 0
+    if before > LATE and record.has(min(told)) and not (found and found[0].first == record.days[0]):
+        message = f"the table begins on {min(told)}: for {before} days before, the field counts as "
+        record.tell("warning", 1, f"{message}bare; give the crop that stood there")
     if not bare:
         return
-    told = [event.day for event in events if event.kind in ("planting", "harvest", "termination")]
     message = f"no crop stands in {listed(bare, 12)}: the field counts as bare then"
     if told:
         message += f"; sowing and harvest are told from {min(told)} to {max(told)}"
@@ -231,7 +238,8 @@ def _fertilise(record: _Record, events: Sequence[Event]) -> None:
     record.zeros("fertiliser_ammonium", "fertiliser_nitrate")
     forms: Counter[str] = Counter()
     silent = 0
-    for event in events:
+    once = _once(record, events)
+    for event in once:
         given = event.amounts
         total = given.get("nitrogen", 0.0)
         if not {"nitrogen", "ammonium", "nitrate"} & set(given):
@@ -249,6 +257,26 @@ def _fertilise(record: _Record, events: Sequence[Event]) -> None:
     record.tell("converted", sum(forms.values()), f"nitrogen by form of fertiliser: {told}")
     message = f"{silent} fertilisations without an amount of nitrogen are left out"
     record.tell("warning", 1 if silent else 0, message)
+
+
+def _once(record: _Record, events: Sequence[Event]) -> list[Event]:
+    """Returns fertilisations without those that repeat the one of the day before in all they say.
+
+    A field that is spread on two days is written down with its full rate on both.
+    """
+    kept: list[Event] = []
+    last: dict[tuple[str, tuple[tuple[str, float], ...]], np.datetime64] = {}
+    repeated = []
+    for event in sorted(events, key=lambda one: one.day):
+        said = (event.words, tuple(sorted(event.amounts.items())))
+        if said in last and event.amounts and _DAY <= event.day - last[said] <= _DAY:
+            repeated += [str(event.day)] if record.has(event.day) else []
+        else:
+            kept.append(event)
+        last[said] = event.day
+    message = f"fertilisation of {listed(repeated, 12)} says the same as that of the day before: "
+    record.tell("warning", 1 if repeated else 0, f"{message}one operation, counted once")
+    return kept
 
 
 def _irrigate(record: _Record, events: Sequence[Event]) -> None:
