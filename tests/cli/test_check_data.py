@@ -51,6 +51,25 @@ def test_good_data_are_summarised_and_nothing_blocks(check_data, tmp_path):
         assert words in out
 
 
+def test_crops_of_a_table_of_events_are_printed_with_what_was_done(check_data, tmp_path):
+    (tmp_path / "plot.csv").write_text(table())
+    events = "site,date,event,crop\nplot,2001-01-04,planting,maize\nplot,2001-01-09,harvest,\n"
+    (tmp_path / "diary.csv").write_text(events)
+    status, out, _ = check_data(tmp_path / "plot.csv", "--management", tmp_path / "diary.csv")
+    assert status == 0
+    for words in ("Crops that stand", "corn", "2001-01-04", "2001-01-09", "maize is corn"):
+        assert words in out
+
+
+def test_a_row_of_events_that_cannot_be_understood_blocks(check_data, tmp_path):
+    (tmp_path / "plot.csv").write_text(table())
+    (tmp_path / "management.csv").write_text("site,date,event\nplot,31/11/2001,planting\n")
+    status, _, err = check_data(tmp_path / "plot.csv")
+    assert status == 2
+    assert "31/11/2001" in err
+    assert "row 2" in err
+
+
 def test_weather_alone_blocks_a_run_that_needs_fluxes(check_data, tmp_path):
     (tmp_path / "plot.csv").write_text(table().replace(",-1\n", ",-9999\n"))
     status, out, err = check_data(tmp_path)

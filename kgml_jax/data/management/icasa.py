@@ -56,6 +56,14 @@ _WORDS = {
     "tillage": ("tiimp",),
     "harvest": ("harm", "hacom"),
 }
+COLUMNS = (
+    *_EVENTS,
+    *("crid", "omamt", "omc%", "omn%"),
+    *(column for columns in _WORDS.values() for column in columns),
+    *(column for columns in _AMOUNTS.values() for column in columns),
+)
+"""What is read of a table."""
+
 _SITE = ("site", "fl_name", "id_field", "exname")
 """Whose name a row may have, in order."""
 

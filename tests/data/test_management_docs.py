@@ -1,0 +1,69 @@
+"""docs/management.md lists the vocabulary as it is in the code; what fails is the line it lacks."""
+
+from pathlib import Path
+
+import pytest
+
+from kgml_jax.data.management import badm, crops, forcing, icasa, operations, seasons, vocabulary
+
+TEXT = (Path(__file__).parents[2] / "docs" / "management.md").read_text()
+
+
+def _others(spoken, name):
+    return ", ".join(
+        sorted(word for word, meaning in spoken.items() if meaning == name and word != name)
+    )
+
+
+def crop_lines():
+    for name, kind in crops.CROPS.items():
+        near = f"{kind.nearest}" if kind.nearest else ""
+        yield f"| {name} | {kind.habit} | {kind.days} | {near} | {_others(crops.SPOKEN, name)} |"
+
+
+def decided_lines():
+    for name, (winter, spring) in crops.UNDECIDED.items():
+        yield f"| {name} | {winter} or {spring} | {_others(crops.SPOKEN, name)} |"
+
+
+def event_lines():
+    for name, meaning in vocabulary.KINDS.items():
+        yield f"| {name} | {meaning} | {_others(vocabulary.SAID, name)} |"
+
+
+def form_lines():
+    for name, form in vocabulary.FORMS.items():
+        yield f"| {name} | {form.ammonium:g} |"
+
+
+def number_lines():
+    yield f"within {operations.ONE_OPERATION} days"
+    yield f"within {seasons.RESOWN} days"
+    yield f"{seasons.AFTER_HARVEST} days after"
+    yield f"more than {seasons.YOUNG} days after its sowing"
+    yield f"a share of {seasons.TURNED:g} or more"
+    yield f"wider than {forcing.WIDE} days"
+    yield f"wider than {forcing.UNUSABLE} days"
+    yield f"more than {forcing.LATE} days"
+    yield f"{vocabulary.STRAW:.0%} of the residue"
+    yield f"{vocabulary.WHOLE:.0%}"
+    yield f"{vocabulary.PLOUGHING_DEPTH:g} m"
+    yield f"a share of {vocabulary.USUAL_TILLAGE:g} where"
+
+
+LINES = [*crop_lines(), *decided_lines(), *event_lines(), *form_lines(), *number_lines()]
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_the_documentation_says_what_the_code_does(line):
+    assert line in TEXT
+
+
+def test_refused_crops_and_unused_events_are_named():
+    for name in (*crops.REFUSED, *vocabulary.UNUSED, *vocabulary.WITHOUT_FIELD):
+        assert name in TEXT, name
+
+
+def test_variables_of_other_vocabularies_are_named():
+    for name in (*badm.VARIABLES, *(column.upper() for column in icasa.COLUMNS)):
+        assert name in TEXT, name
