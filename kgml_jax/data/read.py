@@ -89,7 +89,7 @@ def collect(
     file = None if metadata is None else Path(metadata)
     table, notes = site_table.load(file, path)
     diary = management_table.load(_events(path, management))
-    notes = [*found.notes, *notes, *diary.notes]
+    notes = [*found.notes, *notes]
     pieces, errors = _load(found.data, options)
     known = {*pieces, *(error.site for error in errors if error.site)}
     notes += site_table.unmatched(table, known, file.name if file else site_table.FILE_NAME)

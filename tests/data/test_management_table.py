@@ -116,8 +116,23 @@ def test_tillage_mixes_a_share_given_or_by_implement_or_by_depth(tmp_path, row, 
 
 
 def test_two_passes_of_a_day_mix_no_more_than_all_of_it(tmp_path):
-    rows = ["2001-04-01,tillage,,,,plough"] * 2
+    rows = ["2001-04-01,tillage,,,,plough", "2001-04-01,tillage,,,,disk"]
     assert field(tmp_path, rows).days("tillage") == {"2001-04-01": 1.0}
+
+
+def test_a_row_that_repeats_another_counts_once(towers):
+    rows = "US-Aa1,2001-07-01,irrigation,,25,mm\n"
+    header = "site,date,event,crop,amount,unit\n"
+    reading = read(towers(header + rows * 2 + rows.replace("25", "30")))
+    assert float(reading.sites[0]["irrigation"].sum()) == pytest.approx(55.0)
+    assert any(
+        "repeat another" in n.message and "row 3 (row 2)" in n.message for n in reading.notes
+    )
+
+
+def test_a_table_that_may_be_cut_off_is_told(towers):
+    reading = read(towers(TABLE.rstrip("\n")))
+    assert any("has no end" in note.message for note in reading.notes)
 
 
 def test_events_that_nothing_depends_on_are_counted(tmp_path):
@@ -143,6 +158,12 @@ def towers(tower, write_tower, tmp_path):
         return tmp_path
 
     return with_table
+
+
+def test_nothing_is_said_of_rows_of_sites_that_are_not_in_the_data(towers):
+    other = "US-Zz9,2001-07-01,irrigation\n" * 2
+    reading = read(towers("site,date,event\nUS-Aa1,2001-04-20,tillage\n" + other))
+    assert not any("repeat another" in note.message for note in reading.notes)
 
 
 TABLE = (

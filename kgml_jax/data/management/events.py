@@ -65,7 +65,7 @@ class Entry:
     crop: str = ""
     words: str = ""
     cover: bool = False
-    amounts: dict[str, Amount] = field(default_factory=dict)
+    amounts: dict[str, Amount] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

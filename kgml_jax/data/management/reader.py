@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kgml_jax.data import names, tables
@@ -76,11 +76,32 @@ def load(path: Path | None) -> Diary:
     data = tables.contents(path)
     rows, notes = _of_text(data, path.name) if _is_plain(data) else _of_table(data, path.name)
     by_site: dict[str, list[Entry]] = {}
+    rows, more = _without_repeats(rows, path.name)
     for row in rows:
         if row.site.strip():
             names.check(row.site, path.name)
         by_site.setdefault(row.site.strip(), []).append(row)
+    notes = [*notes, *more]
     return Diary(path.name, {site: tuple(of) for site, of in by_site.items()}, tuple(notes))
+
+
+def _without_repeats(rows: list[Entry], file: str) -> tuple[list[Entry], list[Note]]:
+    """Returns rows without those that say what another says in everything, each told by site."""
+    seen: dict[Entry, Entry] = {}
+    repeated: dict[str, list[str]] = {}
+    kept = []
+    for row in rows:
+        said = replace(row, place="")
+        if said in seen:
+            repeated.setdefault(row.site.strip(), []).append(f"{row.place} ({seen[said].place})")
+            continue
+        seen[said] = row
+        kept.append(row)
+    notes = []
+    for site, places in repeated.items():
+        message = f"rows of {file} that repeat another, counted once: {listed(places, 12)}"
+        notes.append(Note(site, "management", "warning", 1, message))
+    return kept, notes
 
 
 def _is_plain(data: bytes) -> bool:
@@ -124,17 +145,20 @@ def _of_table(data: bytes, file: str) -> tuple[list[Entry], list[Note]]:
         )
     if fitting == ["BADM"]:
         return badm.entries(bif.rows(file, data, badm.VARIABLES) or []), []
-    columns = tables.texts(data, file)
+    columns, unfinished = tables.texts(data, file), tables.unfinished(data, file)
     if fitting == ["ICASA"]:
         places = next(iter(columns.values())).index
         rows = zip(*(column.tolist() for column in columns.values()), strict=True)
         cells = (dict(zip(columns, row, strict=True)) for row in rows)
-        return icasa.entries(zip((f"row {at + 2}" for at in places), cells, strict=True)), []
-    return tidy.entries(columns, file)
+        return icasa.entries(
+            zip((f"row {at + 2}" for at in places), cells, strict=True)
+        ), unfinished
+    rows, notes = tidy.entries(columns, file)
+    return rows, [*notes, *unfinished]
 
 
 def for_sites(diary: Diary, sites: Sequence[str]) -> tuple[Diary, list[Note]]:
-    """Gives rows without a site to the only one of the data, and says of whom there are others.
+    """Gives rows without a site to the only one of the data, and says what concerns its sites.
 
     Args:
       diary: of a file.
@@ -144,7 +168,7 @@ def for_sites(diary: Diary, sites: Sequence[str]) -> tuple[Diary, list[Note]]:
       DataError: rows name no site, and the data hold several.
     """
     if not diary.file or not sites:
-        return diary, []
+        return diary, list(diary.notes)
     rows = dict(diary.rows)
     if "" in rows:
         if len(sites) > 1 or len(rows) > 1:
@@ -159,11 +183,11 @@ def for_sites(diary: Diary, sites: Sequence[str]) -> tuple[Diary, list[Note]]:
     others = [site for site in rows if site not in sites]
     without = [site for site in sites if site not in rows]
     slips = [site for site in others if names.meant(site, without)]
-    notes = []
+    notes = [note for note in diary.notes if note.site in ("", *sites)]
     if slips:
         message = f"rows of {diary.file} that match no site: {names.suggestions(slips, without)}"
         notes.append(Note("", "management", "warning", len(slips), message))
     if rest := [site for site in others if site not in slips]:
         message = f"rows of {diary.file} of sites that are not in the data: {listed(rest, 12)}"
         notes.append(Note("", "management", "left out", len(rest), message))
-    return Diary(diary.file, rows, diary.notes), notes
+    return Diary(diary.file, rows), notes
