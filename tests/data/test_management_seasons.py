@@ -105,6 +105,12 @@ def test_of_two_crops_at_a_time_the_first_sown_counts(tmp_path):
     )
 
 
+def test_a_sowing_without_a_crop_that_is_left_out_takes_no_harvest_of_another(tmp_path):
+    rows = [CORN[0], "2001-08-01,planting,,,,", CORN[1], "2002-05-01,planting,soybean,,,"]
+    found = field(tmp_path, [*rows, "2002-09-20,harvest,corn,,,"])
+    assert found.spans()[1] == ("soybean", "2002-05-01", "2002-09-20")
+
+
 def test_a_harvest_of_another_crop_ends_what_stands_unless_that_has_its_own(tmp_path):
     found = field(tmp_path, [CORN[0], "2001-09-01,harvest,soybean,,,", CORN[1]])
     assert found.spans() == [("corn", "2001-05-01", "2001-10-01")]

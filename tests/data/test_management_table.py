@@ -1,9 +1,14 @@
 """Rows of a table of events are understood, or the error names them."""
 
+import json
+from dataclasses import asdict
+from pathlib import Path
+
 import numpy as np
 import pytest
 from management_tables import field
 
+from kgml_jax.data.choices import DataChoice, OtherData, data_from_json
 from kgml_jax.data.management import vocabulary
 from kgml_jax.data.read import collect, inputs, read
 from kgml_jax.data.schema import ReadOptions
@@ -164,6 +169,17 @@ def test_nothing_is_said_of_rows_of_sites_that_are_not_in_the_data(towers):
     other = "US-Zz9,2001-07-01,irrigation\n" * 2
     reading = read(towers("site,date,event\nUS-Aa1,2001-04-20,tillage\n" + other))
     assert not any("repeat another" in note.message for note in reading.notes)
+
+
+def test_a_choice_of_data_keeps_its_table_of_events_and_takes_that_of_other_data():
+    choice = DataChoice(data=Path("a"), management=Path("a.csv"))
+    described = json.loads(json.dumps(asdict(choice), default=str))
+    assert data_from_json(described) == choice
+    assert OtherData(Path("b")).after(choice).management is None
+    assert OtherData(Path("b"), management=Path("b.csv")).after(choice).management == Path("b.csv")
+    assert OtherData().after(choice).management == Path("a.csv")
+    with pytest.raises(ValueError, match="--management has no meaning without --data"):
+        OtherData(management=Path("b.csv")).after(choice)
 
 
 TABLE = (

@@ -98,7 +98,8 @@ def _make_room(
     elif done.crop.is_cover or _is_reaped_later(standing.crop, later):
         message = f"{name} sown on {done.day} while {old} stands is left out: two crops at a time "
         course.tell(f"{message}are not simulated, the first sown counts", done.day)
-        course.under.append(done.crop)
+        if done.crop.name:
+            course.under.append(done.crop)
         return False
     else:
         _close_unreaped(course, before=done.day)
