@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from management_tables import Field
 
 from kgml_jax.data.management import badm, crops, forcing, icasa, operations, seasons, vocabulary
 
@@ -49,6 +50,15 @@ def number_lines():
     yield f"{vocabulary.WHOLE:.0%}"
     yield f"{vocabulary.PLOUGHING_DEPTH:g} m"
     yield f"a share of {vocabulary.USUAL_TILLAGE:g} where"
+
+
+def test_the_example_of_the_documentation_is_read(tmp_path):
+    example = TEXT.split("```")[1].lstrip()
+    (tmp_path / "management.csv").write_text(example)
+    found = Field(tmp_path / "management.csv", "2001-01-01", "2001-12-31", "US-Aa1", 41.0)
+    assert found.spans() == [("corn", "2001-05-01", "2001-10-20")]
+    assert not [note for note in found.notes if note.kind in ("warning", "left out")]
+    assert set(found.days("fertiliser_nitrate")) == {"2001-05-02"}
 
 
 LINES = [*crop_lines(), *decided_lines(), *event_lines(), *form_lines(), *number_lines()]

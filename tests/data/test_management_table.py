@@ -227,6 +227,11 @@ def test_a_wrong_row_stops_its_site_and_no_other(towers):
     assert error.file == "management.csv"
 
 
+def test_sites_of_the_data_that_the_table_does_not_name_are_told(towers):
+    messages = [note.message for note in read(towers(TABLE)).notes]
+    assert "sites of the data that management.csv does not name: US-Bb1" in messages
+
+
 def test_a_slip_in_the_name_of_a_site_is_told(towers):
     reading = read(towers(TABLE.replace("US-Aa1", "US_AA1")))
     assert any("US_AA1 (did you mean US-Aa1?)" in note.message for note in reading.notes)

@@ -259,11 +259,11 @@ def row(name: str) -> tuple[int, str]:
     -1, bare ground to the process model, where there is none.
     """
     if not name:
-        return crop_codes.UNKNOWN, "no crop is named: bare ground to the process model"
+        return crop_codes.UNKNOWN, "no crop is named: bare ground"
     for candidate, remark in ((name, ""), (CROPS[name].nearest, "simulated as {}")):
         if candidate in crop_codes.NAMES:
             return crop_codes.NAMES.index(candidate), remark.format(candidate)
-    return crop_codes.UNKNOWN, "no row of the crop table yet: bare ground to the process model"
+    return crop_codes.UNKNOWN, "no row of the crop table yet: bare ground"
 
 
 _IN_TEXT = re.compile(

@@ -113,10 +113,10 @@ def _usable(record: _Record, events: Sequence[Event], without: Sequence[str]) ->
     """Returns the events that can be laid on days, and tells how many there are of each kind."""
     inside = Counter(event.kind for event in events if record.has(event.day))
     counts = ", ".join(f"{kind} {inside[kind]}" for kind in vocabulary.KINDS if inside[kind])
-    message = f"events of {record.file} in the record: {counts or 'none'}"
+    message = f"events in the record: {counts or 'none'}; of {record.file}"
     record.tell("converted", sum(inside[kind] for kind in vocabulary.KINDS) or 1, message)
     outside = sum(not record.has(event.day) for event in events)
-    record.tell("converted", outside, f"events of {record.file} before or after the record")
+    record.tell("converted", outside, f"events before or after the record, of {record.file}")
     listed_rows = listed(without)
     record.tell("warning", 1 if without else 0, f"events without a date, left out: {listed_rows}")
     idle = {

@@ -184,6 +184,9 @@ def for_sites(diary: Diary, sites: Sequence[str]) -> tuple[Diary, list[Note]]:
     without = [site for site in sites if site not in rows]
     slips = [site for site in others if names.meant(site, without)]
     notes = [note for note in diary.notes if note.site in ("", *sites)]
+    if rows and without and len(without) < len(sites):
+        message = f"sites of the data that {diary.file} does not name: {listed(without, 12)}"
+        notes.append(Note("", "management", "warning", len(without), message))
     if slips:
         message = f"rows of {diary.file} that match no site: {names.suggestions(slips, without)}"
         notes.append(Note("", "management", "warning", len(slips), message))
