@@ -98,6 +98,7 @@ def collect(
     places = bif.load(found.places)
     table, more = site_table.complete(table, places, sorted(pieces))
     notes += [*more, *(note for note in places.notes if note.site in ("", *pieces))]
+    notes += management_table.untold(places.managed, diary, sorted(pieces))
     sites, seasons = [], []
     for name in sorted(pieces):
         try:

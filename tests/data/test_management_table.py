@@ -232,6 +232,19 @@ def test_sites_of_the_data_that_the_table_does_not_name_are_told(towers):
     assert "sites of the data that management.csv does not name: US-Bb1" in messages
 
 
+def test_management_that_lies_in_the_metadata_is_told(towers, tmp_path):
+    rows = 'US-Aa1,7,GRP_DM_PLANTING,DM_PLANTING,"Sowing crop seeds"\n'
+    rows += 'US-Aa1,7,GRP_DM_PLANTING,DM_DATE,"20010501"\n'
+    badm = tmp_path / "AMF_US-Aa1_BIF_20240101.csv"
+    badm.write_text("SITE_ID,GROUP_ID,VARIABLE_GROUP,VARIABLE,DATAVALUE\n" + rows)
+    folder = towers("", "empty.txt")
+    (note,) = [one for one in read(folder).notes if "--management reads it" in one.message]
+    assert (note.site, note.kind, note.count) == ("US-Aa1", "left out", 1)
+    assert not any(
+        "--management reads it" in n.message for n in read(folder, management=badm).notes
+    )
+
+
 def test_a_slip_in_the_name_of_a_site_is_told(towers):
     reading = read(towers(TABLE.replace("US-Aa1", "US_AA1")))
     assert any("US_AA1 (did you mean US-Aa1?)" in note.message for note in reading.notes)

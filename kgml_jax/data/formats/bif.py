@@ -23,6 +23,9 @@ VARIABLES = {
 }
 """What is read, and its name in `sites.csv`."""
 
+MANAGED = ("DM_PLANTING", "DM_AGRICULTURE")
+"""Variables by which a table tells of sowings and harvests."""
+
 _NAME = re.compile(r"(?i)(?:^|[_-])(?:BIF|BADM|SITEINFO)[_.-]")
 _COLUMNS = ("VARIABLE", "DATAVALUE")
 _DATES = ("LOCATION_DATE_START", "IGBP_DATE_START")
@@ -35,11 +38,13 @@ class Places:
     Attributes:
       values: by site, by name as in `sites.csv`: a number, or text of `igbp`.
       files: by site, the table it comes from.
+      managed: by site, the table that tells of its sowings and harvests, and how many.
       notes: on what could not be used.
     """
 
     values: dict[str, dict[str, float | str]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    managed: dict[str, tuple[str, int]] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
 
 
@@ -82,19 +87,21 @@ def _tables(file: Path) -> Iterator[tuple[str, bytes]]:
 
 def _add(places: Places, file: str, data: bytes) -> None:
     try:
-        rows_found = rows(file, data, (*VARIABLES, *_DATES))
+        found = rows(file, data, (*VARIABLES, *_DATES, *MANAGED))
     except csv.Error as error:
         message = f"{file} cannot be read as a table of site metadata: {error}"
         places.notes.append(Note("", "", "warning", 1, message))
         return
-    if rows_found is None:
+    if found is None:
         message = f"{file} is no table of site metadata: no columns {' and '.join(_COLUMNS)}"
         places.notes.append(Note("", "", "warning", 1, message))
         return
-    for site in dict.fromkeys(row["SITE_ID"] for row in rows_found):
+    for site in dict.fromkeys(row["SITE_ID"] for row in found):
         if site in places.values:
             continue
-        own = [row for row in rows_found if row["SITE_ID"] == site]
+        own = [row for row in found if row["SITE_ID"] == site]
+        if managed := sum(row["VARIABLE"] in MANAGED for row in own):
+            places.managed.setdefault(site, (file, managed))
         values, notes = _place(site, own, file)
         if values:
             places.values[site] = values

@@ -1,8 +1,9 @@
 """From a file to the events of every site: whose table it is, and what its rows mean."""
 
+import csv
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -144,7 +145,10 @@ def _of_table(data: bytes, file: str) -> tuple[list[Entry], list[Note]]:
             "(pdate, hadat, fedate, ...), or of BADM (SITE_ID, GROUP_ID, VARIABLE, DATAVALUE)",
         )
     if fitting == ["BADM"]:
-        return badm.entries(bif.rows(file, data, badm.VARIABLES) or []), []
+        try:
+            return badm.entries(bif.rows(file, data, badm.VARIABLES) or []), []
+        except csv.Error as error:
+            raise DataError(f"is no table: {error}", file=file) from error
     columns, unfinished = tables.texts(data, file), tables.unfinished(data, file)
     if fitting == ["ICASA"]:
         places = next(iter(columns.values())).index
@@ -155,6 +159,29 @@ def _of_table(data: bytes, file: str) -> tuple[list[Entry], list[Note]]:
         ), unfinished
     rows, notes = tidy.entries(columns, file)
     return rows, [*notes, *unfinished]
+
+
+def untold(
+    managed: Mapping[str, tuple[str, int]], diary: Diary, sites: Sequence[str]
+) -> list[Note]:
+    """Tells of tables of site metadata that hold management which no table of events gives.
+
+    Args:
+      managed: by site, the table that tells of sowings and harvests, and how many.
+      diary: the table of events.
+      sites: of the data.
+    """
+    return [
+        Note(
+            site,
+            "management",
+            "left out",
+            managed[site][1],
+            f"{managed[site][0]} tells of sowings and harvests: --management reads it",
+        )
+        for site in sites
+        if site in managed and site not in diary.rows
+    ]
 
 
 def for_sites(diary: Diary, sites: Sequence[str]) -> tuple[Diary, list[Note]]:
