@@ -165,6 +165,8 @@ def test_a_month_of_badm_is_a_window(laid):
         ),
         ('{"a": 1}', "x.json", "is JSON, but no table of events"),
         ('{"a": ', "x.json", "is damaged"),
+        ('[{"site_id": "A", "events": [1]}]', "x.json", "x.json.*events: a list of objects"),
+        ('{"experiments": [{"management": 1}]}', "x.json", "management: a list of objects"),
         ("2001 400 plant 1\n", "events.in", "no day of a year"),
         ("2001 100 plant 1\n2001 101 prune 1\n", "events.in", "no event of SIPNET"),
         (

@@ -1,5 +1,6 @@
 """Plantings and harvests make crops that stand, one at a time, by the rules that are told."""
 
+import numpy as np
 import pytest
 from management_tables import field
 
@@ -206,3 +207,33 @@ def test_a_crop_that_is_not_simulated_is_refused_in_the_record_only(tmp_path):
     with pytest.raises(DataError, match="woody perennials are not simulated"):
         field(tmp_path, ["2001-05-01,planting,vineyard,,,"])
     assert not field(tmp_path, ["1990-05-01,planting,vineyard,,,"]).seasons
+
+
+EVENTS = (
+    "planting",
+    "harvest",
+    "termination",
+    "cut",
+    "tillage",
+    "baling",
+    "graze",
+    "fertilisation",
+)
+CROPS = ("corn", "wheat", "alfalfa", "vetch", "sugar beet", "", "grass", "fallow", "maize+vetch")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_the_rows_one_crop_stands_at_a_time_and_each_begins_and_ends_once(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    days = np.datetime64("2000-06-01") + rng.integers(0, 1500, 60)
+    rows = [f"{day},{rng.choice(EVENTS)},{rng.choice(CROPS)},,,plough" for day in days]
+    found = field(tmp_path, rows)
+    ends = [one.last for one in found.seasons]
+    assert all(one.first > end for one, end in zip(found.seasons[1:], ends, strict=False))
+    assert all(one.first <= one.last for one in found.seasons)
+    occupied, planted, reaped = (found.days(name) for name in ("occupied", "planting", "harvest"))
+    assert set(occupied.values()) <= {1.0}
+    assert set(planted) <= set(occupied)
+    assert set(reaped) <= set(occupied)
+    assert {*planted.values(), *reaped.values()} <= {1.0}
+    assert not set(planted) & set(reaped)

@@ -72,7 +72,12 @@ class Course:
         crop, first, sown = self.standing.crop, self.standing.first, self.standing.sown
         row, substitute = crops.row(crop.name)
         said = "; ".join(filter(None, (crop.remark, substitute, remark)))
-        if day >= first:
-            season = Season(self.site, crop.name, row, first, day, sown, reaped, removal, said)
-            self.seasons.append(season)
         self.standing = None
+        if sown and day <= first:
+            message = (
+                f"{called(crop)} sown on {first} and ended by {day}, on no later day, is left out"
+            )
+            self.tell(message, first)
+            return
+        season = Season(self.site, crop.name, row, first, day, sown, reaped, removal, said)
+        self.seasons.append(season)

@@ -1,6 +1,7 @@
 """One row of a table of events: as it stands, and as it is understood."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -101,6 +102,18 @@ class Event:
     def width(self) -> int:
         """Days of the window."""
         return int((self.last - self.first).astype(int)) + 1
+
+
+def records(value: Any, name: str) -> list[dict[str, Any]]:
+    """Returns a list of objects of a JSON document.
+
+    Raises:
+      DataError: it is something else.
+    """
+    if isinstance(value, list) and all(isinstance(one, dict) for one in value):
+        return value
+    found = f"{name}: {str(value)[:40]}"
+    raise DataError("is laid out otherwise", found=found, expected=f"{name}: a list of objects")
 
 
 def understood(entry: Entry) -> Event | None:

@@ -8,7 +8,7 @@ TIMIX; amounts are kg ha-1, mm and cm there. Source: dictionary and codes of agm
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kgml_jax.data.management.events import Amount, Entry
+from kgml_jax.data.management.events import Amount, Entry, records
 from kgml_jax.errors import DataError
 
 _EVENTS = {
@@ -102,9 +102,10 @@ def of_package(document: Mapping[str, Any]) -> list[Entry]:
       DataError: an event is of a kind that is not known.
     """
     found = []
-    for experiment in document["experiments"]:
+    for experiment in records(document["experiments"], "experiments"):
         site = next((str(experiment[name]) for name in _SITE if experiment.get(name)), "")
-        events = experiment.get("management", {}).get("events", [])
+        (management,) = records([experiment.get("management", {})], "management")
+        events = records(management.get("events", []), "events")
         for number, event in enumerate(events, start=1):
             place = f"event {number} of {site}"
             kind = _OF.get(str(event.get("event", "")).casefold())

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kgml_jax.data.management import dates
-from kgml_jax.data.management.events import Amount, Entry
+from kgml_jax.data.management.events import Amount, Entry, records
 from kgml_jax.errors import DataError
 
 _AMOUNTS = {
@@ -32,7 +32,7 @@ def entries(document: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> list[E
     """Returns the events of all sites of a document."""
     found = []
     for site in [document] if isinstance(document, Mapping) else document:
-        for number, event in enumerate(site["events"], start=1):
+        for number, event in enumerate(records(site["events"], "events"), start=1):
             found.append(_entry(str(site["site_id"]), number, event))
     return found
 

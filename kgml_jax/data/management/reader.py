@@ -75,7 +75,11 @@ def load(path: Path | None) -> Diary:
             "no such file", file=path, expected="a table of events (docs/management.md)"
         )
     data = tables.contents(path)
-    rows, notes = _of_text(data, path.name) if _is_plain(data) else _of_table(data, path.name)
+    try:
+        rows, notes = _of_text(data, path.name) if _is_plain(data) else _of_table(data, path.name)
+    except DataError as error:
+        place = {"file": path, "site": error.site, "variable": error.variable}
+        raise DataError(error.problem, recipe=error.recipe, **place) from error
     by_site: dict[str, list[Entry]] = {}
     rows, more = _without_repeats(rows, path.name)
     for row in rows:
