@@ -152,6 +152,11 @@ def test_a_ley_that_is_cut_and_was_sown_under_another_crop_follows_it(tmp_path):
     assert found.said("sown under", kind="warning")
 
 
+def test_a_stand_that_is_only_ever_cut_stands_from_the_first_day(tmp_path):
+    found = field(tmp_path, ["2001-06-01,cut,grass,,,", "2002-06-01,cut,grass,,,"])
+    assert len(found.days("occupied")) == len(found.dataset["time"])
+
+
 def test_a_crop_sown_on_the_day_of_a_harvest_begins_the_day_after(tmp_path):
     found = field(tmp_path, [*CORN, "2001-10-01,planting,winter wheat,,,"])
     assert found.spans()[1][1] == "2001-10-02"

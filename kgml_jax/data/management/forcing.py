@@ -2,15 +2,15 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import xarray as xr
 
 from kgml_jax.data.management import crops, vocabulary
+from kgml_jax.data.management.amounts import fertilise, irrigate, till
 from kgml_jax.data.management.events import Event
-from kgml_jax.data.management.operations import share_mixed
 from kgml_jax.data.management.reader import Diary
+from kgml_jax.data.management.record import Record
 from kgml_jax.data.management.seasons import seasons
 from kgml_jax.data.schema import FORCING, NEUTRAL_FORCING, Note, Season
 from kgml_jax.errors import DataError, listed
@@ -35,34 +35,6 @@ LATE = 150
 _ON_A_DAY = ("planting", "harvest", "termination", "tillage", "fertilisation", "residue removal")
 """Events that happen on one day of their window."""
 
-_DEEP = f"{vocabulary.PLOUGHING_DEPTH:g} m"
-_DAY = np.timedelta64(1, "D")
-
-
-@dataclass
-class _Record:
-    """The days of a site and what the table makes of them."""
-
-    site: str
-    file: str
-    days: np.ndarray
-    fields: dict[str, np.ndarray] = field(default_factory=dict)
-    notes: list[Note] = field(default_factory=list)
-
-    def tell(self, kind: str, count: int, message: str) -> None:
-        if count:
-            self.notes.append(Note(self.site, "management", kind, count, message))
-
-    def zeros(self, *names: str) -> None:
-        for name in names:
-            self.fields.setdefault(name, np.zeros(len(self.days)))
-
-    def has(self, day: np.datetime64) -> bool:
-        return bool(self.days[0] <= day <= self.days[-1])
-
-    def add(self, name: str, day: np.datetime64, amount: float) -> None:
-        self.fields[name][self.days == day] += amount
-
 
 def attach(
     dataset: xr.Dataset, diary: Diary, latitude: float
@@ -86,7 +58,7 @@ def attach(
     if site not in diary.rows:
         return dataset, [], []
     days = np.sort(dataset["time"].to_numpy().astype("datetime64[D]"))
-    record = _Record(site, diary.file, days)
+    record = Record(site, diary.file, days)
     events, without = diary.events(site)
     usable = _usable(record, events, without)
     try:
@@ -94,12 +66,12 @@ def attach(
     except DataError as error:
         place = {"file": diary.file, "site": site, "variable": error.variable}
         raise DataError(error.problem, **place) from error
-    if any(event.kind in ("planting", "harvest") for event in usable):
+    if found or any(event.kind in ("planting", "harvest") for event in usable):
         _lay_seasons(record, found)
         _tell_seasons(record, usable, found, latitude)
-    _till(record, [event for event in usable if event.kind == "tillage"])
-    _fertilise(record, [event for event in usable if event.kind == "fertilisation"])
-    _irrigate(record, [event for event in usable if event.kind == "irrigation"])
+    till(record, [event for event in usable if event.kind == "tillage"])
+    fertilise(record, [event for event in usable if event.kind == "fertilisation"])
+    irrigate(record, [event for event in usable if event.kind == "irrigation"])
     _require_unsaid(dataset, record)
     order = np.searchsorted(days, dataset["time"].to_numpy().astype("datetime64[D]"))
     added = {
@@ -109,7 +81,7 @@ def attach(
     return dataset.assign(added), [*record.notes, *told], found
 
 
-def _usable(record: _Record, events: Sequence[Event], without: Sequence[str]) -> list[Event]:
+def _usable(record: Record, events: Sequence[Event], without: Sequence[str]) -> list[Event]:
     """Returns the events that can be laid on days, and tells how many there are of each kind."""
     inside = Counter(event.kind for event in events if record.has(event.day))
     counts = ", ".join(f"{kind} {inside[kind]}" for kind in vocabulary.KINDS if inside[kind])
@@ -144,7 +116,7 @@ def _usable(record: _Record, events: Sequence[Event], without: Sequence[str]) ->
     return usable
 
 
-def _lay_seasons(record: _Record, found: Sequence[Season]) -> None:
+def _lay_seasons(record: Record, found: Sequence[Season]) -> None:
     record.zeros("occupied", "planting", "harvest", "residue_removal")
     days = record.days
     first = found[0].row if found else crops.crop_codes.UNKNOWN
@@ -161,7 +133,7 @@ def _lay_seasons(record: _Record, found: Sequence[Season]) -> None:
 
 
 def _tell_seasons(
-    record: _Record, events: Sequence[Event], found: Sequence[Season], latitude: float
+    record: Record, events: Sequence[Event], found: Sequence[Season], latitude: float
 ) -> None:
     names = Counter(one.name or "a crop without a name" for one in found)
     told = ", ".join(f"{name} {count}" for name, count in names.items())
@@ -177,7 +149,7 @@ def _tell_seasons(
     _tell_silence(record, events, found)
 
 
-def _tell_names(record: _Record, events: Sequence[Event], latitude: float) -> None:
+def _tell_names(record: Record, events: Sequence[Event], latitude: float) -> None:
     said: dict[str, int] = {}
     for event in events:
         if event.kind != "planting" or not record.has(event.day):
@@ -190,7 +162,7 @@ def _tell_names(record: _Record, events: Sequence[Event], latitude: float) -> No
     record.tell("converted", sum(said.values()), f"crops by name: {', '.join(said)}")
 
 
-def _tell_silence(record: _Record, events: Sequence[Event], found: Sequence[Season]) -> None:
+def _tell_silence(record: Record, events: Sequence[Event], found: Sequence[Season]) -> None:
     """Tells years of the record in which nothing grows because the table says nothing of them."""
     years = record.days.astype("datetime64[Y]")
     grown = {year for one in found for year in np.arange(*_years(one))}
@@ -212,91 +184,7 @@ def _years(season: Season) -> tuple[np.datetime64, np.datetime64]:
     return season.first.astype("datetime64[Y]"), season.last.astype("datetime64[Y]") + 1
 
 
-def _till(record: _Record, events: Sequence[Event]) -> None:
-    if not events:
-        return
-    record.zeros("tillage")
-    for event in events:
-        record.add("tillage", event.day, share_mixed(event))
-    # Two passes of a day mix what one of them left; never more than all of it.
-    record.fields["tillage"] = np.minimum(record.fields["tillage"], 1.0)
-    own = [event for event in events if record.has(event.day) and "share" not in event.amounts]
-    by_depth = [event for event in own if vocabulary.mixing(event.words) is None]
-    unknown = [event for event in by_depth if "depth" not in event.amounts]
-    record.tell(
-        "estimated", len(own) - len(by_depth), "tillage: share of the plough layer by implement"
-    )
-    depth = f"tillage without an implement: share by depth, all of it from {_DEEP} on"
-    record.tell("estimated", len(by_depth) - len(unknown), depth)
-    usual = f"tillage without implement and depth: a share of {vocabulary.USUAL_TILLAGE:g}"
-    record.tell("estimated", len(unknown), usual)
-
-
-def _fertilise(record: _Record, events: Sequence[Event]) -> None:
-    if not events:
-        return
-    record.zeros("fertiliser_ammonium", "fertiliser_nitrate")
-    forms: Counter[str] = Counter()
-    silent = 0
-    once = _once(record, events)
-    for event in once:
-        given = event.amounts
-        total = given.get("nitrogen", 0.0)
-        if not {"nitrogen", "ammonium", "nitrate"} & set(given):
-            silent += record.has(event.day)
-            continue
-        ammonium, nitrate = given.get("ammonium", 0.0), given.get("nitrate", 0.0)
-        if not ammonium and not nitrate and total:
-            form = vocabulary.form(event.words)
-            forms[form] += record.has(event.day)
-            ammonium = total * vocabulary.FORMS[form].ammonium
-            nitrate = total - ammonium
-        record.add("fertiliser_ammonium", event.day, ammonium)
-        record.add("fertiliser_nitrate", event.day, nitrate)
-    told = ", ".join(f"{form} {count}" for form, count in forms.items() if count)
-    record.tell("converted", sum(forms.values()), f"nitrogen by form of fertiliser: {told}")
-    message = f"{silent} fertilisations without an amount of nitrogen are left out"
-    record.tell("warning", 1 if silent else 0, message)
-
-
-def _once(record: _Record, events: Sequence[Event]) -> list[Event]:
-    """Returns fertilisations without those that repeat the one of the day before in all they say.
-
-    A field that is spread on two days is written down with its full rate on both.
-    """
-    kept: list[Event] = []
-    last: dict[tuple[str, tuple[tuple[str, float], ...]], np.datetime64] = {}
-    repeated = []
-    for event in sorted(events, key=lambda one: one.day):
-        said = (event.words, tuple(sorted(event.amounts.items())))
-        if said in last and event.amounts and _DAY <= event.day - last[said] <= _DAY:
-            repeated += [str(event.day)] if record.has(event.day) else []
-        else:
-            kept.append(event)
-        last[said] = event.day
-    message = f"fertilisation of {listed(repeated, 12)} says the same as that of the day before: "
-    record.tell("warning", 1 if repeated else 0, f"{message}one operation, counted once")
-    return kept
-
-
-def _irrigate(record: _Record, events: Sequence[Event]) -> None:
-    if not events:
-        return
-    record.zeros("irrigation")
-    silent = wide = 0
-    for event in events:
-        if "water" not in event.amounts:
-            silent += record.has(event.day)
-            continue
-        wide += event.width > 1 and record.has(event.day)
-        inside = (record.days >= event.first) & (record.days <= event.last)
-        record.fields["irrigation"][inside] += event.amounts["water"] / event.width
-    record.tell("converted", wide, "irrigations over several days, spread evenly over them")
-    message = f"{silent} irrigations without an amount of water are left out"
-    record.tell("warning", 1 if silent else 0, message)
-
-
-def _require_unsaid(dataset: xr.Dataset, record: _Record) -> None:
+def _require_unsaid(dataset: xr.Dataset, record: Record) -> None:
     """Refuses a site whose data give what the table gives as well.
 
     Which of the two is right nobody can know, and half of each would be a calendar of neither.
