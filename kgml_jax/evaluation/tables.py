@@ -75,13 +75,17 @@ def comparison_grid(comparisons: Sequence[Comparison]) -> Grid:
         "comparison",
         "sites",
         "median gain",
+        "mean gain",
         "interval",
         "p (Holm)",
         "effect size",
         "win, tie, loss",
         "worse",
     )
-    title = "Gain over the reference, paired by site; positive is better; worse: share of the sites"
+    title = (
+        "Gain over the reference, paired by site; positive is better; mean over groups with its "
+        "95 % interval (Student); worse: share of the sites"
+    )
     return Grid(title, header, tuple(map(_row, comparisons)), text_columns=1)
 
 
@@ -91,6 +95,7 @@ def _row(comparison: Comparison) -> tuple[str, ...]:
         f"{comparison.metric}: {comparison.candidate} against {comparison.reference}",
         str(comparison.n_sites),
         number(comparison.median_improvement),
+        number(comparison.mean_improvement),
         f"{number(low)} to {number(high)}",
         number(comparison.p_value_holm),
         number(comparison.effect_size),

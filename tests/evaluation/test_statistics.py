@@ -3,7 +3,7 @@ import pytest
 import xarray as xr
 
 from kgml_jax.evaluation import statistics
-from kgml_jax.evaluation.statistics import Bootstrap, compare, holm
+from kgml_jax.evaluation.statistics import compare, holm, mean_of_groups
 
 RNG = np.random.default_rng(3)
 
@@ -94,24 +94,36 @@ def test_comparisons_made_together_are_corrected_together():
 def test_interval_is_wider_when_sites_of_a_group_move_together():
     groups = np.repeat(np.arange(8), 10)
     shared = RNG.normal(size=8)[groups] + 0.05 * RNG.normal(size=80)
-    settings = Bootstrap(draws=400)
-    clustered = np.ptp(statistics.median_interval(shared, groups, settings))
-    independent = np.ptp(statistics.median_interval(shared, np.arange(80), settings))
-    assert clustered > 1.5 * independent
+    (_, clustered), (_, independent) = (
+        mean_of_groups(shared, by) for by in (groups, np.arange(80))
+    )
+    assert np.ptp(clustered) > 1.5 * np.ptp(independent)
 
 
-def test_interval_repeats_with_its_seed_and_covers_the_median():
-    gains = RNG.normal(0.4, 1.0, 40)
-    groups = np.arange(40) % 10
-    first = statistics.median_interval(gains, groups, Bootstrap(draws=300))
-    assert first == statistics.median_interval(gains, groups, Bootstrap(draws=300))
-    assert first[0] <= np.median(gains) <= first[1]
+def test_interval_of_three_groups_by_hand():
+    # Means 1, 2 and 3; their deviation is 1, t of 2 degrees of freedom 4.303.
+    mean, (low, high) = mean_of_groups(np.array([0.5, 1.5, 2.0, 3.0]), np.array([0, 0, 1, 2]))
+    assert mean == pytest.approx(2.0)
+    assert (low, high) == pytest.approx((2.0 - 4.303 / 3**0.5, 2.0 + 4.303 / 3**0.5), abs=1e-3)
 
 
-def test_sites_of_one_group_are_drawn_themselves():
+@pytest.mark.parametrize("count", [2, 3, 5, 10])
+def test_intervals_hold_the_truth_as_often_as_they_say(count):
+    groups = np.repeat(np.arange(count), 6)
+    held = 0
+    for _ in range(600):
+        gains = 0.3 + RNG.normal(size=count)[groups] + RNG.normal(size=6 * count)
+        _, (low, high) = mean_of_groups(gains, groups)
+        held += low <= 0.3 <= high
+    # Four standard errors of a share of 0.95 among 600.
+    assert held / 600 == pytest.approx(0.95, abs=4 * (0.95 * 0.05 / 600) ** 0.5)
+
+
+def test_sites_of_one_group_are_the_draws_themselves():
     gains = RNG.normal(size=20)
-    low, high = statistics.median_interval(gains, np.zeros(20), Bootstrap(draws=300))
-    assert low < high
+    mean, (low, high) = mean_of_groups(gains, np.zeros(20))
+    assert mean == pytest.approx(gains.mean())
+    assert low < mean < high
 
 
 def test_unknown_strategies_are_named():
