@@ -64,7 +64,7 @@ def with_intervals(fitted: Estimated) -> dict[str, np.ndarray]:
 def parameter_grid(table: xr.Dataset) -> Grid:
     """Tabulates every parameter over sites: median, spread, how often it is determined."""
     columns = ["parameter", "units", "prior", "median", "10 to 90 %", "shrinkage", "identified"]
-    columns += ["at a bound", *(["r with truth"] if "truth" in table else [])]
+    columns += ["conflicting", "at a bound", *(["r with truth"] if "truth" in table else [])]
     rows = []
     for name in table["parameter"].values:
         one = table.sel(parameter=name)
@@ -72,11 +72,15 @@ def parameter_grid(table: xr.Dataset) -> Grid:
         row = [str(name), str(one["units"].item()), number(one["prior"].item())]
         row += [number(float(one["value"].median())), f"{number(low)} to {number(high)}"]
         row += [number(float(one["shrinkage"].median()))]
-        row += [f"{float(one[flag].mean()):.0%}" for flag in ("identified", "at_bound")]
+        flags = ("identified", "conflicting", "at_bound")
+        row += [f"{float(one[flag].mean()):.0%}" for flag in flags]
         if "truth" in table:
             row.append(number(float(xr.corr(one["value"], one["truth"]))))
         rows.append(tuple(row))
-    title = "Parameters over sites; identified, at a bound: share of the sites"
+    title = (
+        "Parameters over sites; identified, conflicting with the prior (2 standard deviations), "
+        "at a bound: share of the sites"
+    )
     if daily := [str(name) for name in table["parameter"].values[table["moves_daily"] > 0]]:
         title += f". A network moves {', '.join(daily)} from day to day: these are bases"
     return Grid(title, tuple(columns), tuple(rows), 2)

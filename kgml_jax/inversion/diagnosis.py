@@ -59,7 +59,8 @@ def diagnose(
       base: means of the priors, (site, p).
       offsets: estimates from `base`, (site, p).
       kept: whether the estimate is kept, bool (site,); where it is not, as where the prior did
-        better on the validation days, the posterior is the prior. None keeps all.
+        better on the validation days, the posterior is the prior. What the training days
+        identify does not depend on it. None keeps all.
       learnt: what a network inside the model adds to the parameters, (site, p), as
         `ParameterLearningModel.site_offsets` says; it shows in physical values alone.
       site_batch: sites a device advances at once.
@@ -112,7 +113,11 @@ def _diagnose_site(
     )
     return Diagnosis(
         posterior=after,
-        identification=posterior.identify(after, jnp.pad(bounded, (0, unbounded.size - count))),
+        identification=posterior.identify(
+            posterior.laplace(jacobian, prior_sd),
+            jnp.pad(bounded, (0, unbounded.size - count)),
+            offsets / prior_sd,
+        ),
         parameters=jax.tree.map(joined, physical, _amounts(unbounded[moved], after.sd[moved])),
         prior_partition=partition(jnp.diag(prior_sd)),
         partition=partition(after.factor),

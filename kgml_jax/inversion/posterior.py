@@ -15,6 +15,9 @@ from kgml_jax.bijections import constrain, unconstrain
 from kgml_jax.process.parameters import Params
 from kgml_jax.records import Field, quantities, record, var
 
+CONFLICT = 2.0
+"""Standard deviations of the prior beyond which an estimate says that prior and data disagree."""
+
 IDENTIFIED_SHRINKAGE = 0.5
 """Shrinkage from which a parameter counts as identified.
 
@@ -62,6 +65,7 @@ class Identification:
     """Which parameters of one site the data determine, and what the others hide behind."""
 
     identified: Field  # bool (p,): enough shrinkage, and not at a bound.
+    conflicting: Field  # bool (p,): farther than `CONFLICT` from the mean of the prior.
     at_bound: Field  # bool (p,)
     trade_off: Field = var(units="1", doc="Posterior correlation of largest size, (p,).")
     partner: Field  # int32 (p,): the parameter it is with; meaningless where `trade_off` is 0.
@@ -140,7 +144,7 @@ def at_bound(offsets: Field, names: tuple[str, ...]) -> Field:
 
 
 def identify(
-    posterior: Posterior, bounded: Field, threshold: float = IDENTIFIED_SHRINKAGE
+    posterior: Posterior, bounded: Field, pull: Field, threshold: float = IDENTIFIED_SHRINKAGE
 ) -> Identification:
     """Flags the identified parameters and names the strongest trade-off of each.
 
@@ -151,12 +155,14 @@ def identify(
     Args:
       posterior: of p parameters.
       bounded: bool (p,), see `at_bound`.
+      pull: estimate from the mean of the prior, in its standard deviations, (p,).
       threshold: least shrinkage.
     """
     others = jnp.where(jnp.eye(bounded.size, dtype=bool), 0.0, posterior.correlation)
     partner = jnp.argmax(jnp.abs(others), axis=1)
     return Identification(
         identified=(posterior.shrinkage >= threshold) & ~bounded,
+        conflicting=jnp.abs(pull) > CONFLICT,
         at_bound=bounded,
         trade_off=jnp.take_along_axis(others, partner[:, None], axis=1)[:, 0],
         partner=partner.astype(jnp.int32),

@@ -38,6 +38,7 @@ def parameter_table(fitted: "Estimated") -> xr.Dataset:
         "upper": (known.parameters.upper, _own("95 % quantile of the posterior")),
         "shrinkage": (known.posterior.shrinkage, _plain("1 - posterior sd over prior sd")),
         "identified": (flags.identified, _flag("the data determine the parameter")),
+        "conflicting": (flags.conflicting, _flag("more than 2 standard deviations from the prior")),
         "at_bound": (flags.at_bound, _flag("the estimate lies at a bound")),
         "trade_off": (
             flags.trade_off,
@@ -74,7 +75,8 @@ def parameter_table(fitted: "Estimated") -> xr.Dataset:
     }
     for name, (values, about) in per_site.items():
         table[name] = ("site", np.asarray(values, np.float32), about)
-    table["value"].attrs["ancillary_variables"] = "sd lower upper identified at_bound accepted"
+    beside = "sd lower upper identified conflicting at_bound accepted"
+    table["value"].attrs["ancillary_variables"] = beside
     describe(table, found.problem)
     if fitted.books is not None:
         _keep_books(table, found.problem, fitted.books)

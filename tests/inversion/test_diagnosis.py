@@ -50,6 +50,16 @@ def test_every_site_has_the_posterior_of_its_training_days(calibrated, diagnosed
         np.testing.assert_allclose(diagnosed.posterior.sd[row], alone.sd, rtol=2e-4)
 
 
+def test_a_rejected_site_keeps_its_prior_and_what_its_days_identify(calibrated, diagnosed):
+    task, weights, data, truth = calibrated
+    kept = np.array([True, False, True])
+    found = diagnose(task, weights, data, 0 * truth, truth, kept=kept, site_batch=2)
+    np.testing.assert_allclose(found.posterior.sd[1], task.prior_sd, rtol=1e-5)
+    np.testing.assert_array_equal(
+        found.identification.identified, diagnosed.identification.identified
+    )
+
+
 def test_what_nothing_tells_of_is_flagged_with_what_hides_it(calibrated, diagnosed):
     task, *_ = calibrated
     identified = diagnosed.identification.identified

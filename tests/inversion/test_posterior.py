@@ -76,7 +76,7 @@ def test_what_the_data_do_not_see_keeps_its_prior_and_is_flagged():
     posterior = laplace(np.asarray(seen), np.asarray(PRIOR_SD))
     np.testing.assert_allclose(posterior.sd[1], PRIOR_SD[1], rtol=1e-12)
     np.testing.assert_allclose(posterior.shrinkage[1], 0, atol=1e-12)
-    found = identify(posterior, np.zeros(4, bool))
+    found = identify(posterior, np.zeros(4, bool), np.zeros(4))
     np.testing.assert_array_equal(found.identified, [True, False, True, True])
     np.testing.assert_allclose(found.trade_off[1], 0, atol=1e-12)
 
@@ -86,7 +86,7 @@ def test_two_parameters_that_trade_off_hide_behind_each_other():
     prior_sd = np.full(4, 0.5)
     seen = sharpness * shared(prior_sd, 2)
     posterior = laplace(np.asarray(seen), np.asarray(prior_sd))
-    found = identify(posterior, np.zeros(4, bool))
+    found = identify(posterior, np.zeros(4, bool), np.zeros(4))
     # 1 - |r| is the share of the prior variance of their sum which is left: about 1 / sharpness^2.
     np.testing.assert_allclose(posterior.correlation[0, 1], -1, atol=1e-7)
     np.testing.assert_allclose(found.trade_off[:2], -1, atol=1e-7)
@@ -102,7 +102,7 @@ def test_parameters_seen_only_in_sum_are_all_flagged_however_sharp_the_data(of):
     seen = 1e6 * (np.eye(4) - np.outer(blind, blind))
     posterior = laplace(np.asarray(seen), np.asarray(prior_sd))
     np.testing.assert_allclose(posterior.shrinkage[:of], 1 - of**-0.5, atol=1e-6)
-    found = identify(posterior, np.zeros(4, bool))
+    found = identify(posterior, np.zeros(4, bool), np.zeros(4))
     np.testing.assert_array_equal(found.identified, np.arange(4) >= of)
 
 
@@ -141,8 +141,9 @@ def test_a_parameter_at_a_bound_is_not_identified_however_sharp():
     np.testing.assert_array_equal(bounded, [False, True])
     np.testing.assert_array_equal(at_bound(np.asarray([-6.0, 0.0]), names), [True, False])
     posterior = laplace(1e3 * np.eye(2), np.asarray([0.5, 0.5]))
-    found = identify(posterior, bounded)
+    found = identify(posterior, bounded, np.asarray([-2.5, 1.0]))
     np.testing.assert_array_equal(found.identified, [True, False])
+    np.testing.assert_array_equal(found.conflicting, [True, False])
 
 
 def test_a_failed_site_identifies_nothing_and_leaves_its_neighbour_alone():
@@ -150,7 +151,9 @@ def test_a_failed_site_identifies_nothing_and_leaves_its_neighbour_alone():
     broken[3, 2] = np.nan
     sites = np.stack([rows, broken])
     both = compiled(jax.vmap(posteriors.laplace, (0, None)))(sites, np.asarray(PRIOR_SD))
-    flags = compiled(jax.vmap(posteriors.identify))(both, np.zeros((2, 4), bool)).identified
+    flags = compiled(jax.vmap(posteriors.identify))(
+        both, np.zeros((2, 4), bool), np.zeros((2, 4))
+    ).identified
     np.testing.assert_array_equal(flags, [[True] * 4, [False] * 4])
     alone = laplace(rows, np.asarray(PRIOR_SD))
     np.testing.assert_allclose(both.sd[0], alone.sd, rtol=1e-12)
