@@ -72,6 +72,7 @@ class Site:
     valid: Field  # bool (time,): False on days that only pad the record to a common length.
     identity: Field  # uint32 (): CRC-32 of the site's name; seeds what is random at the site.
     group: Field  # int32 (): index into `Sites.group_names`.
+    errors: Any = None  # `inversion.lasting.LastingErrors`; None where days err independently.
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kgml_jax.adaptation import Weights
-from kgml_jax.inversion import intervals
+from kgml_jax.inversion import intervals, lasting
 from kgml_jax.inversion.intervals import Interval, IntervalScore
 from kgml_jax.inversion.problem import Problem, observed
 from kgml_jax.mapping import over_sites
@@ -35,7 +35,7 @@ class AnnualSums:
 
     Attributes:
       value: predicted sum of all days, units of the flux times a day.
-      sd: of the sum that is true, from the parameters alone: their errors add up over the year.
+      sd: of the sum that is true, from the parameters and the errors that last: these add up.
       whole: whether all days of the calendar year are test days; the other sums mean nothing.
       observed: how Gaussian intervals of the sum of the *observed* test days meet the sum of the
         observations, over years with `LEAST_DAYS` of them. Nothing is filled: gaps are left out of
@@ -109,11 +109,13 @@ def predict_with_intervals(
 
 class _Linear(NamedTuple):
     # One variable of one site at its estimate: days, their derivative by the offsets, what the
-    # observations add to their errors, and the factor of the posterior.
+    # observations add to their errors, variances of its slow and its fast error, and the factor of
+    # the posterior.
     name: str
     value: Field
     sensitivity: Field
     noise_sd: Field
+    lasting: Field
     factor: Field
 
 
@@ -137,9 +139,10 @@ def _predict_site(
     sensitivity, values = jax.jacfwd(twice, has_aux=True)(unbounded)
     inflation = {stream.variable: stream.inflation for stream in problem.streams}
     predicted = {}
-    for name in names:
+    for row, name in enumerate(names):
         noise_sd = inflation[name] * _noise_sd(name, values[name], site, roles)
-        linear = _Linear(name, values[name], sensitivity[name], noise_sd, factor)
+        own = _lasting(site, row, noise_sd.dtype)
+        linear = _Linear(name, values[name], sensitivity[name], noise_sd, own, factor)
         predicted[name] = _predict_variable(linear, probability, years, site, roles)
     return predicted
 
@@ -162,7 +165,8 @@ def _predict_variable(
     found: _Linear, probability: float, years: int, site: Site, roles: Field
 ) -> Prediction:
     value, truth = found.value, site.targets[found.name]
-    sd = intervals.predictive_sd(found.sensitivity, found.factor, found.noise_sd)
+    noise_sd = jnp.sqrt(found.noise_sd**2 + jnp.sum(found.lasting))
+    sd = intervals.predictive_sd(found.sensitivity, found.factor, noise_sd)
     seen = lambda role: observed(site, roles == role).mask[found.name]
     # By days, not by months: with the twelve of one validation year these would have to promise
     # 97.5 % to be sure of 90.
@@ -188,10 +192,14 @@ def _annual(found: _Linear, probability: float, years: int, site: Site, roles: F
     # Each day weighs its share of the calendar year; shares of a whole one add up to 1.
     share = summed(one / (365 + leap(year)), test)
     noise_sd = intervals.annual_noise_sd(found.noise_sd, seen, number, years)
+    noise_sd = jnp.sqrt(noise_sd**2 + _annual_lasting(found, seen, number, years))
     sd = intervals.predictive_sd(summed(found.sensitivity, seen), found.factor, noise_sd)
     return AnnualSums(
         value=summed(found.value, test),
-        sd=intervals.parameter_sd(summed(found.sensitivity, test), found.factor),
+        sd=jnp.hypot(
+            intervals.parameter_sd(summed(found.sensitivity, test), found.factor),
+            jnp.sqrt(_annual_lasting(found, test, number, years)),
+        ),
         whole=share > 1 - 0.5 / 366,
         observed=intervals.interval_score(
             intervals.gaussian_interval(summed(found.value, seen), sd, probability),
@@ -200,3 +208,16 @@ def _annual(found: _Linear, probability: float, years: int, site: Site, roles: F
             probability,
         ),
     )
+
+
+def _lasting(site: Site, row: int, dtype: Any) -> Field:
+    # Variances of the slow and the fast error of a stream, (2,).
+    if site.errors is None:
+        return jnp.zeros(2, dtype)
+    return jnp.stack([site.errors.slow[row, row], site.errors.fast[row, row]])
+
+
+def _annual_lasting(found: _Linear, days: Field, number: Field, years: int) -> Field:
+    # Variance of the sum of the lasting errors over some days of each year, (years,).
+    of_year = lambda year: lasting.sum_variance(found.lasting, days & (number == year))
+    return jax.lax.map(of_year, jnp.arange(years))

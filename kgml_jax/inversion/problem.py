@@ -5,11 +5,12 @@ With them amounts of scheduled updates can be estimated, of which 0 leaves the s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
 
 from kgml_jax.adaptation import Weights
+from kgml_jax.inversion import lasting
 from kgml_jax.models import updates
 from kgml_jax.models.protocol import Model
 from kgml_jax.process.parameters import Params
@@ -89,6 +90,21 @@ class Problem:
             name: updates.parse(name).quantity for name in moved
         }
 
+    def widened(self, considered: Sequence[str]) -> "Problem":
+        """Returns the problem with further parameters, which stand before the updates."""
+        count, added = len(self.parameters), tuple(considered)
+        return replace(
+            self,
+            names=(*self.names[:count], *added, *self.names[count:]),
+            prior_sd=(
+                *self.prior_sd[:count],
+                *default_prior_sd(added),
+                *self.prior_sd[count:],
+            )
+            if added
+            else self.prior_sd,
+        )
+
     def start(self) -> Field:
         """Returns the offsets of the prior mean: zeros, (p,)."""
         return jnp.zeros(len(self.names), jnp.result_type(float))
@@ -113,6 +129,8 @@ class Problem:
     def misfits(self, fluxes: dict[str, Field], site: Site) -> Field:
         """Returns `(prediction - target) / (inflation uncertainty)`, 0 where masked.
 
+        Where the errors of the site last, these are made independent; see `lasting.whiten`.
+
         Args:
           fluxes: what the model predicts.
           site: one site with its targets, masks and uncertainties.
@@ -128,7 +146,23 @@ class Problem:
         if lacking := [s.variable for s in streams if s.variable not in fluxes]:
             found = ", ".join(fluxes)
             raise KeyError(f"the model does not predict {', '.join(lacking)}; it predicts {found}")
-        return jnp.concatenate([_misfit(fluxes[s.variable], site, s) for s in streams])
+        if site.errors is None:
+            return jnp.concatenate([_misfit(fluxes[s.variable], site, s) for s in streams])
+        left, seen = self.left_over(fluxes, site)
+        sd = [stream.inflation * site.uncertainty[stream.variable] for stream in streams]
+        return lasting.whiten(site.errors, left, jnp.stack(sd, axis=1), seen).T.reshape(-1)
+
+    def left_over(self, fluxes: dict[str, Field], site: Site) -> tuple[Field, Field]:
+        """Returns prediction less target, 0 where masked, and where there is one, (time, stream).
+
+        Args:
+          fluxes: what the model predicts.
+          site: one site with its targets and masks.
+        """
+        names = [stream.variable for stream in self._informing(site)]
+        seen = jnp.stack([site.mask[name] for name in names], axis=1)
+        gone = [jnp.where(site.mask[n], fluxes[n] - site.targets[n], 0.0) for n in names]
+        return jnp.stack(gone, axis=1), seen
 
     def observations(self, site: Site) -> Field:
         """Returns how many values inform about one site, int32 ()."""

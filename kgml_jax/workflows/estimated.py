@@ -10,7 +10,7 @@ import xarray as xr
 
 from kgml_jax.adaptation import Weights, shifted_parameters
 from kgml_jax.display import Shown, counted
-from kgml_jax.inversion.diagnosis import Diagnosis
+from kgml_jax.inversion.diagnosis import Diagnosis, widen
 from kgml_jax.inversion.increments import Books
 from kgml_jax.inversion.prediction import Prediction, predict_with_intervals
 from kgml_jax.inversion.problem import Problem
@@ -37,6 +37,7 @@ class Estimated(Shown):
       seconds: of the searches, compilation included.
       books: what updates added, leaves (site, ...); None without updates.
       site_batch: sites a device advances at once.
+      considered: parameters that were not estimated and keep their prior uncertainty.
     """
 
     data: DividedSites
@@ -47,6 +48,7 @@ class Estimated(Shown):
     seconds: float
     books: Books | None = None
     site_batch: int = 1
+    considered: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> xr.Dataset:
@@ -57,10 +59,15 @@ class Estimated(Shown):
     @cached_property
     def predictions(self) -> dict[str, Prediction]:
         """Predicted days of the streams with intervals, by variable."""
-        found, factor = self.found, self.known.posterior.factor
-        moved, batch = found.base + found.offsets, self.site_batch
+        found, considered = self.found, self.considered
+        moved = np.asarray(widen(found.problem, considered, found.base + found.offsets))
         return predict_with_intervals(
-            found.problem, self.weights, self.data, moved, factor, site_batch=batch
+            found.problem.widened(considered),
+            self.weights,
+            self.data,
+            moved,
+            self.known.factor,
+            site_batch=self.site_batch,
         )
 
     @cached_property

@@ -11,7 +11,9 @@ from kgml_jax.adaptation import Weights
 from kgml_jax.inversion.diagnosis import diagnose
 from kgml_jax.inversion.groups import group_priors
 from kgml_jax.inversion.increments import keep_books
+from kgml_jax.inversion.lasting_sites import lasting_errors, with_errors
 from kgml_jax.inversion.problem import Problem, Stream, default_prior_sd
+from kgml_jax.inversion.searches import prior_means
 from kgml_jax.inversion.sites import Estimates
 from kgml_jax.inversion.sites import estimate as estimate_sites
 from kgml_jax.inversion.solvers.registry import SOLVERS
@@ -20,7 +22,8 @@ from kgml_jax.models.hybrid import with_updates
 from kgml_jax.models.parameter_learning import learnt_offsets
 from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.protocol import Model
-from kgml_jax.process.parameters import DEFAULT_SUBSET
+from kgml_jax.process.parameters import DEFAULT_SUBSET, Params
+from kgml_jax.records import quantities
 from kgml_jax.runs.fitted import Pretrained
 from kgml_jax.sites import VARIABLES, Sites
 from kgml_jax.split import DividedSites
@@ -36,8 +39,13 @@ class EstimateSettings:
     """Fields of `process.Params` to estimate; any subset by name."""
     streams: tuple[str, ...] = ("NEE", "Reco", "ET")
     """Observed variables that inform; one that no site has is left out."""
+    errors: Literal["lasting", "independent"] = "lasting"
+    """lasting: what is left of a day is a slow (45 d), a fast (2.5 d) and an independent error, the
+    first two estimated from the residuals and shared by the streams; independent: only the last."""
     inflation: float = 1.0
-    """Factor on the stated uncertainties, for errors that last longer than a day."""
+    """Factor on the stated uncertainties of the independent errors."""
+    consider: bool = True
+    """Parameters that are not estimated keep the uncertainty of their priors in all intervals."""
     updates: tuple[str, ...] = ()
     """Pools to move at the start of a day, POOL@DATE such as soil_carbon@2005-01-01: by how much is
     estimated with the parameters, and what was added is a term of the budgets."""
@@ -104,7 +112,12 @@ def estimate_from(
     began, base, spent = time.perf_counter(), None, np.zeros(len(data), int)
     if settings.base == "groups":
         problem, base, spent = from_groups(settings, problem, weights, data, seed, watch)
+    if settings.errors == "lasting":
+        how = (settings, problem, weights, data, seed, base, watch)
+        data, more = with_lasting_errors(*how)
+        spent = spent + more
     found = search(settings, problem, weights, data, seed, base, watch)
+    considered = considered_beside(problem) if settings.consider else ()
     seconds = time.perf_counter() - began
     sites, site_batch = data.sites, settings.site_batch
     known = diagnose(
@@ -115,6 +128,7 @@ def estimate_from(
         found.offsets,
         learnt=learnt_offsets(model, problem.names, weights, sites),
         kept=found.accepted,
+        considered=considered,
         site_batch=site_batch,
     )
     moved = found.base + found.offsets
@@ -129,7 +143,38 @@ def estimate_from(
         if settings.updates
         else None,
         site_batch=site_batch,
+        considered=considered,
     )
+
+
+def with_lasting_errors(
+    settings: EstimateSettings,
+    problem: Problem,
+    weights: Weights,
+    data: DividedSites,
+    seed: int,
+    base: np.ndarray | None,
+    watch: Watch,
+) -> tuple[DividedSites, np.ndarray]:
+    """Estimates how long the errors of every site last, in two steps.
+
+    The residuals of the prior hold what its parameters have wrong; under their errors the
+    parameters are estimated once, and what these leave is the errors.
+
+    Returns:
+      The sites with their errors, and the simulations spent on each, (site,).
+    """
+    batch = settings.site_batch
+    mean = prior_means(problem, data, base)
+    first = with_errors(data, lasting_errors(problem, weights, data, mean, site_batch=batch))
+    found = search(settings, problem, weights, first, seed, base, watch, "search for errors")
+    left = lasting_errors(problem, weights, data, mean + found.offsets, site_batch=batch)
+    return with_errors(data, left), found.evaluations + 2
+
+
+def considered_beside(problem: Problem) -> tuple[str, ...]:
+    """Returns the parameters of the process that a problem does not estimate."""
+    return tuple(name for name in quantities(Params) if name not in problem.parameters)
 
 
 def starting_model(
