@@ -110,11 +110,10 @@ def estimate_from(
     """Estimates from given weights: searches and diagnoses all sites."""
     problem = make_problem(settings, model, data.sites)
     began, base, spent = time.perf_counter(), None, np.zeros(len(data), int)
-    if settings.base == "groups":
-        problem, base, spent = from_groups(settings, problem, weights, data, seed, watch)
     if settings.errors == "lasting":
-        how = (settings, problem, weights, data, seed, base, watch)
-        data, more = with_lasting_errors(*how)
+        data, spent = with_lasting_errors(settings, problem, weights, data, seed, watch)
+    if settings.base == "groups":
+        problem, base, more = from_groups(settings, problem, weights, data, seed, watch)
         spent = spent + more
     found = search(settings, problem, weights, data, seed, base, watch)
     considered = considered_beside(problem) if settings.consider else ()
@@ -153,7 +152,6 @@ def with_lasting_errors(
     weights: Weights,
     data: DividedSites,
     seed: int,
-    base: np.ndarray | None,
     watch: Watch,
 ) -> tuple[DividedSites, np.ndarray]:
     """Estimates how long the errors of every site last, in two steps.
@@ -165,9 +163,9 @@ def with_lasting_errors(
       The sites with their errors, and the simulations spent on each, (site,).
     """
     batch = settings.site_batch
-    mean = prior_means(problem, data, base)
+    mean = prior_means(problem, data, None)
     first = with_errors(data, lasting_errors(problem, weights, data, mean, site_batch=batch))
-    found = search(settings, problem, weights, first, seed, base, watch, "search for errors")
+    found = search(settings, problem, weights, first, seed, None, watch, "search for errors")
     left = lasting_errors(problem, weights, data, mean + found.offsets, site_batch=batch)
     return with_errors(data, left), found.evaluations + 2
 

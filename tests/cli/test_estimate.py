@@ -142,7 +142,7 @@ def test_groups_pull_their_sites_together(toy):
     assert all(0.5 / np.sqrt(2) < sd < 0.5 for sd in left.prior_sd)
     assert (np.sign(base[0]) == np.sign(TRUTH[1])).all()
     assert (np.sign(base[2]) == np.sign(TRUTH[3])).all()
-    fitted = estimated(toy, replace(SETTINGS, base="groups"))
+    fitted = estimated(toy, replace(SETTINGS, base="groups", errors="independent"))
     assert (fitted.simulations == spent + fitted.found.evaluations).all()
 
 
