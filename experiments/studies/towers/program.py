@@ -22,12 +22,14 @@ from kgml_jax.runs.files import write_dataset, write_text
 from kgml_jax.workflows.sites import fingerprints
 from studies.measured_fields import readers
 from studies.towers import data as towers_data
-from studies.towers import figures
+from studies.towers import figures, uncalibrated
 from studies.towers import report as towers_report
 from studies.towers.data import Towers
 from studies.towers.models import Effort, calibrate
 
 Calibrate = Callable[[kinds.Name, Towers, Effort, Path], xr.Dataset]
+
+UNCALIBRATED = (uncalibrated.error_grid, uncalibrated.respiration_grid)
 
 MODELS: tuple[kinds.Name, ...] = ("process", "recurrent", "dpl", "closure", "residual-conserving")
 
@@ -55,6 +57,8 @@ class TowersConfig:
     """Most gradient steps of pretraining a network; a hybrid takes a fifth of them."""
     steps: int = 200
     """Most gradient steps of a network at a site."""
+    uncalibrated: bool = False
+    """Only simulate all towers with the priors of the process model, and print the errors."""
     seed: int = 0
     """Seed of weights and batches."""
     overwrite: bool = False
@@ -66,7 +70,12 @@ class TowersConfig:
 def main(config: TowersConfig) -> None:
     """Calibrates model by model, then scores, prints and writes."""
     check(config)
-    run(config, towers_data.read(config.data, config.years, config.sites))
+    towers = towers_data.read(config.data, config.years, config.sites)
+    if config.uncalibrated:
+        simulated = uncalibrated.simulate(towers)
+        show([report(towers, simulated) for report in UNCALIBRATED])
+        return
+    run(config, towers)
 
 
 def run(config: TowersConfig, towers: Towers, calibrate: Calibrate = calibrate) -> None:
