@@ -16,10 +16,10 @@ import numpy as np
 from kgml_jax.records import Field, constant, record, var
 
 SLOW = 45.0
-"""Days in which the slow error falls to 1/e: residuals of crop towers last 26 to 84."""
+"""Days in which the slow error falls to 1/e: the order of what residuals of crop towers last."""
 
 FAST = 2.5
-"""Days in which the fast error does: the lag-one correlation of what is faster is .3 to .6."""
+"""Days in which the fast error does: the weather that passes in a few days."""
 
 LAGS = 60
 """Days over which the covariance of residuals is looked at."""
@@ -105,25 +105,8 @@ def from_residuals(residuals: Field, seen: Field) -> LastingErrors:
         inner(shapes[1], shapes[1]),
     )
     against = [jnp.einsum("l,lij,lij->ij", shape, weights, covariance) for shape in shapes]
-    determinant = slow_slow * fast_fast - slow_fast**2
-    safe = jnp.where(determinant > 0, determinant, 1.0)
-    slow = (fast_fast * against[0] - slow_fast * against[1]) / safe
-    fast = (slow_slow * against[1] - slow_fast * against[0]) / safe
-    alone = [
-        a / jnp.where(b > 0, b, 1.0) for a, b in zip(against, (slow_slow, fast_fast), strict=True)
-    ]
-    # A variance below 0 is 0, and the other process has all there is.
-    own = jnp.eye(residuals.shape[1], dtype=bool)
-    slow, fast = (
-        jnp.where(own & (slow < 0), 0.0, jnp.where(own & (fast < 0), alone[0], slow)),
-        jnp.where(own & (fast < 0), 0.0, jnp.where(own & (slow < 0), alone[1], fast)),
-    )
+    slow, fast = _fitted((slow_slow, slow_fast, fast_fast), against)
     return LastingErrors(slow=_bounded(slow), fast=_bounded(fast))
-
-
-def variances(errors: LastingErrors) -> Field:
-    """Returns the variance of a day's lasting error of each stream, (stream,)."""
-    return jnp.diagonal(errors.slow + errors.fast, axis1=-2, axis2=-1)
 
 
 def sum_variance(own: Field, days: Field) -> Field:
@@ -165,6 +148,24 @@ def _lagged(residuals: Field, seen: Field) -> tuple[Field, Field]:
         return product / jnp.maximum(count, 1.0), 0.5 * count
 
     return jax.lax.map(at, jnp.arange(1, LAGS + 1))
+
+
+def _fitted(normal: tuple[Field, Field, Field], against: list[Field]) -> tuple[Field, Field]:
+    # Solution of the normal equations of each pair of streams; a variance below 0 is 0, and the
+    # other process has all there is.
+    slow_slow, slow_fast, fast_fast = normal
+    determinant = slow_slow * fast_fast - slow_fast**2
+    safe = jnp.where(determinant > 0, determinant, 1.0)
+    slow = (fast_fast * against[0] - slow_fast * against[1]) / safe
+    fast = (slow_slow * against[1] - slow_fast * against[0]) / safe
+    alone = [
+        a / jnp.where(b > 0, b, 1.0) for a, b in zip(against, (slow_slow, fast_fast), strict=True)
+    ]
+    own = jnp.eye(slow.shape[0], dtype=bool)
+    return (
+        jnp.where(own & (slow < 0), 0.0, jnp.where(own & (fast < 0), alone[0], slow)),
+        jnp.where(own & (fast < 0), 0.0, jnp.where(own & (slow < 0), alone[1], fast)),
+    )
 
 
 def _bounded(covariance: Field) -> Field:

@@ -98,11 +98,9 @@ class Problem:
             names=(*self.names[:count], *added, *self.names[count:]),
             prior_sd=(
                 *self.prior_sd[:count],
-                *default_prior_sd(added),
+                *(PRIOR_SD for _ in added),
                 *self.prior_sd[count:],
-            )
-            if added
-            else self.prior_sd,
+            ),
         )
 
     def start(self) -> Field:
@@ -146,11 +144,13 @@ class Problem:
         if lacking := [s.variable for s in streams if s.variable not in fluxes]:
             found = ", ".join(fluxes)
             raise KeyError(f"the model does not predict {', '.join(lacking)}; it predicts {found}")
-        if site.errors is None:
-            return jnp.concatenate([_misfit(fluxes[s.variable], site, s) for s in streams])
         left, seen = self.left_over(fluxes, site)
-        sd = [stream.inflation * site.uncertainty[stream.variable] for stream in streams]
-        return lasting.whiten(site.errors, left, jnp.stack(sd, axis=1), seen).T.reshape(-1)
+        stated = [s.inflation * site.uncertainty[s.variable] for s in streams]
+        sd = jnp.where(seen, jnp.stack(stated, axis=1), 1.0)
+        white = left / sd
+        if site.errors is not None:
+            white = lasting.whiten(site.errors, left, sd, seen)
+        return white.T.reshape(-1)
 
     def left_over(self, fluxes: dict[str, Field], site: Site) -> tuple[Field, Field]:
         """Returns prediction less target, 0 where masked, and where there is one, (time, stream).
@@ -159,6 +159,7 @@ class Problem:
           fluxes: what the model predicts.
           site: one site with its targets and masks.
         """
+        # Masked first: neither a gap nor what is predicted in it may reach a derivative.
         names = [stream.variable for stream in self._informing(site)]
         seen = jnp.stack([site.mask[name] for name in names], axis=1)
         gone = [jnp.where(site.mask[n], fluxes[n] - site.targets[n], 0.0) for n in names]
@@ -213,14 +214,6 @@ def observed(site: Site, days: Field) -> Site:
     """Returns `site` with all masks False outside `days`, bool (time,)."""
     seen = days & site.valid
     return site.replace(mask={name: mask & seen for name, mask in site.mask.items()})  # type: ignore[attr-defined]
-
-
-def _misfit(predicted: Field, site: Site, stream: Stream) -> Field:
-    name = stream.variable
-    seen = site.mask[name]
-    # Masked first: neither a gap nor what is predicted in it may reach a derivative.
-    sigma = jnp.where(seen, site.uncertainty[name], 1.0)
-    return jnp.where(seen, predicted - site.targets[name], 0.0) / (stream.inflation * sigma)
 
 
 def _check_names(names: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ COLD = ((-60.0, 0.0), (0.0, 5.0), (5.0, 10.0), (10.0, 15.0))
 """Classes of mean air temperature, degC."""
 
 LEAST_DAYS = 10
+"""Days of a class at a tower from which its means are shown."""
 
 
 def simulate(towers: Towers) -> dict[str, np.ndarray]:
