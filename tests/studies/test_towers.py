@@ -11,7 +11,7 @@ from inversion_toys import NAMES, RespiringModel, SlopeModel, known_sites, probl
 from studies.measured_fields.grasslands import GRASSLANDS, SELHAUSEN
 from studies.measured_fields.management import FieldHistory, crop_years, management
 from studies.measured_fields.readers import MeasuredField
-from studies.towers import data, models, program, report
+from studies.towers import data, models, program, report, uncalibrated
 from studies.towers.data import CROP, GRASS, MONTHLY, Towers
 from studies.towers.models import AFTER, BEFORE, Effort
 from studies.towers.monthly import MonthlyModel, month_so_far, on_last_days
@@ -176,6 +176,26 @@ def test_days_and_months_determine_the_parameters_of_every_site(tmp_path):
     assert kinds == [(k, m) for k in ("crops", "grasslands") for m in ("process", "recurrent")]
     assert overview.rows[0][-4:] == ("2 of 2", "2 of 2", "0 of 2", "3.00")
     assert overview.rows[3][-4:] == ("1 of 1", "1 of 1", "0 of 1", "-")
+
+
+def test_errors_of_the_uncalibrated_model_are_told_apart_by_years_and_by_the_cold():
+    towers = toy_towers()
+    site = towers.sites.site
+    off = np.where(towers.data.roles == TEST, 1.0, 0.5)
+    simulated = {name: np.asarray(site.targets[name]) + off for name in ("NEE", "Reco")}
+    errors = uncalibrated.error_grid(towers, simulated)
+    assert [row[:2] for row in errors.rows[:2]] == [
+        ("NEE", "earlier years"),
+        ("NEE", "last two years"),
+    ]
+    assert [set(row[2:]) for row in errors.rows] == [{"0.500"}, {"1.00"}] * 2
+    leaves = np.where(np.arange(3) == 1, 1.0, 0.0)[:, None] * np.ones_like(off)
+    cold = uncalibrated.respiration_grid(towers, simulated | {uncalibrated.LEAF_AREA: leaves})
+    assert [row[0] for row in cold.rows] == ["below 0", "0 to 5", "5 to 10", "10 to 15"]
+    # The second tower has leaves all year, the means of months are too few.
+    assert all(row[2] == row[3] == "-" for row in cold.rows)
+    observed, modelled = map(float, cold.rows[1][1].split(", "))
+    assert 0.45 < modelled - observed < 1.05
 
 
 def test_test_years_do_not_weigh_observations():

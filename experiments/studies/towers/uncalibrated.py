@@ -41,7 +41,7 @@ def simulate(towers: Towers) -> dict[str, np.ndarray]:
 def error_grid(towers: Towers, simulated: dict[str, np.ndarray]) -> Grid:
     """Tabulates root mean square errors by tower: the last two years, and those before."""
     rows, held_out = [], towers.data.roles == TEST
-    for name in STREAMS:
+    for name in [name for name in STREAMS if name in towers.sites.site.targets]:
         seen = np.asarray(towers.sites.site.mask[name])
         squares = (simulated[name] - np.asarray(towers.sites.site.targets[name])) ** 2
         for words, days in (("earlier years", ~held_out), ("last two years", held_out)):
