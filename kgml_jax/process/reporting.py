@@ -188,8 +188,8 @@ def imbalance(
       after: state at the end of the day.
       forcing: of the day.
       fluxes: of the day.
-      added: what an update of the state added on this day. Water comes as warm as the soil that
-        it meets.
+      added: what an update of the state added on this day. Water comes as warm, and as frozen, as
+        the soil that it meets.
       moved: state that the update left, `before` where there was none.
     """
     gained = increment(before, after)
@@ -197,9 +197,9 @@ def imbalance(
     today = {**vars(forcing), **vars(fluxes)}
     net = {element: budget.net_income(today) for element, budget in BUDGETS.items()}
     wet = soil_water.content((before if moved is None else moved).water.soil)
-    capacity = soil_temperature.heat_capacity(attributes.bulk_density, wet)
-    storage = capacity * constant(layers.THICKNESS)
-    warmed = jnp.sum(storage * (after.soil_temperature - before.soil_temperature))
+    soil = soil_temperature.soil(attributes, wet)
+    heat = [soil_temperature.heat(state.soil_temperature, soil) for state in (after, before)]
+    warmed = jnp.sum(constant(layers.THICKNESS) * (heat[0] - heat[1]))
     return Imbalance(
         carbon=gained.carbon - net["carbon"] - added.carbon,
         nitrogen=gained.nitrogen - net["nitrogen"] - added.nitrogen,

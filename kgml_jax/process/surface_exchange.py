@@ -20,7 +20,6 @@ from kgml_jax.process.soil_water import Hydraulics, Water
 from kgml_jax.process.state import State
 from kgml_jax.records import Field, record, var
 
-SNOW_INSULATION = 0.02  # mm-1; of water in snow, decline of heat exchange with the air
 RESIDUE_POROSITY = 0.5  # m3 m-3; air among residue: always well aerated
 
 
@@ -104,23 +103,24 @@ def _heat_day(
     leaf_area: Field,
 ) -> tuple[Field, Field]:
     # Temperature of the soil layers; heat in at the top and out at the bottom, MJ m-2.
-    wet = soil_water.content(state.water.soil)
+    wet, residue = soil_water.content(state.water.soil), _residue(state)
     surface = soil_temperature.surface_temperature(
         forcing.air_temperature_mean,
         forcing.air_temperature_max,
         forcing.shortwave_radiation,
         leaf_area,
-        _residue(state),
+        residue,
+    )
+    conducting = soil_temperature.conductivity(
+        wet / hydraulic.saturation, params.soil_heat_conductivity_multiplier
     )
     temperature, into, out = soil_temperature.diffuse(
         state.soil_temperature,
         surface,
         attributes.mean_annual_temperature,
-        soil_temperature.conductivity(
-            wet / hydraulic.saturation, params.soil_heat_conductivity_multiplier
-        ),
-        soil_temperature.heat_capacity(attributes.bulk_density, wet),
-        jnp.exp(-SNOW_INSULATION * state.water.snow),
+        soil_temperature.soil(attributes, wet),
+        conducting,
+        soil_temperature.resistance(leaf_area, residue, state.water.snow),
     )
     return temperature, MEGA * jnp.stack([into, out])
 
