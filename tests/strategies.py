@@ -96,6 +96,8 @@ def random_forcing(seed: int, days: int) -> Forcing:
         "vapour_pressure_deficit": generator.gamma(1.0, 1.0, days),
         "precipitation": np.minimum(rain, 300.0),
         "wind_speed": generator.gamma(1.5, 2.0, days),
+        # Measured on two days of three; more than a sky radiates, and less.
+        "longwave_radiation": np.where(day % 3 == 0, 0.0, 25.0 + 15.0 * np.sin(day)),
         "co2": generator.uniform(280.0, 1000.0, days),
         "irrigation": np.where(generator.random(days) < 0.02, 50.0, 0.0),
     }
@@ -130,6 +132,7 @@ def corn_soy_forcing(years: int, first: int = 0) -> Forcing:
         "vapour_pressure_deficit": 0.55 + 0.40 * season,
         "precipitation": np.where(number % 4 == 0, 4.0 * depth, 0.0),
         "wind_speed": 3.0 - 0.5 * season,
+        "longwave_radiation": np.zeros(len(day)),
         "co2": np.full(len(day), 390.0),
         "irrigation": np.zeros(len(day)),
     }

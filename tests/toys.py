@@ -26,6 +26,7 @@ def forcing(rng: np.random.Generator, shape: tuple[int, int], day_of_year: np.nd
         "vapour_pressure_deficit": 0.6 + 0.4 * season + rng.uniform(0, 0.2, shape),
         "precipitation": rng.exponential(3, shape) * (rng.uniform(size=shape) < 0.3),
         "wind_speed": rng.uniform(1, 4, shape),
+        "longwave_radiation": zeros,
         "co2": np.full(shape, 390.0),
         "irrigation": zeros,
         "crop": np.zeros(shape, np.int32),

@@ -3,6 +3,7 @@
 import numpy as np
 
 from kgml_jax.process.humidity import saturation_pressure
+from kgml_jax.process.radiation import EMISSIVITY, black_body
 
 SOLAR_CONSTANT = 0.0820
 """MJ m-2 min-1 (Allen et al. 1998, FAO-56, eq. 21)."""
@@ -14,6 +15,15 @@ BRISTOW_CAMPBELL_RATE = 0.006
 
 INLAND_RANGE_COEFFICIENT = 0.16
 """degC-0.5; share of the radiation at the top of the atmosphere (FAO-56, eq. 50)."""
+
+USUAL_ALBEDO = 0.20
+"""Of fields without snow: the prior of the process model."""
+
+SNOWLESS = 2.0
+"""degC; mean air temperature of days that are taken to have no snow on the ground."""
+
+LEAST_SKY, MOST_SKY = 0.5, 1.1
+"""Of a black body as warm as the air: what skies radiate, from deserts in winter to fog."""
 
 MEAN_WIND = 2.0
 """m s-1; where no wind is measured (FAO-56, p. 63: the mean of over 2000 stations)."""
@@ -38,6 +48,28 @@ def extraterrestrial_radiation(latitude: float, day_of_year: np.ndarray) -> np.n
         np.cos(phi) * np.cos(declination) * np.sin(sunset)
     )
     return 24 * 60 / np.pi * SOLAR_CONSTANT * distance * height
+
+
+def sky_of_net_radiation(
+    net: np.ndarray, shortwave: np.ndarray, temperature: np.ndarray
+) -> np.ndarray:
+    """Thermal radiation of the sky that, with global radiation, makes a net radiation.
+
+    The ground is as warm as the air, and reflects as one without snow. On days that may have snow,
+    and where no sky radiates so little or so much, it is not known.
+
+    Args:
+      net: measured, MJ m-2 d-1, shape `(time,)`, NaN where missing.
+      shortwave: global radiation, MJ m-2 d-1.
+      temperature: of the air, degC.
+
+    Returns:
+      MJ m-2 d-1; NaN where it is not known.
+    """
+    own = np.asarray(black_body(temperature))
+    sky = own + (net - (1.0 - USUAL_ALBEDO) * shortwave) / EMISSIVITY
+    known = (temperature > SNOWLESS) & (sky > LEAST_SKY * own) & (sky < MOST_SKY * own)
+    return np.where(known, sky, np.nan)
 
 
 def temperature_range(radiation: np.ndarray, potential: np.ndarray) -> np.ndarray:

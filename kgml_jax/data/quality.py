@@ -24,6 +24,7 @@ from kgml_jax.data.draft import Draft
 from kgml_jax.data.schema import (
     ATTRIBUTES,
     FORCING,
+    NET_RADIATION,
     NEUTRAL_FORCING,
     POTENTIAL_RADIATION,
     REQUIRED_FORCING,
@@ -69,6 +70,7 @@ def finish(dataset: xr.Dataset, options: ReadOptions) -> tuple[xr.Dataset, list[
         with kept(errors):
             hemisphere.refuse_wrong(draft, dataset.attrs)
         crop_codes.warn_of_bare_days(draft)
+        _net_radiation(draft)
         _temperatures(draft)
         _co2(draft)
         with kept(errors):
@@ -77,7 +79,8 @@ def finish(dataset: xr.Dataset, options: ReadOptions) -> tuple[xr.Dataset, list[
         with kept(errors):
             plausible.judge(draft, potential)
         consistency.judge(draft, potential)
-    draft.values.pop(POTENTIAL_RADIATION, None)
+    for name in (POTENTIAL_RADIATION, NET_RADIATION):
+        draft.values.pop(name, None)
     finished = _finished(draft, dataset.attrs)
     with kept(errors):
         signs.refuse_wrong(finished)
@@ -238,6 +241,20 @@ def _potential(draft: Draft) -> tuple[np.ndarray, str]:
     latitude = float(draft.values.get("latitude", np.asarray(ATTRIBUTES["latitude"].default)))
     potential = estimates.extraterrestrial_radiation(latitude, draft.time.day_of_year.to_numpy())
     return potential, f", potential radiation computed at {latitude:.4g} degree_north"
+
+
+def _net_radiation(draft: Draft) -> None:
+    """Tells measured net radiation as the thermal radiation of the sky that it means."""
+    net = draft.values.get(NET_RADIATION)
+    if net is None or not np.isfinite(net).any():
+        return
+    temperature = draft.values["air_temperature_mean"]
+    sky = estimates.sky_of_net_radiation(net, draft.values["shortwave_radiation"], temperature)
+    known = np.isfinite(sky)
+    given = draft.values.get("longwave_radiation", np.zeros(len(sky)))
+    draft.values["longwave_radiation"] = np.where(known, sky, given)
+    message = "of the measured net radiation, with an albedo of 0.2, on days above 2 degC"
+    draft.note("longwave_radiation", "estimated", int(known.sum()), message)
 
 
 def _co2(draft: Draft) -> None:

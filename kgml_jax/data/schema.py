@@ -25,6 +25,7 @@ REQUIRED_FORCING = (
 """Forcing that every site must bring; without it there is nothing to simulate."""
 
 NEUTRAL_FORCING: dict[str, float] = {
+    "longwave_radiation": 0.0,
     "irrigation": 0.0,
     "crop": -1.0,
     "occupied": 0.0,
@@ -72,6 +73,9 @@ g N m-2 d-1 of N2O at most. Peat holds some 60 kg C m-2 in 30 cm."""
 
 POTENTIAL_RADIATION = "potential_shortwave_radiation"
 """Radiation at the top of the atmosphere; used to estimate temperature ranges, never stored."""
+
+NET_RADIATION = "net_radiation"
+"""Measured net radiation, MJ m-2 d-1: told as the thermal radiation of the sky that it means."""
 
 QualityScale = Literal["share", "percent", "flags"]
 """What quality columns hold: the share of a day, per cent of it, or classes."""
@@ -195,6 +199,8 @@ def expected_units(name: str) -> str | None:
     if name.endswith("_qc") and name[:-3] in VARIABLES:
         return "1"
     quantity = {**FORCING, **SITE_QUANTITIES, **PREDICTABLE}.get(name.removesuffix("_uncertainty"))
+    if name == NET_RADIATION:
+        return "MJ m-2 d-1"
     return None if quantity is None else quantity.units
 
 

@@ -143,7 +143,7 @@ def _diagnose_site(
             jnp.pad(bounded, (0, unbounded.size - count)),
             offsets / prior_sd,
         ),
-        parameters=jax.tree.map(joined, physical, _amounts(unbounded[moved], sd[moved])),
+        parameters=jax.tree.map(joined, physical, _amounts(unbounded[moved], after.sd[moved])),
         prior_partition=partition(jnp.diag(prior_sd)),
         partition=partition(after.factor),
         factor=factor,

@@ -35,6 +35,11 @@ class Forcing:
         bounds=(0.0, 40.0),
         doc="Daily mean wind speed, at 2 m over grass or a few metres over the crop.",
     )
+    longwave_radiation: Field = var(
+        units="MJ m-2 d-1",
+        bounds=(0.0, 60.0),
+        doc="Thermal radiation of the sky at the surface; 0 where not measured: estimated.",
+    )
     co2: Field = var(
         units="umol mol-1", bounds=(250.0, 1200.0), doc="Carbon dioxide mole fraction of the air."
     )

@@ -21,7 +21,7 @@ from kgml_jax.process.radiation import (
     LATENT_HEAT,
     WEIGHTS,
     Atmosphere,
-    longwave_loss,
+    thermal_loss,
 )
 from kgml_jax.process.smooth import Real, above, donor, sat01, smin, spos
 from kgml_jax.process.soil_water import Hydraulics, relative
@@ -115,7 +115,7 @@ def demand(
     leaf_area, residue = cover.leaf_area, cover.residue
     snowless = jnp.exp(-0.1 * cover.snow)
     absorbed = (1.0 - params.albedo - 0.4 * (1.0 - snowless)) * forcing.shortwave_radiation
-    lost = longwave_loss(forcing, atmosphere)
+    lost = thermal_loss(forcing, atmosphere)
     day, gamma = atmosphere.daylight, atmosphere.psychrometric_constant
     wind = forcing.wind_speed + CALM
     air = wind / CANOPY_DRAG
@@ -135,7 +135,8 @@ def demand(
         forcing.air_temperature_mean,
         gamma,
     )
-    transpiration = in_leaves(dryness=air / (canopy.conductance + 1e-9))
+    # The conductance is that of all leaves per ground, `air` that of the ground under leaves.
+    transpiration = in_leaves(dryness=air * shaded / (canopy.conductance + 1e-9))
     weights = constant(WEIGHTS)
     return Demand(
         transpiration=shaded * jnp.sum(weights * transpiration),

@@ -13,8 +13,10 @@ from kgml_jax.process.smooth import Real, spos
 from kgml_jax.records import Field, constant, record, var
 
 STEFAN_BOLTZMANN = 4.903e-9  # MJ K-4 m-2 d-1; FAO-56
+EMISSIVITY = 0.97  # 1; of canopy and soil
 SOLAR_CONSTANT = 0.0820  # MJ m-2 min-1; FAO-56
 LATENT_HEAT = 2.45  # MJ kg-1; of vaporisation, FAO-56
+TWILIGHT = -4.0  # degree; elevation of the sun at which plants begin to see the day (WOFOST)
 DAY = 86400.0  # s; one day
 _HALF = 0.5 + np.sqrt(0.15) * np.array([1.0, 0.0, -1.0])
 NODES = np.concatenate([-_HALF, _HALF[::-1]])  # 1; hour angles of the instants over that of sunset
@@ -78,6 +80,12 @@ def daylight_hours(sun: Sun) -> Field:
     return 24.0 / jnp.pi * sun.sunset
 
 
+def photoperiod(sun: Sun) -> Field:
+    """Hours with the sun above -4 degrees, by which plants tell the season (WOFOST `DAYLP`)."""
+    angle = (np.sin(np.deg2rad(TWILIGHT)) - sun.offset) / sun.amplitude
+    return 24.0 / jnp.pi * jnp.arccos(jnp.clip(angle, -0.999, 0.999))
+
+
 def extraterrestrial_radiation(sun: Sun) -> Field:
     """Radiation on a horizontal surface above the atmosphere, MJ m-2 d-1 (eq. 21)."""
     path = sun.sunset * sun.offset + sun.amplitude * jnp.sin(sun.sunset)
@@ -133,6 +141,37 @@ def longwave_loss(forcing: Forcing, atmosphere: Atmosphere) -> Field:
 def net_radiation(forcing: Forcing, atmosphere: Atmosphere, albedo: Real) -> Field:
     """Net radiation of a surface with `albedo`, MJ m-2 d-1 (eq. 40); can be negative."""
     return (1.0 - albedo) * forcing.shortwave_radiation - longwave_loss(forcing, atmosphere)
+
+
+def clear_sky_emissivity(vapour_pressure: Field, temperature: Field) -> Field:
+    """Emissivity of a clear sky (Prata 1996) by vapour pressure, kPa, and temperature, degC."""
+    water = 465.0 * vapour_pressure / (temperature + 273.15)  # cm; that could rain from it
+    return 1.0 - (1.0 + water) * jnp.exp(-jnp.sqrt(1.2 + 3.0 * water))
+
+
+def incoming_longwave(forcing: Forcing, atmosphere: Atmosphere) -> Field:
+    """Thermal radiation of the sky, MJ m-2 d-1: as measured, else estimated.
+
+    Clouds radiate as black bodies, and cover the sky by the share of the radiation under a clear
+    one that does not arrive (Crawford and Duchon 1999).
+    """
+    clear = jnp.clip(forcing.shortwave_radiation / atmosphere.clear_sky_radiation, 0.0, 1.0)
+    temperature = forcing.air_temperature_mean
+    emissivity = clear_sky_emissivity(atmosphere.vapour_pressure, temperature)
+    estimated = (1.0 - clear * (1.0 - emissivity)) * black_body(temperature)
+    given = forcing.longwave_radiation
+    return jnp.where(given > 0.0, given, estimated)
+
+
+def black_body(temperature: Field) -> Field:
+    """Thermal radiation of a black body at `temperature` (degC), MJ m-2 d-1."""
+    return STEFAN_BOLTZMANN * (temperature + 273.15) ** 4
+
+
+def thermal_loss(forcing: Forcing, atmosphere: Atmosphere) -> Field:
+    """Thermal radiation that ground and canopy as warm as the air lose on balance, MJ m-2 d-1."""
+    own = black_body(forcing.air_temperature_mean)
+    return EMISSIVITY * (own - incoming_longwave(forcing, atmosphere))
 
 
 def reference_evapotranspiration(

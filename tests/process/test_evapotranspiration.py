@@ -59,7 +59,7 @@ net_radiation = compiled(radiation.net_radiation)
 reference_evapotranspiration = compiled(radiation.reference_evapotranspiration)
 saturation_pressure = compiled(humidity.saturation_pressure)
 saturation_slope = compiled(humidity.saturation_slope)
-longwave_loss = compiled(radiation.longwave_loss)
+thermal_loss = compiled(radiation.thermal_loss)
 
 
 def july(row=0, **values):
@@ -98,7 +98,7 @@ def test_soil_demand_is_penmans_on_bare_ground():
     air = atmosphere(Attributes(), forcing)
     slope = saturation_slope(forcing.air_temperature_mean)
     gamma = air.psychrometric_constant
-    energy = slope * net_radiation(forcing, air, 0.20)
+    energy = slope * (0.8 * forcing.shortwave_radiation - thermal_loss(forcing, air))
     wind = 86400.0 * (forcing.wind_speed + 0.3) / 350.0
     capacity = 5.257 * gamma / (forcing.air_temperature_mean + 273.0)
     energy = energy + capacity * forcing.vapour_pressure_deficit * wind
@@ -136,7 +136,7 @@ def excess(params, attributes, forcing, leaf_area):
     air = radiation.atmosphere(attributes, forcing)
     found, _ = grown(params, forcing, leaf_area, attributes)
     latent = 2.45 * (found.transpiration + found.soil_evaporation)
-    loss = radiation.longwave_loss(forcing, air)
+    loss = radiation.thermal_loss(forcing, air)
     absorbed = (1.0 - params.albedo) * forcing.shortwave_radiation
     day = air.daylight
     # What radiation brings (with the rounding of the positive part), and what dry wind brings.
@@ -165,7 +165,7 @@ def test_humid_air_leaves_evaporation_to_radiation():
     forcing = july(vapour_pressure_deficit=0.0, **mild)
     air = atmosphere(Attributes(), forcing)
     daytime = 0.8 * forcing.shortwave_radiation
-    daytime = daytime - air.daylight.length * longwave_loss(forcing, air)
+    daytime = daytime - air.daylight.length * thermal_loss(forcing, air)
     for leaf_area in (0.0, 2.0, 6.0):
         found, _ = demanded_when_grown(Params(), forcing, np.asarray(leaf_area))
         assert 2.45 * (found.transpiration + found.soil_evaporation) < daytime

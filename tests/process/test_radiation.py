@@ -199,3 +199,35 @@ def test_vapour_pressure_stays_positive_in_impossibly_dry_air():
 def test_vmapped_atmosphere_equals_looped():
     days = [(Attributes(), day(day_of_year=d)) for d in (10.0, 100.0, 200.0)]
     assert_vmap_equals_loop(radiation.atmosphere, days)
+
+
+def test_clear_skies_radiate_as_prata_measured():
+    """Prata (1996): 0.667 in very dry, 0.83 in moist warm air."""
+    np.testing.assert_allclose(sky.clear_sky_emissivity(0.0, 0.0), 1.0 - np.exp(-(1.2**0.5)))
+    # 2 kPa at 20 degC are 3.17 cm of water that could rain.
+    water = 465.0 * 2.0 / 293.15
+    expected = 1.0 - (1.0 + water) * np.exp(-np.sqrt(1.2 + 3.0 * water))
+    np.testing.assert_allclose(sky.clear_sky_emissivity(2.0, 20.0), expected)
+    assert 0.83 < expected < 0.86
+
+
+def test_clouds_radiate_as_black_bodies_and_measured_skies_as_measured():
+    day = jax.tree.map(lambda leaf: leaf[180], YEAR)
+    dark = dataclasses.replace(day, shortwave_radiation=np.asarray(0.0))
+    air = sky.atmosphere(Attributes(), dark)
+    own = sky.black_body(dark.air_temperature_mean)
+    np.testing.assert_allclose(sky.incoming_longwave(dark, air), own, rtol=1e-6)
+    np.testing.assert_allclose(sky.thermal_loss(dark, air), 0.0, atol=1e-5)
+    measured = dataclasses.replace(day, longwave_radiation=np.asarray(30.0))
+    np.testing.assert_allclose(sky.incoming_longwave(measured, air), 30.0)
+
+
+def test_the_photoperiod_counts_twilight():
+    """At 50.9 degrees north on 15 November: 8.6 h of sun, 9.6 h above -4 degrees."""
+    course = sky.sun(50.9, 319.0)
+    np.testing.assert_allclose(sky.daylight_hours(course), 8.62, atol=0.02)
+    np.testing.assert_allclose(sky.photoperiod(course), 9.58, atol=0.02)
+    for latitude in (-89.0, 0.0, 70.0):
+        for day in (1.0, 180.0):
+            course = sky.sun(latitude, day)
+            assert sky.daylight_hours(course) <= sky.photoperiod(course) <= 24.0

@@ -11,15 +11,24 @@ import xarray as xr
 from kgml_jax.data import bounds, packed, tables, time_steps
 from kgml_jax.data.formats.fluxnet_columns import (
     FORCING_COLUMNS,
+    LEAST_NET_QUALITY,
     NEEDED,
     NET_EXCHANGE,
+    NET_QUALITY,
     chosen,
     latent_heat,
     partition,
     possible,
     wanted,
 )
-from kgml_jax.data.schema import POTENTIAL_RADIATION, Note, Piece, ReadOptions, expected_units
+from kgml_jax.data.schema import (
+    NET_RADIATION,
+    POTENTIAL_RADIATION,
+    Note,
+    Piece,
+    ReadOptions,
+    expected_units,
+)
 from kgml_jax.data.units import convert
 from kgml_jax.errors import DataError, kept, listed, raise_together
 
@@ -185,9 +194,12 @@ def _forcing(site: str, columns: dict[str, np.ndarray]) -> tuple[dict[str, np.nd
         if column is not None:
             canonical = expected_units(variable) or "MJ m-2 d-1"
             forcing[variable] = convert(columns[column], units, canonical)
-            if units != canonical and variable != POTENTIAL_RADIATION:
+            if units != canonical and variable not in (POTENTIAL_RADIATION, NET_RADIATION):
                 message = f"{column}: {units} converted to {canonical}"
                 notes.append(Note(site, variable, "converted", len(columns[column]), message))
+    if NET_RADIATION in forcing and NET_QUALITY in columns:
+        measured = columns[NET_QUALITY] >= LEAST_NET_QUALITY
+        forcing[NET_RADIATION] = np.where(measured, forcing[NET_RADIATION], np.nan)
     if ("air_temperature_max" in forcing) != ("air_temperature_min" in forcing):
         forcing.pop("air_temperature_max", None)
         forcing.pop("air_temperature_min", None)

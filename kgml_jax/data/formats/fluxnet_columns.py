@@ -3,7 +3,13 @@
 import numpy as np
 
 from kgml_jax.data import bounds
-from kgml_jax.data.schema import POTENTIAL_RADIATION, Note, ReadOptions, expected_units
+from kgml_jax.data.schema import (
+    NET_RADIATION,
+    POTENTIAL_RADIATION,
+    Note,
+    ReadOptions,
+    expected_units,
+)
 from kgml_jax.data.units import convert
 
 FORCING_COLUMNS = {
@@ -12,6 +18,8 @@ FORCING_COLUMNS = {
     "air_temperature_min": (("TMIN_F", "TA_F_MIN"), "degC"),
     "shortwave_radiation": (("SW_IN_F", "SW_IN_F_MDS", "SW_IN"), "W m-2"),
     POTENTIAL_RADIATION: (("SW_IN_POT",), "W m-2"),
+    "longwave_radiation": (("LW_IN_F", "LW_IN_F_MDS", "LW_IN"), "W m-2"),
+    NET_RADIATION: (("NETRAD",), "W m-2"),
     "vapour_pressure_deficit": (("VPD_F", "VPD_F_MDS", "VPD"), "hPa"),
     "precipitation": (("P_F", "P"), "mm d-1"),
     "wind_speed": (("WS_F", "WS"), "m s-1"),
@@ -19,6 +27,9 @@ FORCING_COLUMNS = {
 }
 """Columns that hold a forcing, in order of preference, and FLUXNET's units of daily values; the
 first that has values is used."""
+
+NET_QUALITY, LEAST_NET_QUALITY = "NETRAD_QC", 0.9
+"""Share of the day that net radiation, which is not filled, was measured; least that counts."""
 
 NEEDED = (
     "air_temperature_mean",
@@ -56,8 +67,8 @@ def possible(column: str) -> tuple[float, float]:
     """Returns the bounds of a column in FLUXNET's units: what is outside can be a code."""
     if column.endswith("_QC"):
         return 0.0, 100.0
-    if column == "SW_IN_POT":
-        return 0.0, 700.0
+    if column in ("SW_IN_POT", "NETRAD"):
+        return (0.0, 700.0) if column == "SW_IN_POT" else (-300.0, 700.0)
     for variable, (choices, units) in FORCING_COLUMNS.items():
         if column in choices:
             low, high = bounds.code_limits(variable)
@@ -73,6 +84,7 @@ def possible(column: str) -> tuple[float, float]:
 def wanted(options: ReadOptions) -> list[str]:
     """Returns the columns that are read where a file has them."""
     forcing = [column for columns, _ in FORCING_COLUMNS.values() for column in columns]
+    forcing.append(NET_QUALITY)
     if not options.fluxes:
         return [*forcing, *(partition(options)["GPP"] if options.prescribe_gpp else ())]
     net = [name + suffix for name in NET_EXCHANGE for suffix in ("", "_QC", "_RANDUNC")]
