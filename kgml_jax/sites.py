@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from kgml_jax.display import Shown, counted
@@ -73,6 +74,17 @@ class Site:
     identity: Field  # uint32 (): CRC-32 of the site's name; seeds what is random at the site.
     group: Field  # int32 (): index into `Sites.group_names`.
     errors: Any = None  # `inversion.lasting.LastingErrors`; None where days err independently.
+
+
+HALF_A_YEAR = 182
+"""Days by which seasons south of the equator are late."""
+
+
+def day_of_season(site: Site) -> Field:
+    """Returns the day of the year on which the season is the same north of the equator, (time,)."""
+    day = site.calendar.day_of_year
+    southern = day + jnp.where(day > HALF_A_YEAR, -HALF_A_YEAR, 366 - HALF_A_YEAR)
+    return jnp.where(site.attributes.latitude < 0, southern, day)
 
 
 @dataclass(frozen=True)

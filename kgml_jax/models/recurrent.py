@@ -12,7 +12,7 @@ from kgml_jax.models.features import Scale, Scaling, standardise
 from kgml_jax.nets import kgml_ag
 from kgml_jax.nets.functional import Network
 from kgml_jax.records import Field
-from kgml_jax.sites import Site
+from kgml_jax.sites import HALF_A_YEAR, Site, day_of_season
 
 State = kgml_ag.State
 PAPER, PUBLIC_CODE = (
@@ -154,12 +154,15 @@ class RecurrentModel:
         return self._scaled("GPP", raw["GPP"])
 
     def _residue(self, known: Mapping[str, Field], site: Site, index: Field, years: int) -> Field:
-        # Carbon that the crop of a year leaves: GPP less Ra and what is taken away as grain.
+        # Carbon that the crop of a year leaves: GPP less Ra and what is taken away as grain. South
+        # of the equator a crop's year begins in July before the year of its harvest.
+        late = site.calendar.day_of_year > HALF_A_YEAR
+        index = index + (late & (site.attributes.latitude < 0))
         by_day = self._gpp(known, site) - self._scaled("Ra", known["Ra"])
-        left = jax.ops.segment_sum(by_day, index, num_segments=years)
+        left = jax.ops.segment_sum(by_day, index, num_segments=years + 1)
         if self.yield_head:
-            left = left - self._scaled("yield", known["yield"])
-        day = site.calendar.day_of_year
+            left = left - jnp.pad(self._scaled("yield", known["yield"]), (0, 1))
+        day = day_of_season(site)
         enters = (day >= RESIDUE_DAYS[0]) & (day <= RESIDUE_DAYS[-1])
         return jnp.where(enters, jax.nn.relu(left)[index] / RESIDUE_SCALE, 0.0)
 

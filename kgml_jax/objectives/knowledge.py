@@ -9,7 +9,7 @@ from kgml_jax.objectives.compose import Predict
 from kgml_jax.objectives.errors import Predicted
 from kgml_jax.objectives.responses import Probe, curve, curves
 from kgml_jax.records import Field
-from kgml_jax.sites import Site
+from kgml_jax.sites import Site, day_of_season
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,9 @@ class YieldRange:
 class WinterRespiration:
     """Squared standardised error of Rh against observed Reco while nothing grows.
 
-    Before day 105 and after day 300 respiration is heterotrophic (Liu et al. 2024, step 5); days
-    with a crop on the field, such as winter wheat, are left out.
+    Before day 105 and after day 300 respiration is heterotrophic (Liu et al. 2024, step 5), half a
+    year later south of the equator; days with a crop on the field, such as winter wheat, are left
+    out.
 
     Attributes:
       sd: training standard deviation of Reco, g C m-2 d-1.
@@ -90,7 +91,7 @@ class WinterRespiration:
 
     def __call__(self, fluxes: Predicted, site: Site) -> Field:
         """Returns the mean over observed winter days; 0 if there is none."""
-        day = site.calendar.day_of_year
+        day = day_of_season(site)
         winter = (day < self.before) | (day > self.after)
         seen = site.mask["Reco"] & winter & (site.forcing.occupied == 0.0)
         error = jnp.where(seen, fluxes["Rh"] - site.targets["Reco"], 0.0) / self.sd

@@ -12,7 +12,8 @@ from kgml_jax.process.plant import Plant
 from kgml_jax.process.soil_water import Water
 from kgml_jax.records import Field, constant, record, var
 
-WINTER_COOLING = 8.0  # degC; soil on 1 January below the annual mean
+WINTER_COOLING = 8.0  # degC; soil on 1 January below the annual mean, above it in the south
+TROPICS = 30.0  # degree; latitude up to which the seasons grow
 
 
 @record
@@ -99,7 +100,8 @@ def initial_state(params: Params, attributes: Attributes) -> State:
     zero = jnp.zeros_like(params.vcmax_multiplier)
     nothing = jnp.stack([zero, zero])
     capacity = hydraulic.field_capacity * constant(layers.MILLIMETRES)
-    cool = attributes.mean_annual_temperature - WINTER_COOLING
+    season = jnp.clip(attributes.latitude / TROPICS, -1.0, 1.0)
+    cool = attributes.mean_annual_temperature - WINTER_COOLING * season
     return State(
         plant=Plant(
             nonstructural=nothing,
