@@ -9,6 +9,10 @@ Values are priors. Sources by trait:
   0.9 and 1.37;
 * photoperiod: WOFOST wheat (IDSL 2) has all of the response, maize and soybean none; sown in
   autumn, winter wheat is taken as vernalised by the time its days are long enough;
+* thermal adaptation: ecosys shifts the temperature response of growth by 2.667 (2.5 - zone) K, 4 in
+  the cool temperate zone of wheat; corn and soybean are of warmer ones, as the response is;
+* growth temperature: mean of the months in which most leaf area stands (May and June, 50 degrees
+  north; July and August, Corn Belt), for the regressions of Kattge and Knorr (2007), 11 to 35 degC;
 * growth yields and tissue nitrogen: ecosys inputs (EcoSIM maiz31, soyb31); corn stems between
   stalk 0.010 and sheath 0.025 (1 % of dry matter at silking); wheat leaves WOFOST NMAXLV;
 * grain nitrogen: corn 1.4, soybean 6.5 (40 % protein), wheat 2.0 % of dry matter;
@@ -35,6 +39,12 @@ class Crop:
     reproductive_time: Field = var(units="degC d", doc="Thermal time, anthesis to maturity (TS2)")
     photoperiod_sensitivity: Field = var(
         units="1", doc="Share of development to anthesis that the shortest days take away"
+    )
+    thermal_adaptation: Field = var(
+        units="degC", doc="Colder by so much it grows as a crop of warm climates does"
+    )
+    growth_temperature: Field = var(
+        units="degC", doc="Mean temperature of the season, to which leaves are acclimated"
     )
     c4: Field = var(units="1", doc="1 for the C4 pathway, 0 for C3")
     vcmax: Field = var(units="umol m-2 s-1", doc="Carboxylation capacity, canopy top, 25 degC")
@@ -75,6 +85,8 @@ CORN: dict[str, float] = dict(
     vegetative_time=820.0,
     reproductive_time=880.0,
     photoperiod_sensitivity=0.0,
+    thermal_adaptation=0.0,
+    growth_temperature=24.0,
     c4=1.0,
     vcmax=46.0,
     stomatal_slope=1.6,
@@ -111,6 +123,8 @@ SOYBEAN: dict[str, float] = dict(
     vegetative_time=950.0,
     reproductive_time=720.0,
     photoperiod_sensitivity=0.0,
+    thermal_adaptation=0.0,
+    growth_temperature=24.0,
     c4=0.0,
     vcmax=90.0,
     stomatal_slope=4.6,
@@ -147,6 +161,8 @@ WINTER_WHEAT: dict[str, float] = dict(
     vegetative_time=800.0,
     reproductive_time=800.0,
     photoperiod_sensitivity=1.0,
+    thermal_adaptation=4.0,
+    growth_temperature=14.0,
     c4=0.0,
     vcmax=80.0,
     stomatal_slope=5.0,

@@ -123,7 +123,7 @@ def _begin(params: Params, state: State, forcing: Forcing, air: Atmosphere) -> S
     known = (forcing.crop >= 0).astype(state.tillage_memory.dtype)
     occupied, crop = known * forcing.occupied, crops.lookup(forcing.crop)
     sown, started, seed = events.plant(crop, state.plant, state.phenology, known * forcing.planting)
-    hours = radiation.daylight_hours(air.sun)
+    hours = radiation.photoperiod(air.sun)
     developed = phenology.step(params, crop, started, forcing.air_temperature_mean, hours, occupied)
     state = dataclasses.replace(state, plant=sown, phenology=developed)
     return Start(crop=crop, occupied=occupied, state=state, seed=seed)

@@ -16,7 +16,7 @@ from kgml_jax.process.drivers import Attributes
 from kgml_jax.process.layers import CARBON, NITROGEN
 from kgml_jax.process.parameters import Params
 from kgml_jax.process.smooth import frac, sat01, smin, spos
-from kgml_jax.process.temperature import growth_factor, maintenance_factor, thawed
+from kgml_jax.process.temperature import decomposition_factor, thawed
 from kgml_jax.records import Field, constant, record, var
 
 OXYGEN_HALF_SATURATION = 0.25 * 0.121  # m3 m-3; a quarter of the forest soil of DAMM
@@ -120,8 +120,8 @@ def climate(temperature: Field, relative: Field, air: Field) -> Climate:
     """
     liquid = thawed(temperature)
     return Climate(
-        warmth=growth_factor(temperature) * liquid,
-        maintenance=maintenance_factor(temperature) * liquid,
+        warmth=decomposition_factor(temperature) * liquid,
+        maintenance=decomposition_factor(temperature) * liquid,
         moisture=constant(CONTACT) * moisture_response(relative),
         oxygen=oxygen_response(air),
     )

@@ -19,19 +19,15 @@ from kgml_jax.process.temperature import FREEZING, GAS_CONSTANT
 from kgml_jax.records import Field, constant, record, var
 
 OXYGEN = 210.0  # mmol mol-1; of the air
-PHOTONS = 0.5 * 4.57  # umol J-1; PAR in global radiation
+PHOTONS = 0.45 * 4.57  # umol J-1; PAR in global radiation (McCree 1972; Meek et al. 1984)
 CARBON = 12.0e-6  # g umol-1; of carbon
 MOLAR_DENSITY = 41.0  # mol m-3; of the air
 NITROGEN_PROFILE = 0.3  # 1; decline of capacity per leaf area
 BEAM_ABSORPTANCE = 0.85  # 1; of leaves for direct light (EcoSIM)
-# The root of the leaf value: beam light on shaded leaves is then never negative.
-CANOPY_ABSORPTANCE = BEAM_ABSORPTANCE**0.5  # 1; of canopies (Goudriaan 1977)
+SCATTERING = BEAM_ABSORPTANCE**0.5  # 1; extinction over that of black leaves (Goudriaan 1977)
+BEAM_CANOPY = 0.971  # 1; absorptance of deep canopies for direct light; de Pury and Farquhar (1997)
+SKY_CANOPY = 0.964  # 1; for diffuse light, as above
 DIFFUSE_EXTINCTION = 0.719  # 1; de Pury and Farquhar (1997)
-GROWTH_TEMPERATURE = 24.0  # degC; of a summer, to which leaves are acclimated
-# Kattge and Knorr (2007): regressions on growth temperature.
-CARBOXYLATION_ENTROPY = 668.39 - 1.07 * GROWTH_TEMPERATURE  # J mol-1 K-1
-TRANSPORT_ENTROPY = 659.70 - 0.75 * GROWTH_TEMPERATURE  # J mol-1 K-1; as above
-TRANSPORT_RATIO = 2.59 - 0.035 * GROWTH_TEMPERATURE  # 1; electron transport per v25, as above
 USUAL_CO2 = 372.0  # umol mol-1; in which leaves have the capacity and area of their crop
 # In soybean carboxylation was 5 % less at 552 umol mol-1, while electron transport stayed (a small
 # and significant decrease in Bernacchi et al. 2005).
@@ -69,10 +65,28 @@ def arrhenius(kelvin: Field, activation: float) -> Field:
     return jnp.exp(activation / GAS_CONSTANT * (1.0 / 298.15 - 1.0 / kelvin))
 
 
-def heat_deactivation(kelvin: Field, entropy: float) -> Field:
+@record
+class Acclimation:
+    """What leaves are at the temperature they grew in (Kattge and Knorr 2007: regressions)."""
+
+    carboxylation_entropy: Field = var(units="1", doc="Of carboxylation, J mol-1 K-1")
+    transport_entropy: Field = var(units="1", doc="Of electron transport, J mol-1 K-1")
+    transport_ratio: Field = var(units="1", doc="Electron transport over carboxylation, 25 degC")
+
+
+def acclimation(growth_temperature: Field) -> Acclimation:
+    """Returns how leaves that grew at a mean air temperature (degC) respond to warmth."""
+    return Acclimation(
+        carboxylation_entropy=668.39 - 1.07 * growth_temperature,
+        transport_entropy=659.70 - 0.75 * growth_temperature,
+        transport_ratio=2.59 - 0.035 * growth_temperature,
+    )
+
+
+def heat_deactivation(kelvin: Field, entropy: Field) -> Field:
     """High-temperature deactivation, 1 at 25 degC (Kattge and Knorr 2007)."""
     energy = 200000.0
-    reference = 1.0 + np.exp((298.15 * entropy - energy) / (298.15 * GAS_CONSTANT))
+    reference = 1.0 + jnp.exp((298.15 * entropy - energy) / (298.15 * GAS_CONSTANT))
     return reference / (1.0 + jnp.exp((kelvin * entropy - energy) / (kelvin * GAS_CONSTANT)))
 
 
@@ -98,22 +112,23 @@ def michaelis_constant(kelvin: Field) -> Field:
     return carboxylation * (1.0 + OXYGEN / oxygenation)
 
 
-def c3(temperature: Field, intercellular: Field, ambient: Field) -> Kinetics:
+def c3(temperature: Field, intercellular: Field, ambient: Field, grown: Acclimation) -> Kinetics:
     """Kinetics of a C3 leaf.
 
     Args:
       temperature: of the leaf, degC.
       intercellular: carbon dioxide inside the leaf, umol mol-1.
       ambient: carbon dioxide in which the leaf has grown, umol mol-1.
+      grown: at which temperature.
     """
     kelvin = temperature + FREEZING
     compensation = compensation_point(kelvin)
-    v = arrhenius(kelvin, 65330.0) * heat_deactivation(kelvin, CARBOXYLATION_ENTROPY)
-    j = arrhenius(kelvin, 43900.0) * heat_deactivation(kelvin, TRANSPORT_ENTROPY)
+    v = arrhenius(kelvin, 65330.0) * heat_deactivation(kelvin, grown.carboxylation_entropy)
+    j = arrhenius(kelvin, 43900.0) * heat_deactivation(kelvin, grown.transport_entropy)
     # In hot dry air the closed form may fall below the compensation point: uptake then ends at 0.
     inside = compensation + spos(intercellular - compensation)
     return Kinetics(
-        capacity=TRANSPORT_RATIO * j,
+        capacity=grown.transport_ratio * j,
         quantum_yield=0.385,
         transfer=light_limited(inside, compensation),
         carboxylation=(ambient / USUAL_CO2) ** DOWN_REGULATION
@@ -179,16 +194,16 @@ def sun_and_shade(
       capacity at the top.
     """
     black = 0.5 * clumping / elevation_sine
-    scattering, sky = CANOPY_ABSORPTANCE * black, DIFFUSE_EXTINCTION * clumping
+    scattering, sky = SCATTERING * black, DIFFUSE_EXTINCTION * clumping
     # Share intercepted with each coefficient; of the sum of two coefficients it is `both`.
     by_black, by_scattering, by_sky, by_nitrogen = (
         -jnp.expm1(-k * leaf_area) for k in (black, scattering, sky, NITROGEN_PROFILE)
     )
     both = lambda a, b: a + b - a * b
-    total = CANOPY_ABSORPTANCE * (beam * by_scattering + diffuse * by_sky)
+    total = BEAM_CANOPY * beam * by_scattering + SKY_CANOPY * diffuse * by_sky
     sunlit = BEAM_ABSORPTANCE * beam * by_black
-    sunlit += CANOPY_ABSORPTANCE * diffuse * both(by_sky, by_black) * sky / (sky + black)
-    scattered = CANOPY_ABSORPTANCE * both(by_scattering, by_black) * scattering
+    sunlit += SKY_CANOPY * diffuse * both(by_sky, by_black) * sky / (sky + black)
+    scattered = BEAM_CANOPY * both(by_scattering, by_black) * scattering
     scattered = scattered / (scattering + black)
     sunlit += beam * (scattered - BEAM_ABSORPTANCE * 0.5 * both(by_black, by_black))
     capacity = by_nitrogen / NITROGEN_PROFILE
@@ -238,7 +253,7 @@ def step(
     kinetics = jax.tree.map(
         lambda four, three: jnp.where(crop.c4 > 0.5, four, three),
         c4(daylight.temperature, inside),
-        c3(daylight.temperature, inside, forcing.co2),
+        c3(daylight.temperature, inside, forcing.co2, acclimation(crop.growth_temperature)),
     )
     v25 = params.vcmax_multiplier * crop.vcmax * nitrogen_factor
     lowest = crop.photosynthetic_frost - forcing.air_temperature_min

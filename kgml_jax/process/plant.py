@@ -248,7 +248,10 @@ def step(
     params: Params, crop: Crop, plant: Plant, phenology: Phenology, day: Environment
 ) -> tuple[Plant, PlantFluxes]:
     """Advances the plant's carbon and nitrogen by one day."""
-    stage, warmth = phenology.development_stage, growth_factor(day.temperature)
+    stage, warmth = (
+        phenology.development_stage,
+        growth_factor(day.temperature + crop.thermal_adaptation),
+    )
     reserve = plant.nonstructural[CARBON] + day.photosynthesis
     maintenance = donor(reserve, maintenance_demand(params, plant, day.temperature))
     free = jnp.stack([reserve - maintenance, plant.nonstructural[NITROGEN]])

@@ -31,9 +31,18 @@ def maintenance_factor(temperature: Field) -> Field:
     return _deactivated(temperature, 25.214, 195000.0, 232500.0)
 
 
+def decomposition_factor(temperature: Field) -> Field:
+    """Response of soil respiration to temperature (degC), 1 at 25 degC (Lloyd and Taylor 1994).
+
+    Kept finite at the temperatures that air over residue can have.
+    """
+    above = jnp.maximum(temperature, -40.0) + 46.02
+    return jnp.exp(308.56 * (1.0 / 71.02 - 1.0 / above))
+
+
 def thawed(temperature: Field) -> Field:
     """Share of microbial activity left by frost: 0 in frozen, 1 in thawed soil (degC)."""
-    return sstep(temperature + 1.0, 0.7)
+    return sstep(temperature + 2.0, 1.0)
 
 
 def nitrification_factor(temperature: Field) -> Field:

@@ -59,3 +59,17 @@ def test_gradients_agree_with_finite_differences():
 def test_vmapped_response_equals_looped():
     days = [(jnp.asarray(t),) for t in (-10.0, 5.0, 30.0)]
     assert_vmap_equals_loop(temperature.growth_factor, days)
+
+
+def test_soil_respires_in_the_cold_as_lloyd_and_taylor_measured():
+    """Lloyd and Taylor (1994), eq. 11: Q10 falls from 3.9 at 5 degC to 2.2 at 20 degC."""
+    factor = lambda celsius: float(temperature.decomposition_factor(np.asarray(celsius)))
+    np.testing.assert_allclose(factor(25.0), 1.0, rtol=1e-6)
+    np.testing.assert_allclose(factor(10.0), 1.0 / np.exp(308.56 * (1 / 56.02 - 1 / 71.02)))
+    np.testing.assert_allclose(factor(0.0), 0.095, atol=0.001)
+    assert np.isfinite(factor(-60.0))
+
+
+def test_microbes_rest_in_hard_frost_only():
+    left = np.asarray(temperature.thawed(np.asarray([2.0, 0.0, -2.0, -8.0])))
+    np.testing.assert_allclose(left, [0.98, 0.88, 0.5, 0.0], atol=0.01)
