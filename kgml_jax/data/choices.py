@@ -7,7 +7,7 @@ from typing import Any, Literal, assert_never
 import numpy as np
 
 from kgml_jax.data import splits
-from kgml_jax.data.schema import CropCodes, QualityScale
+from kgml_jax.data.schema import CropCodes, EnergyBalance, QualityScale
 from kgml_jax.data.synthetic.truth import Twist
 from kgml_jax.errors import DataError
 from kgml_jax.sites import TRAIN, VALIDATION, Sites
@@ -46,6 +46,8 @@ class DataChoice:
     """Longest gap in the forcing, in days, that is copied from the nearest year."""
     partition: Literal["NT", "DT"] = "NT"
     """FLUXNET's partitioning of Reco and GPP: night-time or daytime."""
+    energy_balance: EnergyBalance = "measured"
+    """FLUXNET's ET as measured, or with the tower's energy balance closed at its Bowen ratio."""
     prescribe_gpp: bool = False
     """Give the tower's or simulated GPP to the model; legacy inputs switch it on."""
     skip_bad_sites: bool = False

@@ -83,6 +83,9 @@ QualityScale = Literal["share", "percent", "flags"]
 CropCodes = Literal["table", "cdl", "kgml-ag"]
 """Whose codes name the crops: rows of the crop table, USDA's Cropland Data Layer, or KGML-ag."""
 
+EnergyBalance = Literal["measured", "closed"]
+"""Whether latent heat is as measured, or what closes the energy balance of the tower."""
+
 KINDS = ("converted", "filled", "estimated", "defaulted", "masked", "warning", "left out")
 
 
@@ -121,6 +124,8 @@ class ReadOptions:
     """Longest gap, in days, filled with the same days of the nearest year."""
     partition: Literal["NT", "DT"] = "NT"
     """Partitioning of FLUXNET's Reco and GPP: NT (night-time) or DT (daytime)."""
+    energy_balance: EnergyBalance = "measured"
+    """FLUXNET's ET as measured, or with the tower's energy balance closed at its Bowen ratio."""
     prescribe_gpp: bool = False
     """Give the tower's GPP to the model as an input. It contains the observed NEE: legacy only."""
     skip_bad_sites: bool = False
@@ -134,7 +139,12 @@ class ReadOptions:
             raise DataError("unknown partitioning", found=self.partition, expected="NT or DT")
         if not 0 <= self.qc_threshold <= 1:
             raise DataError("qc_threshold", found=self.qc_threshold, expected="0 to 1")
-        for name, kind in (("quality_scale", QualityScale), ("crop_codes", CropCodes)):
+        kinds = {
+            "quality_scale": QualityScale,
+            "crop_codes": CropCodes,
+            "energy_balance": EnergyBalance,
+        }
+        for name, kind in kinds.items():
             if getattr(self, name) not in get_args(kind):
                 expected = ", ".join(get_args(kind))
                 raise DataError(name, found=getattr(self, name), expected=expected)

@@ -124,6 +124,7 @@ def _read(choice: DataChoice, path: Path, targets: tuple[str, ...], fluxes: bool
         max_gap=choice.max_gap,
         max_copy=choice.max_copy,
         partition=choice.partition,
+        energy_balance=choice.energy_balance,
         prescribe_gpp=choice.prescribe_gpp,
         skip_bad_sites=choice.skip_bad_sites,
         fluxes=fluxes,

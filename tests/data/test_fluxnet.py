@@ -6,6 +6,7 @@ import pytest
 from kgml_jax.data.estimates import global_co2
 from kgml_jax.data.formats import fluxnet
 from kgml_jax.data.read import ReadOptions, read
+from kgml_jax.process.radiation import EMISSIVITY, black_body
 
 
 @pytest.mark.parametrize(
@@ -103,9 +104,54 @@ def test_measured_extremes_of_temperature_are_used_where_the_file_has_them(tower
     np.testing.assert_allclose(dataset["air_temperature_max"], table["TMAX_F"])
 
 
-def test_a_tower_without_carbon_dioxide_gets_the_global_mean_of_the_year(tower, write_tower):
-    dataset = read(write_tower(tower().drop(columns="CO2_F_MDS"))).sites[0]
+def test_towers_get_the_global_mean_of_carbon_dioxide_not_that_of_their_nights(tower, write_tower):
+    table = tower()
+    assert "CO2_F_MDS" in table
+    dataset = read(write_tower(table)).sites[0]
     np.testing.assert_allclose(dataset["co2"], global_co2(dataset["time"].dt.year.to_numpy()))
+
+
+def closed(table, write_tower, energy_balance="closed"):
+    options = ReadOptions(energy_balance=energy_balance)
+    reading = read(write_tower(table), options=options)
+    return reading.sites[0], [note for note in reading.notes if note.variable == "ET"]
+
+
+def test_latent_heat_closes_the_energy_balance_where_that_is_asked_for(tower, write_tower):
+    table = tower()
+    table["LE_CORR"] = 1.25 * table["LE_F_MDS"]
+    table.loc[10:20, "LE_CORR"] = np.nan
+    as_it_is, notes = closed(table, write_tower, "measured")
+    assert any("would multiply it by 1.25" in note.message for note in notes)
+    corrected, notes = closed(table, write_tower)
+    # Days without a corrected value take the factor of the site.
+    np.testing.assert_allclose(corrected["ET"], 1.25 * as_it_is["ET"], rtol=1e-6)
+    assert any("LE_F_MDS x 1.25" in note.message for note in notes)
+
+
+def test_a_tower_without_corrected_heat_stays_as_measured_with_a_word(tower, write_tower):
+    as_it_is, _ = closed(tower(), write_tower, "measured")
+    corrected, notes = closed(tower(), write_tower)
+    np.testing.assert_array_equal(corrected["ET"], as_it_is["ET"])
+    assert any("holds no value" in note.message for note in notes if note.kind == "warning")
+
+
+def test_the_sky_is_what_the_tower_measured_of_it(tower, write_tower):
+    table = tower()
+    table["LW_IN_F"] = 300.0
+    dataset = read(write_tower(table)).sites[0]
+    np.testing.assert_allclose(dataset["longwave_radiation"], 300.0 * 0.0864)
+    table["NETRAD"], table["NETRAD_QC"] = 100.0, 1.0
+    table.loc[:10, "NETRAD_QC"] = 0.5
+    dataset = read(write_tower(table)).sites[0]
+    sky = dataset["longwave_radiation"].to_numpy()
+    np.testing.assert_allclose(sky[:11], 300.0 * 0.0864)
+    warm = dataset["air_temperature_mean"].to_numpy() > 2.0
+    own = black_body(dataset["air_temperature_mean"].to_numpy())
+    net = 0.8 * dataset["shortwave_radiation"].to_numpy() + EMISSIVITY * (sky - own)
+    known = warm & (np.arange(len(sky)) > 10) & (sky != 300.0 * 0.0864)
+    assert known.sum() > 0.4 * warm.sum()
+    np.testing.assert_allclose(net[known], 8.64, rtol=1e-6)
 
 
 def test_mean_annual_temperature_comes_from_the_forcing(tower, write_tower):

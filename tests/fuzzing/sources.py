@@ -44,7 +44,7 @@ _TOWER = {
     "VPD_F": ("vapour_pressure_deficit",),
     "P_F": ("precipitation",),
     "WS_F": ("wind_speed",),
-    "CO2_F_MDS": ("co2",),
+    "CO2_F_MDS": (),
     "NEE_VUT_REF": ("NEE", "NEE_qc"),
     "NEE_VUT_REF_QC": _NET,
     "NEE_VUT_REF_RANDUNC": ("NEE_uncertainty",),

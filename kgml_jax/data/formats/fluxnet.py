@@ -10,6 +10,7 @@ import xarray as xr
 
 from kgml_jax.data import bounds, packed, tables, time_steps
 from kgml_jax.data.formats.fluxnet_columns import (
+    CORRECTED,
     FORCING_COLUMNS,
     LEAST_NET_QUALITY,
     NEEDED,
@@ -45,6 +46,12 @@ ARCHIVE_NAME = re.compile(
     r"^[A-Za-z0-9]+_[A-Za-z]{2}-[A-Za-z0-9]+_(?:FLUXNET|ARCHIVE).*(?i:\.zip)$"
 )
 """Of FLUXNET and its networks, and ICOS's `ICOSETC_<site>_ARCHIVE_L2.zip`."""
+
+LEAST_LATENT_HEAT = 20.0
+"""W m-2; below it a ratio of corrected to measured latent heat says nothing."""
+
+CLOSED = 0.1
+"""Share by which a tower's latent heat may miss its energy balance without a word."""
 
 _END_SLACK = np.timedelta64(31, "D")
 
@@ -220,9 +227,9 @@ def _targets(
         if "NEE_qc" in targets:
             targets[f"{flux}_qc"] = targets["NEE_qc"]
     if "LE_F_MDS" in columns:
-        targets |= _evapotranspiration(columns, temperature)
-        message = "LE_F_MDS: W m-2 converted to mm d-1"
-        notes.append(Note(site, "ET", "converted", len(columns["LE_F_MDS"]), message))
+        found, more = _evapotranspiration(site, columns, temperature, options)
+        targets |= found
+        notes += more
     return targets, notes
 
 
@@ -259,13 +266,41 @@ def _net_exchange(
 
 
 def _evapotranspiration(
-    columns: dict[str, np.ndarray], temperature: np.ndarray
-) -> dict[str, np.ndarray]:
+    site: str, columns: dict[str, np.ndarray], temperature: np.ndarray, options: ReadOptions
+) -> tuple[dict[str, np.ndarray], list[Note]]:
     impossible, _ = bounds.outside("air_temperature_mean", temperature)
     to_water = 86_400.0 / latent_heat(np.where(impossible, np.nan, temperature))
-    targets = {"ET": columns["LE_F_MDS"] * to_water}
+    heat, factor, notes = _latent_heat(site, columns, options)
+    targets = {"ET": heat * to_water}
     if "LE_F_MDS_QC" in columns:
         targets["ET_qc"] = columns["LE_F_MDS_QC"]
     if "LE_RANDUNC" in columns:
-        targets["ET_uncertainty"] = columns["LE_RANDUNC"] * to_water
-    return targets
+        targets["ET_uncertainty"] = factor * columns["LE_RANDUNC"] * to_water
+    return targets, notes
+
+
+def _latent_heat(
+    site: str, columns: dict[str, np.ndarray], options: ReadOptions
+) -> tuple[np.ndarray, float, list[Note]]:
+    # As measured or corrected, W m-2, and the factor by which the measured is corrected.
+    measured = columns["LE_F_MDS"]
+    note = lambda kind, count, message: Note(site, "ET", kind, count, message)
+    converted = note("converted", len(measured), "LE_F_MDS: W m-2 converted to mm d-1")
+    corrected = columns.get(CORRECTED, np.full(measured.shape, np.nan))
+    both = np.isfinite(corrected) & (measured > LEAST_LATENT_HEAT)
+    if not both.any():
+        if options.energy_balance == "measured":
+            return measured, 1.0, [converted]
+        message = f"{CORRECTED} holds no value: the energy balance stays as measured"
+        return measured, 1.0, [converted, note("warning", len(measured), message)]
+    factor = float(np.median(corrected[both] / measured[both]))
+    if options.energy_balance == "measured":
+        message = f"as measured; closing the energy balance would multiply it by {factor:.2f} "
+        message += "(median; --energy-balance closed)"
+        open_ = abs(factor - 1.0) > CLOSED
+        return measured, 1.0, [converted, *([note("warning", int(both.sum()), message)] * open_)]
+    heat = np.where(np.isfinite(corrected), corrected, factor * measured)
+    message = (
+        f"{CORRECTED} closes the energy balance; where it has no value LE_F_MDS x {factor:.2f}"
+    )
+    return heat, factor, [converted, note("converted", int(both.sum()), message)]

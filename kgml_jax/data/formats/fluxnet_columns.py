@@ -23,13 +23,19 @@ FORCING_COLUMNS = {
     "vapour_pressure_deficit": (("VPD_F", "VPD_F_MDS", "VPD"), "hPa"),
     "precipitation": (("P_F", "P"), "mm d-1"),
     "wind_speed": (("WS_F", "WS"), "m s-1"),
-    "co2": (("CO2_F_MDS", "CO2"), "umol mol-1"),
 }
 """Columns that hold a forcing, in order of preference, and FLUXNET's units of daily values; the
 first that has values is used."""
 
 NET_QUALITY, LEAST_NET_QUALITY = "NETRAD_QC", 0.9
 """Share of the day that net radiation, which is not filled, was measured; least that counts."""
+
+TOWER_CO2 = ("CO2_F_MDS", "CO2")
+"""Not used: daily means hold the night, when the air below the sensor is rich in it, and sensors
+differ from the global mean by up to 40 umol mol-1."""
+
+CORRECTED = "LE_CORR"
+"""Latent heat that closes the energy balance at the Bowen ratio (Pastorello et al. 2020)."""
 
 NEEDED = (
     "air_temperature_mean",
@@ -89,7 +95,7 @@ def wanted(options: ReadOptions) -> list[str]:
         return [*forcing, *(partition(options)["GPP"] if options.prescribe_gpp else ())]
     net = [name + suffix for name in NET_EXCHANGE for suffix in ("", "_QC", "_RANDUNC")]
     parts = [column for pair in partition(options).values() for column in pair]
-    return [*forcing, *net, *parts, "LE_F_MDS", "LE_F_MDS_QC", "LE_RANDUNC"]
+    return [*forcing, *net, *parts, "LE_F_MDS", "LE_F_MDS_QC", "LE_RANDUNC", CORRECTED]
 
 
 def partition(options: ReadOptions) -> dict[str, tuple[str, str]]:
