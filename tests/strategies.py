@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
+from kgml_jax.process import crops
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.process.ecosystem import Params
 from kgml_jax.records import quantities
@@ -102,7 +103,7 @@ def random_forcing(seed: int, days: int) -> Forcing:
         "irrigation": np.where(generator.random(days) < 0.02, 50.0, 0.0),
     }
     years = year.max() + 1
-    rows = generator.integers(-1, 3, years)
+    rows = generator.integers(-1, len(crops.TABLE), years)
     management = _management(day, rows[year], 120, 285)
     chance = lambda share: generator.random(years)[year] < share
     management["harvest"] = management["harvest"] * ~chance(0.25)

@@ -132,10 +132,10 @@ def test_only_few_modules_know(package, modules):
     assert {str(path.relative_to(PACKAGE)) for path in users} <= modules
 
 
-def test_data_reads_of_the_process_only_its_records_and_what_takes_both_kinds_of_arrays():
+def test_data_reads_of_the_process_only_records_tables_and_what_takes_both_kinds_of_arrays():
     for path in sorted((PACKAGE / "data").rglob("*.py")):
         inner = {name for name in imports(path) if name.startswith("kgml_jax.process")}
-        allowed = ("drivers", "parameters", "pedotransfer", "humidity", "radiation")
+        allowed = ("crop_table", "drivers", "parameters", "pedotransfer", "humidity", "radiation")
         assert all(name.split(".")[2] in allowed for name in inner), path
 
 

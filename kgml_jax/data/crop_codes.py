@@ -8,18 +8,35 @@ import xarray as xr
 from kgml_jax.data.draft import Draft
 from kgml_jax.data.schema import CropCodes, ReadOptions
 from kgml_jax.errors import DataError, listed
+from kgml_jax.process.crop_table import ROWS
 
 UNKNOWN = -1
 """No crop of the table."""
 
-NAMES = ("corn", "soybean", "winter wheat")
+NAMES = tuple(ROWS)
 """Of the rows of the crop table, in their order."""
 
-CDL = {1: 0, 5: 1, 24: 2}
-"""Codes of the Cropland Data Layer of the USDA for the rows of the crop table."""
+_CDL_NAMES = {
+    1: "corn",
+    5: "soybean",
+    6: "sunflower",
+    21: "spring barley",
+    23: "spring wheat",
+    24: "winter wheat",
+    31: "rapeseed",
+    34: "rapeseed",
+    41: "sugar beet",
+    43: "potato",
+}
+CDL = {code: NAMES.index(name) for code, name in _CDL_NAMES.items()}
+"""Codes of the Cropland Data Layer of the USDA for the rows of the crop table. Barley of the
+United States is mostly sown in spring, and canola (31) and rape (34) are one species."""
 
 KGML_AG = {1: 0, 5: 1}
 """Codes of KGML-ag's data."""
+
+BY_NUMBER = (UNKNOWN, 0, 1, 2)
+"""Rows that files may give by number; the numbers of others are codes of other vocabularies too."""
 
 _ROWS: dict[CropCodes, dict[int, int]] = {
     "table": {row: row for row in (UNKNOWN, *range(len(NAMES)))},
@@ -28,7 +45,19 @@ _ROWS: dict[CropCodes, dict[int, int]] = {
 }
 _SPOKEN: dict[str, float] = {
     **{name: row for row, name in enumerate(NAMES)},
-    **{"maize": 0, "soy": 1, "soya": 1, "soybeans": 1},
+    **{
+        other: NAMES.index(name)
+        for name, others in {
+            "corn": ("maize",),
+            "soybean": ("soy", "soya", "soybeans"),
+            "rapeseed": ("canola", "oilseed rape"),
+            "sunflower": ("sunflowers",),
+            "sugar beet": ("sugarbeet", "sugar beets", "sugarbeets"),
+            "potato": ("potatoes",),
+            "silage corn": ("silage maize", "corn silage"),
+        }.items()
+        for other in others
+    },
     **dict.fromkeys(("", "none", "unknown", "fallow", "other", "nan", "-1"), np.nan),
 }
 _OTHER_CODES = """    --crop-codes cdl       # Cropland Data Layer: 1 corn, 5 soybean, 24 wheat
@@ -93,8 +122,8 @@ def require_rows(values: np.ndarray, site: str) -> None:
         raise _no_row(None, site, strange, codes)
 
 
-def _no_row(file: str | None, site: str, strange: list[str], codes: np.ndarray) -> DataError:
-    table = ", ".join(f"{row} {name}" for row, name in enumerate(NAMES))
+def _no_row(file: str | None, site: str | None, strange: list[str], codes: np.ndarray) -> DataError:
+    numbered = ", ".join(f"{row} {NAMES[row]}" for row in BY_NUMBER[1:])
     elsewhere = all(code in (0, *CDL) for code in codes)
     return DataError(
         "is no row of the crop table",
@@ -102,9 +131,23 @@ def _no_row(file: str | None, site: str, strange: list[str], codes: np.ndarray) 
         site=site,
         variable="crop",
         found=listed(strange),
-        expected=f"{table}, -1 where the crop is another or not known; or names",
+        expected=f"{numbered}, -1 where the crop is another or not known; or a name: "
+        f"{', '.join(NAMES)}",
         recipe=_OTHER_CODES if elsewhere else None,
     )
+
+
+def require_names(codes: xr.DataArray, file: str, options: ReadOptions) -> None:
+    """Refuses numbers in a file that may be codes of another vocabulary as well as rows.
+
+    Raises:
+      DataError: a number is none of `BY_NUMBER` where rows of the crop table are expected.
+    """
+    values = codes.to_numpy().astype(np.float64)
+    strange = np.unique(values[np.isfinite(values) & ~np.isin(values, BY_NUMBER)])
+    if options.crop_codes == "table" and strange.size:
+        found = [f"{code:g}" for code in strange]
+        raise _no_row(file, None, found, np.unique(values[np.isfinite(values)]))
 
 
 def is_named(column: Any) -> bool:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kgml_jax.models.season import CROP_TRAITS, PROGRESS
+from kgml_jax.process import crops
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.process.humidity import saturation_pressure
 from kgml_jax.records import Field, constant, quantities
@@ -48,7 +48,9 @@ def _silt(site: Site) -> Field:
     return jnp.broadcast_to(silt, site.forcing.day_of_year.shape)
 
 
-CROP_TYPES = np.array([1.0, 5.0, 0.0, 0.0])  # of corn, soybean, wheat; the last is no crop (-1)
+_TYPES = {"corn": 1.0, "soybean": 5.0}
+# 1; by row of the crop table, the last of no crop (-1)
+CROP_TYPES = np.array([*(_TYPES.get(name, 0.0) for name in crops.NAMES), 0.0])
 
 _DERIVED: dict[str, Callable[[Site], Field]] = {
     "season_sine": lambda site: jnp.sin(_season_angle(site)),

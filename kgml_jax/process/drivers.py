@@ -46,7 +46,7 @@ class Forcing:
     irrigation: Field = var(units="mm d-1", bounds=(0.0, 200.0), doc="Irrigation water.")
     crop: Field = var(
         units="1",
-        doc="Row of the crop table (int): 0 corn, 1 soybean, 2 winter wheat; -1 where not known.",
+        doc="Row of the crop table (int), in the order of `crops.NAMES`; -1 where not known.",
     )
     occupied: Field = var(
         units="1", bounds=(0.0, 1.0), doc="1 from planting to harvest; 0 while fallow or unknown."

@@ -52,13 +52,14 @@ def plant(
 def harvest(crop: Crop, plant: Plant, pulse: Field, removal: Field) -> tuple[Plant, Harvest]:
     """Takes the grain and leaves the rest as residue, for a `pulse` of the standing crop.
 
-    Of the residue above ground the share `removal` leaves the field as well.
+    Of the residue above ground the share `removal` leaves the field as well, of a crop whose shoot
+    is harvested all but its stubble.
     """
     taken = jax.tree.map(lambda pool: pulse * pool, plant)
     grain = crop.harvest_efficiency * taken.grain
     shoot = taken.nonstructural + taken.leaf + taken.stem + taken.standing_dead
     shoot = shoot + (taken.grain - grain)
-    removed = removal * shoot
+    removed = (1.0 - (1.0 - removal) * (1.0 - crop.shoot_harvested)) * shoot
     left = jax.tree.map(jnp.subtract, plant, taken)
     return left, Harvest(
         grain=grain, removed=removed, shoot_residue=shoot - removed, root_residue=taken.root

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from programs import assert_vmap_equals_loop
 
-from kgml_jax.process import crops
+from kgml_jax.process import crop_table, crops
 
 POUNDS = 0.45359237 / 0.40468564e-3  # Mg ha-1 in 1e6 pounds per acre
 
@@ -28,6 +28,7 @@ def test_rows_have_the_same_traits_within_physical_bounds():
     names = {field.name for field in dataclasses.fields(crops.Crop)}
     shares = ("c4", "nitrogen_fixation", "photoperiod_sensitivity", "litter_lignin")
     shares += ("vegetative_yield", "grain_yield", "harvest_efficiency", "market_moisture")
+    shares += ("shoot_harvested",)
     for traits in crops.TABLE:
         assert set(traits) == names
         assert traits["root_fraction"] * 1.3 < 1.0
@@ -35,9 +36,15 @@ def test_rows_have_the_same_traits_within_physical_bounds():
         assert traits["stem_nitrogen"] < traits["leaf_nitrogen"]
 
 
-def test_only_soybean_fixes_nitrogen_and_only_wheat_stands_the_winter():
-    assert [row["nitrogen_fixation"] for row in crops.TABLE] == [0.0, 1.0, 0.0]
-    assert [row["frost_temperature"] < -10.0 for row in crops.TABLE] == [False, False, True]
+def test_only_legumes_fix_nitrogen_and_only_winter_crops_stand_hard_frost():
+    having = lambda trait, least: {n for n, row in crop_table.ROWS.items() if row[trait] > least}
+    assert having("nitrogen_fixation", 0.0) == {"soybean"}
+    tender = having("frost_temperature", -10.0)
+    assert set(crops.NAMES) - tender == {"winter wheat", "winter barley", "rapeseed"}
+
+
+def test_existing_rows_keep_their_numbers():
+    assert crops.NAMES[:3] == ("corn", "soybean", "winter wheat")
 
 
 @pytest.mark.parametrize(

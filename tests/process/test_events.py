@@ -114,6 +114,17 @@ def test_harvest_moves_every_gram_to_export_or_residue(pulse, removal):
     assert all(np.all(pool >= 0.0) for pool in jax.tree.leaves((left, harvested)))
 
 
+def test_silage_takes_the_shoot_and_a_cover_crop_leaves_all_of_it():
+    take = lambda name: happening.harvest(
+        crop(crops.NAMES.index(name)), standing(), np.asarray(1.0), np.asarray(0.0)
+    )[1]
+    shoot = 5.0 + 60.0 + 150.0 + 30.0 + 0.03 * 400.0
+    np.testing.assert_allclose(take("silage corn").removed[CARBON], 0.92 * shoot)
+    left = take("cover crop")
+    np.testing.assert_array_equal(left.grain + left.removed, 0.0)
+    np.testing.assert_allclose(matter(left), matter(standing()))
+
+
 def test_a_full_harvest_leaves_bare_ground():
     left, _ = happening.harvest(crop(), standing(), np.asarray(1.0), np.asarray(0.0))
     np.testing.assert_array_equal(matter(left), 0.0)

@@ -110,12 +110,11 @@ def initial_conditions() -> str:
 
 def crop_table() -> str:
     """Traits by crop."""
-    names = [_row_name(row) for row in crops.TABLE]
     rows = [
         (f"`{name}`", *(f"{row[name]:g}" for row in crops.TABLE), trait.units, trait.doc)
         for name, trait in quantities(crops.Crop).items()
     ]
-    return markdown(("trait", *names, "unit", "meaning"), rows)
+    return markdown(("trait", *crops.NAMES, "unit", "meaning"), rows)
 
 
 def global_constants() -> str:
@@ -181,11 +180,6 @@ def _flat(record: Any, prefix: str = "") -> Iterable[tuple[str, Quantity]]:
             yield prefix + field.name, declared[field.name]
         elif dataclasses.is_dataclass(field.type):
             yield from _flat(field.type, f"{prefix}{field.name}.")
-
-
-def _row_name(row: Any) -> str:
-    names = [name for name, value in vars(crops).items() if value is row]
-    return names[0].lower().replace("_", " ")
 
 
 def _bounds(field: Quantity) -> str:
