@@ -9,7 +9,9 @@ Sources by trait:
   days count less near the plateau; corn: FLTB, 0.28 of the shoot at 0.9, FOTB, 0 to 1 between 0.9
   and 1.37; silage corn is the earliest variety of Europe (TSUM1 695, TSUM2 800);
 * storage roots and tubers are the `grain`: 0 is emergence, 1 the start of their growth, 2 ripe
-  foliage; sugar beet TSUM2 1400, potato TSUM1 150-200, TSUM2 1550-1800;
+  foliage; sugar beet TSUM2 1400-2800 (DVSEND 2-3), potato TSUM1 150-200, TSUM2 1550-1800;
+* seed carbon: of small seeds what WOFOST lets emerge (TDWI), more than is sown: 1 to 2.5 g m-2
+  stand for thin first leaves, which the table has no trait for;
 * photoperiod: WOFOST wheat (IDSL 2) and oilseed rape (IDSL 1) have all of the response, spring
   barley, maize, soybean, sunflower, beet and potato none;
 * thermal adaptation: ecosys shifts the temperature response of growth by 2.667 (2.5 - zone) K, 4 in
@@ -27,7 +29,8 @@ Sources by trait:
 * lignin of shoots: CENTURY FLIGNI; market moisture: of the grain trade (15.5, 13 and 13.5 % water,
   oilseeds 9 %), of fresh beet and tubers 77 and 78 %;
 * frost: leaves of corn and soybean die at -2 degC, of potato and sunflower at -2 and -4, of beet at
-  -5, of spring cereals at -7, of mustard and radish at -8, of hardened winter crops at -15 to -18;
+  -5, of spring cereals at -7, of mustard and radish at -8, of hardened rapeseed, barley and
+  wheat at -12, -15 and -18; rapeseed does not photosynthesise below 1 degC (TMNFTB);
 * carboxylation capacity: prior tuned to magnitudes of photosynthesis, of other crops in proportion
   of WOFOST's AMAX to that of wheat; stomatal slope, senescence: prior tuned;
 * silage takes the shoot but its stubble; of a cover crop nothing leaves the field.
@@ -39,6 +42,7 @@ CORN: dict[str, float] = dict(
     vegetative_time=820.0,
     reproductive_time=880.0,
     photoperiod_sensitivity=0.0,
+    vernalisation_days=0.0,
     thermal_adaptation=0.0,
     growth_temperature=24.0,
     c4=1.0,
@@ -78,6 +82,7 @@ SOYBEAN: dict[str, float] = dict(
     vegetative_time=950.0,
     reproductive_time=720.0,
     photoperiod_sensitivity=0.0,
+    vernalisation_days=0.0,
     thermal_adaptation=0.0,
     growth_temperature=24.0,
     c4=0.0,
@@ -114,9 +119,10 @@ SOYBEAN: dict[str, float] = dict(
 WINTER_WHEAT: dict[str, float] = dict(
     base_temperature=0.0,
     emergence_time=120.0,
-    vegetative_time=800.0,
+    vegetative_time=740.0,
     reproductive_time=800.0,
     photoperiod_sensitivity=1.0,
+    vernalisation_days=50.0,
     thermal_adaptation=4.0,
     growth_temperature=14.0,
     c4=0.0,
@@ -153,6 +159,7 @@ WINTER_WHEAT: dict[str, float] = dict(
 SPRING_WHEAT: dict[str, float] = WINTER_WHEAT | dict(
     vegetative_time=900.0,
     photoperiod_sensitivity=0.0,
+    vernalisation_days=0.0,
     growth_temperature=16.0,
     grain_nitrogen=0.052,
     frost_temperature=-7.0,
@@ -171,6 +178,7 @@ SPRING_BARLEY: dict[str, float] = WINTER_BARLEY | dict(
     vegetative_time=800.0,
     reproductive_time=750.0,
     photoperiod_sensitivity=0.0,
+    vernalisation_days=0.0,
     growth_temperature=16.0,
     root_fraction=0.50,
     root_decline_stage=0.55,
@@ -182,10 +190,10 @@ SPRING_BARLEY: dict[str, float] = WINTER_BARLEY | dict(
 )
 RAPESEED: dict[str, float] = WINTER_WHEAT | dict(
     emergence_time=180.0,
-    vegetative_time=700.0,
+    vegetative_time=480.0,
     reproductive_time=1050.0,
     vcmax=88.0,
-    specific_leaf_area=0.047,
+    specific_leaf_area=0.045,
     root_fraction=0.25,
     root_decline_stage=0.80,
     leaf_fraction=0.70,
@@ -195,10 +203,11 @@ RAPESEED: dict[str, float] = WINTER_WHEAT | dict(
     grain_nitrogen=0.057,
     grain_yield=0.65,
     seed_carbon=2.0,
-    frost_temperature=-15.0,
+    frost_temperature=-12.0,
     litter_lignin=0.18,
     grain_carbon=0.59,
     market_moisture=0.09,
+    photosynthetic_frost=-1.0,
 )
 SUNFLOWER: dict[str, float] = SOYBEAN | dict(
     base_temperature=4.0,
@@ -235,6 +244,7 @@ SUGAR_BEET: dict[str, float] = WINTER_WHEAT | dict(
     vegetative_time=650.0,
     reproductive_time=1900.0,
     photoperiod_sensitivity=0.0,
+    vernalisation_days=0.0,
     growth_temperature=18.0,
     vcmax=100.0,
     specific_leaf_area=0.045,
@@ -290,6 +300,8 @@ COVER_CROP: dict[str, float] = RAPESEED | dict(
     emergence_time=100.0,
     vegetative_time=700.0,
     photoperiod_sensitivity=0.0,
+    vernalisation_days=0.0,
+    reproductive_time=850.0,
     seed_carbon=2.5,
     frost_temperature=-8.0,
     photosynthetic_frost=-4.0,

@@ -19,6 +19,9 @@ class Crop:
     photoperiod_sensitivity: Field = var(
         units="1", doc="Share of development to anthesis that the shortest days take away"
     )
+    vernalisation_days: Field = var(
+        units="d", doc="Days of full vernalisation for undelayed development; 0 needs none"
+    )
     thermal_adaptation: Field = var(
         units="degC", doc="Colder by so much it grows as a crop of warm climates does"
     )

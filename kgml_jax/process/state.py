@@ -111,7 +111,9 @@ def initial_state(params: Params, attributes: Attributes) -> State:
             grain=nothing,
             standing_dead=nothing,
         ),
-        phenology=Phenology(development_stage=zero, emergence_progress=zero, root_depth=zero),
+        phenology=Phenology(
+            development_stage=zero, emergence_progress=zero, root_depth=zero, vernalisation=zero
+        ),
         organic=organic_matter.initial(params, attributes),
         mineral=mineral_nitrogen.initial(zero),
         water=Water(soil=params.initial_water_fraction * capacity, snow=zero),

@@ -34,6 +34,7 @@ def at(stage, progress, depth):
         development_stage=np.asarray(stage),
         emergence_progress=np.asarray(progress),
         root_depth=np.asarray(depth),
+        vernalisation=np.asarray(0.0),
     )
 
 

@@ -14,11 +14,12 @@ pytestmark = pytest.mark.usefixtures("x64")
 WHEAT = 2
 
 
-def at(stage=0.0, progress=0.0, depth=0.0):
+def at(stage=0.0, progress=0.0, depth=0.0, cold=0.0):
     return Phenology(
         development_stage=jnp.asarray(stage),
         emergence_progress=jnp.asarray(progress),
         root_depth=jnp.asarray(depth),
+        vernalisation=jnp.asarray(cold),
     )
 
 
@@ -71,10 +72,35 @@ def test_warmth_brings_anthesis_after_the_thermal_time_of_the_crop():
 
 
 def test_short_days_slow_wheat_but_not_its_ripening():
-    early = [season(15.0, 60, WHEAT, None, hours).development_stage[-1] for hours in (9, 11, 14)]
+    cold = at(cold=80.0, progress=1.2)
+    early = [
+        course(jnp.full(60, 15.0), hours, 1.0, WHEAT, start=cold).development_stage[-1]
+        for hours in (9, 11, 14)
+    ]
     assert 0.0 < early[0] < early[1] < early[2]
     ripe = [course(jnp.full(9, 15.0), hours, 1.0, WHEAT, None, at(1.2, 9.0)) for hours in (9, 14)]
     np.testing.assert_allclose(*[path.development_stage[-1] for path in ripe], rtol=1e-3)
+
+
+def test_cold_counts_as_in_wofost():
+    rate = phenology.vernalisation_rate(jnp.asarray([-20.0, -4.0, -0.5, 6.0, 13.5, 17.0, 30.0]))
+    # The smooth clips round the corners by a few hundredths.
+    np.testing.assert_allclose(rate, [0.0, 0.0, 0.5, 1.0, 0.5, 0.0, 0.0], atol=0.02)
+
+
+def test_without_cold_winter_crops_stay_in_leaf_and_spring_crops_flower():
+    last = lambda name: season(18.0, 150, crops.NAMES.index(name)).development_stage[-1]
+    assert all(last(name) < 0.1 for name in ("winter wheat", "winter barley", "rapeseed"))
+    assert all(last(name) > 1.9 for name in ("spring wheat", "spring barley", "sunflower"))
+
+
+def test_the_factor_of_vernalisation_goes_from_nothing_to_one():
+    need = crop(WHEAT).vernalisation_days
+    days = jnp.asarray([0.0, 0.1, 0.6, 1.0, 2.0]) * need
+    factor = lambda row, stage: phenology.vernalisation_factor(crop(row), days, stage)
+    np.testing.assert_allclose(factor(WHEAT, 0.0), [0.0, 0.0, 0.5, 1.0, 1.0], atol=0.02)
+    np.testing.assert_allclose(factor(WHEAT, 0.5), 1.0, atol=1e-4)
+    np.testing.assert_array_equal(factor(0, 0.0), 1.0)
 
 
 @pytest.mark.parametrize(
@@ -126,12 +152,13 @@ def test_longer_durations_delay_development():
     assert late < usual
 
 
-@pytest.mark.parametrize("row", [0, WHEAT])
-def test_gradients_agree_with_finite_differences(row):
+@pytest.mark.parametrize(("row", "stage"), [(0, 0.97), (WHEAT, 0.97), (WHEAT, 0.29)])
+def test_gradients_agree_with_finite_differences(row, stage):
     def end(params, warmth, hours, occupied):
-        return phenology.step(params, crop(row), at(0.97, 1.02, 0.4), warmth, hours, occupied)
+        start = at(stage, 1.02, 0.4, 25.0)
+        return phenology.step(params, crop(row), start, warmth, hours, occupied)
 
-    inputs = (Params(), jnp.asarray(21.0), jnp.asarray(11.0), jnp.asarray(0.9))
+    inputs = (Params(), jnp.asarray(14.0), jnp.asarray(11.0), jnp.asarray(0.9))
     check_grads(jax.jit(end), inputs, order=1, modes=["rev"])
 
 

@@ -48,6 +48,7 @@ def at(stage):
         development_stage=np.asarray(stage),
         emergence_progress=np.asarray(3.0),
         root_depth=np.asarray(0.8),
+        vernalisation=np.asarray(0.0),
     )
 
 
