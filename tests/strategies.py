@@ -61,6 +61,8 @@ def _management(day: np.ndarray, crop: np.ndarray, planting: float, harvest: flo
         "occupied": ((day >= planting) & (day <= harvest)) * 1.0,
         "planting": (day == planting) * 1.0,
         "harvest": (day == harvest) * 1.0,
+        "cut": np.zeros(len(day)),
+        "grazing": np.zeros(len(day)),
         "tillage": (day == harvest + 14) * 1.0,
         "residue_removal": np.zeros(len(day)),
         "fertiliser_ammonium": (day == planting) * (crop != 1) * 15.0,
@@ -110,6 +112,13 @@ def random_forcing(seed: int, days: int) -> Forcing:
     management["residue_removal"] = generator.uniform(0.0, 1.0, years)[year]
     for name in ("fertiliser_ammonium", "fertiliser_nitrate"):
         management[name] = management[name] * np.where(chance(0.3), 0.0, 2.0)
+    mown = np.isin(day, (150, 199, 200, 240)) & chance(0.6)
+    management["cut"] = np.where(mown, generator.choice([0.4, 0.9, 1.0], days), 0.0)
+    grazed = chance(0.3) & (day > 130) & (day < 290)
+    management["grazing"] = np.where(grazed, generator.uniform(0.0, 0.2, days), 0.0)
+    # Some stands outlast the winter, and some are harvested after it.
+    stays = chance(0.3)
+    management["occupied"] = np.where(stays, 1.0, management["occupied"])
     # Everything on one day: planted again, harvested, tilled and fertilised; and half a planting.
     double = (day == 200) & chance(0.3)
     for name in ("planting", "harvest", "tillage"):

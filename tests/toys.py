@@ -33,6 +33,8 @@ def forcing(rng: np.random.Generator, shape: tuple[int, int], day_of_year: np.nd
         "occupied": (season > 0.2) * 1.0,
         "planting": zeros,
         "harvest": zeros,
+        "cut": zeros,
+        "grazing": zeros,
         "tillage": zeros,
         "residue_removal": zeros,
         "fertiliser_ammonium": zeros,

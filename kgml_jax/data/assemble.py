@@ -19,6 +19,8 @@ LEAST_UNCERTAINTY = 0.1
 _PULSES = (
     "planting",
     "harvest",
+    "cut",
+    "grazing",
     "tillage",
     "residue_removal",
     "fertiliser_ammonium",

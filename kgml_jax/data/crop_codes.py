@@ -25,12 +25,16 @@ _CDL_NAMES = {
     24: "winter wheat",
     31: "rapeseed",
     34: "rapeseed",
+    36: "alfalfa",
+    37: "temperate grass",
     41: "sugar beet",
     43: "potato",
+    176: "temperate grass",
 }
 CDL = {code: NAMES.index(name) for code, name in _CDL_NAMES.items()}
 """Codes of the Cropland Data Layer of the USDA for the rows of the crop table. Barley of the
-United States is mostly sown in spring, and canola (31) and rape (34) are one species."""
+United States is mostly sown in spring, canola (31) and rape (34) are one species, hay
+other than alfalfa (37) and pasture (176) are grass."""
 
 KGML_AG = {1: 0, 5: 1}
 """Codes of KGML-ag's data."""
@@ -54,6 +58,8 @@ _SPOKEN: dict[str, float] = {
             "sunflower": ("sunflowers",),
             "sugar beet": ("sugarbeet", "sugar beets", "sugarbeets"),
             "potato": ("potatoes",),
+            "alfalfa": ("lucerne",),
+            "temperate grass": ("grass", "grassland", "pasture"),
             "silage corn": ("silage maize", "corn silage"),
         }.items()
         for other in others

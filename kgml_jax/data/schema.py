@@ -31,6 +31,8 @@ NEUTRAL_FORCING: dict[str, float] = {
     "occupied": 0.0,
     "planting": 0.0,
     "harvest": 0.0,
+    "cut": 0.0,
+    "grazing": 0.0,
     "tillage": 0.0,
     "residue_removal": 0.0,
     "fertiliser_ammonium": 0.0,

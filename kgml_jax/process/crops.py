@@ -43,7 +43,9 @@ class Crop:
     stem_nitrogen: Field = var(units="1", doc="Nitrogen per carbon of well-fed stems")
     root_nitrogen: Field = var(units="1", doc="Nitrogen per carbon of well-fed roots")
     grain_nitrogen: Field = var(units="1", doc="Nitrogen per carbon of well-fed grain")
-    nitrogen_fixation: Field = var(units="1", doc="1 for a legume, 0 for other crops")
+    nitrogen_fixation: Field = var(
+        units="1", doc="1 for a legume, 0 for others; share of a mixture"
+    )
     vegetative_yield: Field = var(units="1", doc="Tissue carbon per carbon used, vegetative (Y)")
     grain_yield: Field = var(units="1", doc="Tissue carbon per carbon used, grain (Y)")
     seed_carbon: Field = var(units="g C m-2", doc="Carbon sown with the seed")
@@ -59,7 +61,14 @@ class Crop:
     shoot_harvested: Field = var(
         units="1", doc="Share of the shoot that leaves the field with the harvest"
     )
-    harvest_efficiency: Field = var(units="1", doc="Share of the grain that leaves the field (hie)")
+    harvest_efficiency: Field = var(
+        units="1", doc="Share of the grain, or of what is mown, that leaves the field (hie)"
+    )
+    perennial: Field = var(units="1", doc="1 for a stand that harvests leave alive, 0 for others")
+    stubble_leaf_area: Field = var(units="1", doc="Leaf area index below mower and muzzle")
+    reserve_mobilisation: Field = var(
+        units="d-1", doc="Root carbon and nitrogen given to regrowth of a leafless stand, 25 degC"
+    )
     grain_carbon: Field = var(units="1", doc="Carbon per dry matter of grain")
     market_moisture: Field = var(units="1", doc="Water per mass of grain as it is sold")
 

@@ -55,7 +55,19 @@ class Forcing:
         units="1", bounds=(0.0, 1.0), doc="Planting pulse; sums to 1 over one planting."
     )
     harvest: Field = var(
-        units="1", bounds=(0.0, 1.0), doc="Harvest pulse; sums to 1 over one harvest."
+        units="1",
+        bounds=(0.0, 1.0),
+        doc="Harvest pulse; sums to 1 over one harvest. Of a perennial it is a cut.",
+    )
+    cut: Field = var(
+        units="1",
+        bounds=(0.0, 1.0),
+        doc="Share of the shoot above the stubble that is mown and taken from the field.",
+    )
+    grazing: Field = var(
+        units="1",
+        bounds=(0.0, 1.0),
+        doc="Share of the shoot above the stubble that animals on the field eat this day.",
     )
     tillage: Field = var(
         units="1", bounds=(0.0, 1.0), doc="Tillage pulse; 1 mixes the plough layer completely."

@@ -2,8 +2,8 @@
 
 Order of a day: planting, development, soil temperature, potential photosynthesis, snow and
 interception, transpiration, soil evaporation, infiltration and drainage, fertiliser, photosynthesis
-and growth with nitrogen uptake, harvest, litter, tillage, decomposition, nitrification,
-denitrification and leaching. Each operator conserves on its own.
+and growth with nitrogen uptake, grazing, cut, harvest, litter, tillage, decomposition,
+nitrification, denitrification and leaching. Each operator conserves on its own.
 """
 
 import dataclasses
@@ -29,6 +29,7 @@ from kgml_jax.process.factors import Factors as Factors
 from kgml_jax.process.factors import maintained, paced
 from kgml_jax.process.mineral_nitrogen import MineralNitrogen
 from kgml_jax.process.parameters import Params as Params
+from kgml_jax.process.phenology import Phenology
 from kgml_jax.process.plant import Plant, PlantFluxes
 from kgml_jax.process.radiation import Atmosphere
 from kgml_jax.process.reporting import Imbalance as Imbalance
@@ -73,17 +74,19 @@ def step(
     day = surface_exchange.step(params, attributes, crop, start.occupied, state, forcing, air, gpp)
     day = _scaled(day, factors)
     growth = _grow(maintained(params, factors), start, forcing, day, gpp)
-    plants, harvested = events.harvest(crop, growth.plant, forcing.harvest, forcing.residue_removal)
-    litter = _litter(day.root_shares, growth.fluxes, harvested)
-    after, below = _soil_day(params, attributes, crop, state, forcing, day, growth.mineral, litter)
-    after = dataclasses.replace(after, plant=plants)
+    taken = _take(crop, growth, state.phenology, day.leaf_area, forcing)
+    litter = _litter(day.root_shares, growth.fluxes, taken)
+    mineral = events.fertilise(growth.mineral, taken.defoliation.urine, 0.0)
+    after, below = _soil_day(params, attributes, crop, state, forcing, day, mineral, litter)
+    after = dataclasses.replace(after, plant=taken.plant, phenology=taken.phenology)
     parts = reporting.Parts(
         photosynthesis=growth.photosynthesis,
         seed=start.seed,
         leaf_area=day.leaf_area,
         nitrogen_factor=day.nitrogen_factor,
         heat=day.heat,
-        harvest=harvested,
+        harvest=taken.harvest,
+        defoliation=taken.defoliation,
         plant=growth.fluxes,
         water=day.moved,
         soil=below,
@@ -112,6 +115,16 @@ class Growth:
 
 
 @record
+class Taken:
+    """What harvest, cut and grazing left, and what they took."""
+
+    plant: Plant
+    phenology: Phenology
+    harvest: events.Harvest
+    defoliation: events.Defoliation
+
+
+@record
 class Litter:
     """Dead matter of the day by layer, residue first: carbon and nitrogen, and what roots exude."""
 
@@ -123,10 +136,11 @@ def _begin(params: Params, state: State, forcing: Forcing, air: Atmosphere) -> S
     known = (forcing.crop >= 0).astype(state.tillage_memory.dtype)
     occupied, crop = known * forcing.occupied, crops.lookup(forcing.crop)
     sown, started, seed = events.plant(crop, state.plant, state.phenology, known * forcing.planting)
+    sown, more = events.establish(crop, sown, occupied)
     hours = radiation.photoperiod(air.sun)
     developed = phenology.step(params, crop, started, forcing.air_temperature_mean, hours, occupied)
     state = dataclasses.replace(state, plant=sown, phenology=developed)
-    return Start(crop=crop, occupied=occupied, state=state, seed=seed)
+    return Start(crop=crop, occupied=occupied, state=state, seed=seed + more)
 
 
 def _scaled(day: Surface, factors: Factors | None) -> Surface:
@@ -171,9 +185,22 @@ def _grow(params: Params, start: Start, forcing: Forcing, surface: Surface, gpp:
     return Growth(plant=after, fluxes=grown, mineral=mineral, photosynthesis=photosynthesised)
 
 
-def _litter(shares: Field, grown: PlantFluxes, harvested: events.Harvest) -> Litter:
-    above = grown.litterfall + harvested.shoot_residue
-    below = shares * (grown.root_litter + harvested.root_residue)[:, None]
+def _take(
+    crop: Crop, growth: Growth, stage: Phenology, leaf_area: Field, forcing: Forcing
+) -> Taken:
+    # A harvest of a perennial is one more cut.
+    mown = 1.0 - (1.0 - forcing.cut) * (1.0 - crop.perennial * forcing.harvest)
+    plants, stage, defoliation = events.defoliate(
+        crop, growth.plant, stage, leaf_area, mown, forcing.grazing
+    )
+    pulse = (1.0 - crop.perennial) * forcing.harvest
+    plants, harvested = events.harvest(crop, plants, pulse, forcing.residue_removal)
+    return Taken(plant=plants, phenology=stage, harvest=harvested, defoliation=defoliation)
+
+
+def _litter(shares: Field, grown: PlantFluxes, taken: Taken) -> Litter:
+    above = grown.litterfall + taken.harvest.shoot_residue + taken.defoliation.litter
+    below = shares * (grown.root_litter + taken.harvest.root_residue)[:, None]
     return Litter(
         matter=jnp.concatenate([above[:, None], below], axis=1),
         exuded=jnp.concatenate([jnp.zeros_like(shares[:1]), shares * grown.exudation]),

@@ -1,4 +1,4 @@
-"""Planting, harvest, tillage and fertiliser as pulses that move mass and state where it goes.
+"""Planting, harvest, cut, grazing, tillage, fertiliser: pulses that move mass and say where to.
 
 A pulse of 1 is an event on one day. `spread` gives pulses over several days that together are one
 event, so that its date has a gradient.
@@ -12,15 +12,21 @@ import numpy as np
 
 from kgml_jax.process import layers
 from kgml_jax.process.crops import Crop
+from kgml_jax.process.layers import CARBON, NITROGEN
 from kgml_jax.process.mineral_nitrogen import MineralNitrogen
 from kgml_jax.process.organic_matter import OrganicMatter
 from kgml_jax.process.phenology import Phenology
 from kgml_jax.process.plant import Plant
+from kgml_jax.process.smooth import above
 from kgml_jax.records import Field, constant, record, var
 
 INCORPORATED = 0.85  # 1; share of surface residue that a full tillage turns under
 MEMORY = float(np.exp(-1.0 / 20.0))  # 1; of tillage, from one day to the next
 SHALLOW = 0.3  # 1; share of fertiliser in the uppermost layer, the rest in the second
+# 1; of what animals eat, returned: carbon that they do not digest (LPJmL 0.25, 0.25 to 0.40), and
+# nitrogen (0.75 to 0.95, Haynes and Williams 1993), of which a share is urine, soon ammonium.
+DUNG_CARBON, RETURNED_NITROGEN, URINE = 0.30, 0.80, 0.60
+ESTABLISHMENT = 0.05  # d-1; of the seed that a perennial stand lacks
 # 1; shares of the ploughed layers in what is turned under
 PLOUGH_SHARES = layers.THICKNESS[: layers.PLOUGHED] / layers.THICKNESS[: layers.PLOUGHED].sum()
 
@@ -49,6 +55,22 @@ def plant(
     return dataclasses.replace(plant, nonstructural=plant.nonstructural + seed), restart, seed
 
 
+def establish(crop: Crop, plant: Plant, occupied: Field) -> tuple[Plant, Field]:
+    """Brings a perennial stand that holds less than its seed back, from seed and buds in the soil.
+
+    So it stands in a record, or a part of one, that begins after it was sown, and where all of it
+    was lost.
+
+    Returns:
+      The plant, and the carbon and nitrogen that came, (2,), counted as seed.
+    """
+    living = plant.nonstructural + plant.leaf + plant.stem + plant.root
+    lacking = above(crop.seed_carbon, living[CARBON] + 1e-9)
+    carbon = ESTABLISHMENT * crop.perennial * occupied * lacking
+    seed = jnp.stack([carbon, carbon * crop.grain_nitrogen])
+    return dataclasses.replace(plant, nonstructural=plant.nonstructural + seed), seed
+
+
 def harvest(crop: Crop, plant: Plant, pulse: Field, removal: Field) -> tuple[Plant, Harvest]:
     """Takes the grain and leaves the rest as residue, for a `pulse` of the standing crop.
 
@@ -63,6 +85,58 @@ def harvest(crop: Crop, plant: Plant, pulse: Field, removal: Field) -> tuple[Pla
     left = jax.tree.map(jnp.subtract, plant, taken)
     return left, Harvest(
         grain=grain, removed=removed, shoot_residue=shoot - removed, root_residue=taken.root
+    )
+
+
+@record
+class Defoliation:
+    """Where the shoot goes that a day's cut and grazing take, each of shape (2,)."""
+
+    mown: Field = var(units="g m-2 d-1", doc="Hay or silage that leaves the field")
+    eaten: Field = var(units="g m-2 d-1", doc="Eaten by animals, less what they return")
+    litter: Field = var(units="g m-2 d-1", doc="Lost when mown, and dung, on the surface")
+    urine: Field = var(units="g N m-2 d-1", doc="Ammonium nitrogen returned")
+
+
+def defoliate(
+    crop: Crop, plant: Plant, phenology: Phenology, leaf_area: Field, cut: Field, grazing: Field
+) -> tuple[Plant, Phenology, Defoliation]:
+    """Takes shares `grazing`, then `cut`, of the shoot above the stubble; development restarts.
+
+    Stems and the shoot's part of the non-structural matter are taken as leaves are. Roots and
+    stubble stay, and the stage falls by the share of the shoot that is gone.
+    """
+    within = above(leaf_area, crop.stubble_leaf_area) / (leaf_area + 1e-9)
+    eaten_share, mown_share = grazing * within, (1.0 - grazing) * cut * within
+    share = eaten_share + mown_share
+    shoot = plant.leaf + plant.stem
+    free = plant.nonstructural * shoot[CARBON] / (shoot[CARBON] + plant.root[CARBON] + 1e-9)
+    fed = free + shoot + plant.grain + plant.standing_dead
+    left = Plant(
+        nonstructural=plant.nonstructural - share * free,
+        leaf=(1.0 - share) * plant.leaf,
+        stem=(1.0 - share) * plant.stem,
+        root=plant.root,
+        grain=(1.0 - share) * plant.grain,
+        standing_dead=(1.0 - share) * plant.standing_dead,
+    )
+    mown = crop.harvest_efficiency * mown_share * fed
+    eaten = eaten_share * fed
+    returned = RETURNED_NITROGEN * eaten[NITROGEN]
+    dung = jnp.stack([DUNG_CARBON * eaten[CARBON], (1.0 - URINE) * returned])
+    urine = URINE * returned
+    restarted = dataclasses.replace(
+        phenology, development_stage=(1.0 - share) * phenology.development_stage
+    )
+    return (
+        left,
+        restarted,
+        Defoliation(
+            mown=mown,
+            eaten=eaten - dung - jnp.stack([jnp.zeros_like(urine), urine]),
+            litter=mown_share * fed - mown + dung,
+            urine=urine,
+        ),
     )
 
 

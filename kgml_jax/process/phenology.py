@@ -1,5 +1,8 @@
 """Development of the crop: emergence, stage and the root front, by warmth, light and winter cold.
 
+A perennial stand has the mean stage of its tillers, of which some die each day and begin anew: it
+ages in warm seasons, is young again after winter, and never ripens as a whole.
+
 Where no crop stands, progress falls back to 0, and with it stage and roots: a crop begins anew
 even where its planting is spread over days.
 """
@@ -16,6 +19,7 @@ SHORTEST_DAY = 8.0  # h; sensitive crops do not develop in shorter days (WOFOST 
 LONGEST_DAY = 14.6  # h; longer days bring no faster development (WOFOST wheat DLO 14.0-16.8)
 VERNALISING = (-4.0, 3.0, 10.0, 17.0)  # degC; none, all, all and none of it (WOFOST VERNRTB)
 VERNALISATION_BASE = 0.2  # 1; of the requirement, below it no development (WOFOST VERNBASE/VERNSAT)
+RENEWAL = 1.0 / 60.0  # d-1; tillers of a perennial stand that die and are replaced by new ones
 VERNALISED = 0.3  # 1; stage from which cold is no longer needed (WOFOST VERNDVS)
 
 
@@ -82,11 +86,11 @@ def step(
     occupied: Field,
 ) -> Phenology:
     """Advances development by one day at mean air `temperature` (degC) and `day_length` (h)."""
+    stage = phenology.development_stage * (1.0 - RENEWAL * crop.perennial)
     gain = thermal_time(temperature, crop.base_temperature)
     gained = phenology.emergence_progress + occupied * gain / crop.emergence_time
     # Emergence of the day before: a crop that emerges today starts to develop tomorrow.
     active = emerged(phenology, occupied)
-    stage = phenology.development_stage
     past_anthesis = sstep(stage - 1.0, 0.02)
     vegetative = crop.vegetative_time * params.vegetative_duration_multiplier
     ready = vernalisation_factor(crop, phenology.vernalisation, stage)

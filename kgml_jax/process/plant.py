@@ -13,7 +13,7 @@ import numpy as np
 from kgml_jax.process.crops import Crop
 from kgml_jax.process.layers import CARBON, NITROGEN
 from kgml_jax.process.parameters import Params
-from kgml_jax.process.phenology import Phenology, abandonment
+from kgml_jax.process.phenology import RENEWAL, Phenology, abandonment
 from kgml_jax.process.photosynthesis import USUAL_CO2
 from kgml_jax.process.smooth import above, donor, frac, sat01, smin, sstep
 from kgml_jax.process.temperature import growth_factor, maintenance_factor
@@ -38,6 +38,7 @@ FIXATION_WARMTH = 0.25  # 1; growth factor (11 degC) at which fixation has halve
 # 1; carbon respired per carbon exported from leaves: 0.70 mol CO2 per mol sucrose, range 0.4-1.26
 # (Bouma et al. 1995).
 EXPORT_COST = 0.058
+IS_ROOT = np.array([0.0, 0.0, 1.0, 0.0])
 EXPORTED = np.array([0.0, 1.0, 1.0, 1.0])  # 1; organs whose carbon comes through the phloem
 RESORBED = 0.5  # 1; nitrogen that dying leaves give back
 DARKENED = 0.03  # d-1; death of leaves at twice the critical leaf area (WOFOST)
@@ -49,6 +50,7 @@ SURFEIT = 1.5
 # 1; of the area of C3 leaves per log CO2: they grow thicker in more carbon dioxide (free-air
 # experiments, Ainsworth and Long 2005; 6 % at 567 umol mol-1).
 THICKENING = np.log(0.94) / np.log(567.0 / USUAL_CO2)
+REGROWTH = 1.0  # 1; leaf area index up to which the roots of a perennial feed regrowth
 CRITICAL_LEAF_AREA = 3.2 / 0.6  # 1; WOFOST, extinction of diffuse light 0.6
 
 
@@ -171,6 +173,16 @@ def senescence_rate(
     return age + shading + drought + frost
 
 
+def _regrown(
+    crop: Crop, body: tuple[Field, Field], warmth: Field, day: Environment
+) -> tuple[Field, Field]:
+    # Free matter (2,) and organs (4, 2) after roots of a perennial gave to a stand of few leaves.
+    free, organs = body
+    bare = 1.0 - sat01(day.leaf_area / REGROWTH, 0.05)
+    given = frac(crop.reserve_mobilisation * bare * warmth * day.active) * organs[2]
+    return free + given, organs - constant(IS_ROOT)[:, None] * given
+
+
 def _mobilised(params: Params, lowest: Field, nitrogen: Field, filling: Field) -> Field:
     # Nitrogen above their lowest that leaves, stem and roots give to the need of `filling` grain.
     surplus = constant(REFILLED) * above(nitrogen, lowest + 1e-9)
@@ -255,11 +267,13 @@ def step(
     reserve = plant.nonstructural[CARBON] + day.photosynthesis
     maintenance = donor(reserve, maintenance_demand(params, plant, day.temperature))
     free = jnp.stack([reserve - maintenance, plant.nonstructural[NITROGEN]])
-    body, exchanged = _grown(params, crop, stage, (free, _organs(plant)), warmth, day)
+    body = _regrown(crop, (free, _organs(plant)), warmth, day)
+    body, exchanged = _grown(params, crop, stage, body, warmth, day)
     free, organs = body
     death, none = ABANDONED * abandonment(day.occupied), jnp.zeros_like(warmth)
     leaf_death = senescence_rate(params, crop, stage, warmth, day)
-    rates = jnp.stack([leaf_death, none, ROOT_TURNOVER * warmth, none])
+    renewed = RENEWAL * crop.perennial
+    rates = jnp.stack([leaf_death + renewed, renewed, ROOT_TURNOVER * warmth, none])
     lost = organs * frac(rates + death)[:, None]
     wasted = free * frac(death)
     resorbed = jnp.stack([none, RESORBED * lost[0, NITROGEN]])

@@ -8,7 +8,7 @@ from kgml_jax.process.budgets import BUDGETS
 from kgml_jax.process.crops import Crop
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.process.evapotranspiration import Uptake
-from kgml_jax.process.events import Harvest
+from kgml_jax.process.events import Defoliation, Harvest
 from kgml_jax.process.layers import CARBON, NITROGEN
 from kgml_jax.process.mineral_nitrogen import NitrogenLosses
 from kgml_jax.process.organic_matter import Decomposition
@@ -53,6 +53,7 @@ class Parts:
     nitrogen_factor: Field = var(units="1", doc="Photosynthetic capacity left by leaf nitrogen")
     heat: Field = var(units="MJ m-2 d-1", doc="Into the soil at the top, out at the bottom, (2,)")
     harvest: Harvest
+    defoliation: Defoliation
     plant: PlantFluxes
     water: WaterDay
     soil: SoilDay
@@ -89,6 +90,7 @@ def _carbon(crop: Crop, parts: Parts) -> dict[str, Field]:
     autotrophic = grown.maintenance_respiration + costs
     heterotrophic = jnp.sum(parts.soil.decomposition.respiration)
     grain = harvest.grain[CARBON]
+    mown, eaten = parts.defoliation.mown[CARBON], parts.defoliation.eaten[CARBON]
     return {
         "gross_primary_productivity": parts.photosynthesis,
         "autotrophic_respiration": autotrophic,
@@ -99,7 +101,9 @@ def _carbon(crop: Crop, parts: Parts) -> dict[str, Field]:
         "ecosystem_respiration": autotrophic + heterotrophic,
         "net_ecosystem_exchange": autotrophic + heterotrophic - parts.photosynthesis,
         "seed_carbon": parts.seed[CARBON],
-        "harvested_carbon": grain + harvest.removed[CARBON],
+        "harvested_carbon": grain + harvest.removed[CARBON] + mown + eaten,
+        "cut_carbon": mown,
+        "grazed_carbon": eaten,
         "grain_carbon_harvested": grain,
         "removed_carbon": harvest.removed[CARBON],
         "grain_yield": crops.market_yield(crop, grain),
@@ -111,9 +115,11 @@ def _carbon(crop: Crop, parts: Parts) -> dict[str, Field]:
 
 def _nitrogen(forcing: Forcing, parts: Parts) -> dict[str, Field]:
     decomposed, lost = parts.soil.decomposition, parts.soil.losses
+    reaped = parts.harvest.grain + parts.harvest.removed
+    reaped = reaped + parts.defoliation.mown + parts.defoliation.eaten
     return {
         "seed_nitrogen": parts.seed[NITROGEN],
-        "harvested_nitrogen": parts.harvest.grain[NITROGEN] + parts.harvest.removed[NITROGEN],
+        "harvested_nitrogen": reaped[NITROGEN],
         "nitrogen_fertiliser": forcing.fertiliser_ammonium + forcing.fertiliser_nitrate,
         "nitrogen_deposition": parts.soil.deposition,
         "nitrogen_fixation": parts.plant.nitrogen_fixation,

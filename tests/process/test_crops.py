@@ -28,7 +28,7 @@ def test_rows_have_the_same_traits_within_physical_bounds():
     names = {field.name for field in dataclasses.fields(crops.Crop)}
     shares = ("c4", "nitrogen_fixation", "photoperiod_sensitivity", "litter_lignin")
     shares += ("vegetative_yield", "grain_yield", "harvest_efficiency", "market_moisture")
-    shares += ("shoot_harvested",)
+    shares += ("shoot_harvested", "perennial")
     for traits in crops.TABLE:
         assert set(traits) == names
         assert traits["root_fraction"] * 1.3 < 1.0
@@ -36,11 +36,12 @@ def test_rows_have_the_same_traits_within_physical_bounds():
         assert traits["stem_nitrogen"] < traits["leaf_nitrogen"]
 
 
-def test_only_legumes_fix_nitrogen_and_only_winter_crops_stand_hard_frost():
+def test_only_legumes_fix_nitrogen_and_what_winters_stands_hard_frost():
     having = lambda trait, least: {n for n, row in crop_table.ROWS.items() if row[trait] > least}
-    assert having("nitrogen_fixation", 0.0) == {"soybean"}
+    assert having("nitrogen_fixation", 0.0) == {"soybean", "alfalfa", "temperate grass"}
     tender = having("frost_temperature", -10.0)
-    assert set(crops.NAMES) - tender == {"winter wheat", "winter barley", "rapeseed"}
+    hardy = {"winter wheat", "winter barley", "rapeseed", "alfalfa", "temperate grass"}
+    assert set(crops.NAMES) - tender == hardy
 
 
 def test_existing_rows_keep_their_numbers():

@@ -14,6 +14,7 @@ from kgml_jax.process.phenology import Phenology
 from kgml_jax.process.plant import Environment, Plant
 
 pytestmark = pytest.mark.usefixtures("x64")
+GRASS = crops.NAMES.index("temperate grass")
 PULSES = [0.0, 0.3, 1.0]
 happening = Compiled(events)
 DAYS = np.arange(100.0, 260.0)
@@ -139,6 +140,64 @@ def test_planting_and_harvest_on_one_day_conserve():
     gone = matter(harvested) + matter(again)
     np.testing.assert_allclose(matter(left) + gone, matter(standing()) + seed, rtol=1e-14)
     np.testing.assert_allclose(matter(left), 0.16 * matter(sown))
+
+
+def mown(row, cut, grazing, leaf_area=3.0, stage=0.8):
+    state = standing(), at(stage, 9.0, 1.4), np.asarray(leaf_area)
+    return happening.defoliate(crop(row), *state, np.asarray(cut), np.asarray(grazing))
+
+
+@pytest.mark.parametrize(("cut", "grazing"), [(1.0, 0.0), (0.0, 0.1), (0.6, 0.3), (1.0, 1.0)])
+def test_cut_and_grazing_move_every_gram_of_carbon_and_nitrogen(cut, grazing):
+    left, _, gone = mown(GRASS, cut, grazing)
+    total = matter(left) + gone.mown + gone.eaten + gone.litter + np.array([0.0, gone.urine])
+    np.testing.assert_allclose(total, matter(standing()), rtol=1e-14)
+    assert all(np.all(pool >= 0.0) for pool in jax.tree.leaves((left, gone)))
+    np.testing.assert_array_equal(left.root, standing().root)
+
+
+def test_a_cut_leaves_the_stubble_and_grazing_its_share_above_it():
+    left, stage, gone = mown(GRASS, 1.0, 0.0)
+    stubble = crop(GRASS).stubble_leaf_area / 3.0
+    # The hyperbola that rounds the threshold off leaves a little more: 1e-4 of its corner.
+    np.testing.assert_allclose(left.leaf, stubble * standing().leaf, rtol=1e-3)
+    np.testing.assert_allclose(left.stem, stubble * standing().stem, rtol=1e-3)
+    np.testing.assert_allclose(stage.development_stage, stubble * 0.8, rtol=1e-3)
+    np.testing.assert_array_equal(stage.root_depth, 1.4)
+    np.testing.assert_array_equal(gone.eaten, 0.0)
+    grazed = mown(GRASS, 0.0, 0.1)[0].leaf
+    np.testing.assert_allclose(grazed, (1.0 - 0.1 * (1.0 - stubble)) * standing().leaf, rtol=1e-3)
+    low = mown(GRASS, 1.0, 0.0, leaf_area=0.3)[0].leaf
+    np.testing.assert_allclose(low, standing().leaf, rtol=1e-3)
+
+
+def test_animals_return_carbon_and_most_nitrogen():
+    _, _, gone = mown(GRASS, 0.0, 0.2)
+    eaten = gone.eaten + gone.litter + np.array([0.0, gone.urine])
+    np.testing.assert_allclose(gone.litter[CARBON], 0.30 * eaten[CARBON])
+    np.testing.assert_allclose(gone.litter[NITROGEN] + gone.urine, 0.80 * eaten[NITROGEN])
+    np.testing.assert_allclose(gone.urine, 0.48 * eaten[NITROGEN])
+
+
+def test_only_a_perennial_stand_brings_itself_back():
+    for row, expected in ((GRASS, 0.05 * 10.0), (0, 0.0)):
+        found, seed = happening.establish(crop(row), bare(), np.asarray(1.0))
+        np.testing.assert_allclose(seed[CARBON], expected, rtol=1e-6)
+        np.testing.assert_array_equal(matter(found), seed)
+    _, seed = happening.establish(crop(GRASS), standing(), np.asarray(1.0))
+    assert seed[CARBON] < 1e-4
+    np.testing.assert_array_equal(happening.establish(crop(GRASS), bare(), np.asarray(0.0))[1], 0.0)
+
+
+def test_gradients_of_defoliation_agree_with_finite_differences():
+    def moved(cut, grazing, leaf_area):
+        left, stage, gone = events.defoliate(
+            crop(GRASS), standing(), at(0.8, 9.0, 1.4), leaf_area, cut, grazing
+        )
+        total = matter(left) + gone.mown - 0.7 * gone.eaten + 0.3 * gone.litter
+        return total + stage.development_stage + gone.urine
+
+    check_grads(jax.jit(moved), tuple(map(np.asarray, (0.4, 0.3, 1.2))), order=1, modes=["rev"])
 
 
 @pytest.mark.parametrize("pulse", PULSES)

@@ -94,6 +94,14 @@ def test_without_cold_winter_crops_stay_in_leaf_and_spring_crops_flower():
     assert all(last(name) > 1.9 for name in ("spring wheat", "spring barley", "sunflower"))
 
 
+def test_a_perennial_ages_in_the_warm_season_and_is_young_again_after_winter():
+    grass = crops.NAMES.index("temperate grass")
+    warmth = jnp.asarray([0.0] * 90 + [16.0] * 180 + [-3.0] * 180)
+    stage = course(warmth, 12.0, 1.0, grass, start=at(0.0, 3.0, 0.5)).development_stage
+    assert 0.4 < stage[269] < 1.2
+    assert stage[-1] < 0.1 * stage[269]
+
+
 def test_the_factor_of_vernalisation_goes_from_nothing_to_one():
     need = crop(WHEAT).vernalisation_days
     days = jnp.asarray([0.0, 0.1, 0.6, 1.0, 2.0]) * need

@@ -133,6 +133,9 @@ def test_allocation_sums_to_one_and_turns_from_roots_to_grain():
     for row in ROWS:
         share = allocation(Params(), crop(row), stage)
         np.testing.assert_allclose(share.leaf + share.stem + share.root + share.grain, 1.0)
+        if crops.TABLE[row]["perennial"]:
+            assert share.grain[-1] < 1e-3  # tillers of a sward do not ripen
+            continue
         assert share.root[0] > 0.15  # WOFOST FRTB of rapeseed, beet and potato: 0.2
         assert share.grain[0] < 1e-3
         assert share.grain[-1] > 0.95
@@ -409,3 +412,26 @@ def test_vmapped_step_equals_looped():
         (random_params(i), crop(i), standing(GROWN, i), at(0.6 * i), random_day(i)) for i in ROWS
     ]
     assert_vmap_equals_loop(plant.step, sites)
+
+
+def test_roots_of_a_perennial_feed_its_regrowth_after_a_cut():
+    row = crops.NAMES.index("alfalfa")
+    bare, leafy = (
+        advance(Params(), crop(row), standing(GROWN, row), at(0.1), day(leaf_area=area))[0].root
+        for area in (0.2, 3.0)
+    )
+    fed = leafy[CARBON] - bare[CARBON]
+    # 0.020 d-1 at 25 degC; roots lose besides what they turn over.
+    assert 0.008 < fed / GROWN[3] < 0.020
+    corn = [
+        advance(Params(), crop(0), standing(GROWN), at(0.1), day(leaf_area=area))[0].root
+        for area in (0.2, 3.0)
+    ]
+    np.testing.assert_array_equal(*corn)
+
+
+def test_stems_of_a_perennial_die_with_its_tillers():
+    row = crops.NAMES.index("temperate grass")
+    cold = day(photosynthesis=0.0, temperature=-5.0)
+    left = advance(Params(), crop(row), standing(GROWN, row), at(0.1), cold)[0].stem[CARBON]
+    np.testing.assert_allclose(left / GROWN[2], np.exp(-1.0 / 60.0), rtol=1e-3)
