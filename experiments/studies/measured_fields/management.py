@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-CORN, SOYBEAN, WHEAT = 0, 1, 2
+from kgml_jax.process import crops
+
+CORN, SOYBEAN, WHEAT = (crops.NAMES.index(name) for name in ("corn", "soybean", "winter wheat"))
 """Rows of the crop table of `Forcing.crop`."""
 
 
@@ -51,6 +53,8 @@ class FieldHistory:
     """Day and share of the plough layer that is mixed."""
     irrigation: tuple[tuple[str, float], ...] = ()
     """Day and mm."""
+    cuts: tuple[tuple[str, float], ...] = ()
+    """Day and share of the shoot above the stubble that is mown."""
     period: tuple[str, str] | None = None
     """First and last day; None is the whole record."""
 
@@ -73,7 +77,7 @@ def management(history: FieldHistory, dates: np.ndarray) -> dict[str, np.ndarray
       ValueError: a crop is planted before the one before it is harvested, or harvested unplanted.
     """
     _check(history)
-    names = ("planting", "harvest", "tillage", "residue_removal", "irrigation")
+    names = ("planting", "harvest", "cut", "tillage", "residue_removal", "irrigation")
     names += ("fertiliser_ammonium", "fertiliser_nitrate", "occupied")
     fields = {name: np.zeros(len(dates)) for name in names}
     fields["crop"] = np.full(len(dates), history.seasons[0].row)
@@ -86,6 +90,8 @@ def management(history: FieldHistory, dates: np.ndarray) -> dict[str, np.ndarray
         fields["residue_removal"][dates == harvested] = season.removal
     for day, share in history.tillage:
         fields["tillage"][dates == np.datetime64(day)] += share
+    for day, share in history.cuts:
+        fields["cut"][dates == np.datetime64(day)] = share
     for day, depth in history.irrigation:
         fields["irrigation"][dates == np.datetime64(day)] += depth
     for dressing in history.dressings:
