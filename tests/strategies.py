@@ -67,6 +67,8 @@ def _management(day: np.ndarray, crop: np.ndarray, planting: float, harvest: flo
         "residue_removal": np.zeros(len(day)),
         "fertiliser_ammonium": (day == planting) * (crop != 1) * 15.0,
         "fertiliser_nitrate": (day == planting) * (crop != 1) * 2.5,
+        "manure_carbon": np.zeros(len(day)),
+        "manure_nitrogen": np.zeros(len(day)),
         "prescribed_gpp": np.zeros(len(day)),
         "day_of_year": day,
     }
@@ -116,6 +118,10 @@ def random_forcing(seed: int, days: int) -> Forcing:
     management["cut"] = np.where(mown, generator.choice([0.4, 0.9, 1.0], days), 0.0)
     grazed = chance(0.3) & (day > 130) & (day < 290)
     management["grazing"] = np.where(grazed, generator.uniform(0.0, 0.2, days), 0.0)
+    spread = np.isin(day, (100, 200)) & chance(0.4)
+    management["manure_carbon"] = np.where(spread, generator.uniform(0.0, 400.0, days), 0.0)
+    ratio = generator.choice([0.0, 0.03, 0.1], days)  # some without nitrogen
+    management["manure_nitrogen"] = ratio * management["manure_carbon"]
     # Some stands outlast the winter, and some are harvested after it.
     stays = chance(0.3)
     management["occupied"] = np.where(stays, 1.0, management["occupied"])

@@ -39,6 +39,8 @@ def forcing(rng: np.random.Generator, shape: tuple[int, int], day_of_year: np.nd
         "residue_removal": zeros,
         "fertiliser_ammonium": zeros,
         "fertiliser_nitrate": zeros,
+        "manure_carbon": zeros,
+        "manure_nitrogen": zeros,
         "prescribed_gpp": zeros,
         "day_of_year": day_of_year.astype(float),
     }

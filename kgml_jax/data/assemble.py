@@ -25,6 +25,8 @@ _PULSES = (
     "residue_removal",
     "fertiliser_ammonium",
     "fertiliser_nitrate",
+    "manure_carbon",
+    "manure_nitrogen",
 )
 
 

@@ -37,6 +37,8 @@ NEUTRAL_FORCING: dict[str, float] = {
     "residue_removal": 0.0,
     "fertiliser_ammonium": 0.0,
     "fertiliser_nitrate": 0.0,
+    "manure_carbon": 0.0,
+    "manure_nitrogen": 0.0,
     "prescribed_gpp": 0.0,
 }
 """Optional forcing and what a day without it means; `co2` follows the global mean instead."""

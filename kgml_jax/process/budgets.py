@@ -36,11 +36,19 @@ class Budget:
 
 BUDGETS = {
     "carbon": Budget(
-        ("ecosystem_carbon",), ("seed_carbon",), ("net_ecosystem_exchange", "harvested_carbon")
+        ("ecosystem_carbon",),
+        ("seed_carbon", "manure_carbon"),
+        ("net_ecosystem_exchange", "harvested_carbon"),
     ),
     "nitrogen": Budget(
         ("ecosystem_nitrogen",),
-        ("seed_nitrogen", "nitrogen_fertiliser", "nitrogen_deposition", "nitrogen_fixation"),
+        (
+            "seed_nitrogen",
+            "nitrogen_fertiliser",
+            "manure_nitrogen",
+            "nitrogen_deposition",
+            "nitrogen_fixation",
+        ),
         (
             "harvested_nitrogen",
             "nitrous_oxide",

@@ -29,15 +29,16 @@ Sources by trait:
 * lignin of shoots: CENTURY FLIGNI; market moisture: of the grain trade (15.5, 13 and 13.5 % water,
   oilseeds 9 %), of fresh beet and tubers 77 and 78 %;
 * frost: leaves of corn and soybean die at -2 degC, of potato and sunflower at -2 and -4, of beet at
-  -5, of spring cereals at -7, of mustard and radish at -8, of hardened rapeseed, barley and
-  wheat at -12, -15 and -18; rapeseed does not photosynthesise below 1 degC (TMNFTB);
+  -5, of spring cereals at -7, of mustard and radish at -8, of hardened winter crops at -15 to -18;
+  rapeseed loses more of photosynthesis in cold nights (TMNFTB 1 to 4 degC, of wheat 0 to 3);
 * carboxylation capacity: prior tuned to magnitudes of photosynthesis, of other crops in proportion
   of WOFOST's AMAX to that of wheat; stomatal slope, senescence: prior tuned;
 * silage takes the shoot but its stubble; of a cover crop nothing leaves the field;
 * perennials: leaf area of ryegrass 0.025 m2 g-1 and 0.8 left by a cut (LINGRA, CLAI), little below
   the mower in alfalfa; leaves live about 330 degC d in ryegrass (Lemaire and Agnusdei 2000); roots
   of alfalfa give a third of their non-structural matter in the weeks after a cut (Avice et al.
-  1996), grass regrows from stubble; protein of leaves 22 and 30 %; a tenth
+  1996), grass regrows from stubble, rapeseed
+  after winter from its taproot; protein of leaves 22 and 30 %; a tenth
   of a temperate sward is legumes; rooting FAO-56 Table 22.
 """
 
@@ -217,11 +218,12 @@ RAPESEED: dict[str, float] = WINTER_WHEAT | dict(
     grain_nitrogen=0.057,
     grain_yield=0.65,
     seed_carbon=2.0,
-    frost_temperature=-12.0,
+    frost_temperature=-15.0,
     litter_lignin=0.18,
     grain_carbon=0.59,
     market_moisture=0.09,
-    photosynthetic_frost=-1.0,
+    photosynthetic_frost=-2.0,
+    reserve_mobilisation=0.01,
 )
 SUNFLOWER: dict[str, float] = SOYBEAN | dict(
     base_temperature=4.0,

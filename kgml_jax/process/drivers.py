@@ -85,6 +85,14 @@ class Forcing:
     fertiliser_nitrate: Field = var(
         units="g N m-2 d-1", bounds=(0.0, 60.0), doc="Nitrate nitrogen applied."
     )
+    manure_carbon: Field = var(
+        units="g C m-2 d-1", bounds=(0.0, 2000.0), doc="Carbon of manure spread on the surface."
+    )
+    manure_nitrogen: Field = var(
+        units="g N m-2 d-1",
+        bounds=(0.0, 200.0),
+        doc="Organic nitrogen of that manure; its ammonium is `fertiliser_ammonium`.",
+    )
     prescribed_gpp: Field = var(
         units="g C m-2 d-1",
         doc="Gross primary productivity given from outside; 0 if none, and below 0 counts as 0.",

@@ -27,6 +27,7 @@ from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.process.drivers import Source as Source
 from kgml_jax.process.factors import Factors as Factors
 from kgml_jax.process.factors import maintained, paced
+from kgml_jax.process.layers import CARBON
 from kgml_jax.process.mineral_nitrogen import MineralNitrogen
 from kgml_jax.process.parameters import Params as Params
 from kgml_jax.process.phenology import Phenology
@@ -42,6 +43,7 @@ from kgml_jax.process.state import initial_state as initial_state
 from kgml_jax.process.surface_exchange import Surface
 from kgml_jax.records import Field, record, var
 
+MANURE_LIGNIN = 0.25  # 1; per dry matter of manure (CENTURY, farmyard manure)
 SNOW_SHELTER = 0.05  # mm-1; of water in snow, plants under it are as cold as the soil surface
 
 
@@ -75,9 +77,9 @@ def step(
     day = _scaled(day, factors)
     growth = _grow(maintained(params, factors), start, forcing, day, gpp)
     taken = _take(crop, growth, state.phenology, day.leaf_area, forcing)
-    litter = _litter(day.root_shares, growth.fluxes, taken)
+    litter = _litter(crop, day.root_shares, growth.fluxes, taken, forcing)
     mineral = events.fertilise(growth.mineral, taken.defoliation.urine, 0.0)
-    after, below = _soil_day(params, attributes, crop, state, forcing, day, mineral, litter)
+    after, below = _soil_day(params, attributes, state, forcing, day, mineral, litter)
     after = dataclasses.replace(after, plant=taken.plant, phenology=taken.phenology)
     parts = reporting.Parts(
         photosynthesis=growth.photosynthesis,
@@ -130,6 +132,7 @@ class Litter:
 
     matter: Field = var(units="g m-2 d-1", doc="Carbon and nitrogen, shape (2, 6)")
     exuded: Field = var(units="g C m-2 d-1", doc="Carbon, shape (6,)")
+    lignin: Field = var(units="1", doc="Per dry matter, shape (6,)")
 
 
 def _begin(params: Params, state: State, forcing: Forcing, air: Atmosphere) -> Start:
@@ -198,28 +201,32 @@ def _take(
     return Taken(plant=plants, phenology=stage, harvest=harvested, defoliation=defoliation)
 
 
-def _litter(shares: Field, grown: PlantFluxes, taken: Taken) -> Litter:
+def _litter(
+    crop: Crop, shares: Field, grown: PlantFluxes, taken: Taken, forcing: Forcing
+) -> Litter:
+    manure = jnp.stack([forcing.manure_carbon, forcing.manure_nitrogen])
     above = grown.litterfall + taken.harvest.shoot_residue + taken.defoliation.litter
+    above = above + manure
+    of_manure = manure[CARBON] / (above[CARBON] + 1e-9)
+    lignin = crop.litter_lignin + (MANURE_LIGNIN - crop.litter_lignin) * of_manure
     below = shares * (grown.root_litter + taken.harvest.root_residue)[:, None]
     return Litter(
         matter=jnp.concatenate([above[:, None], below], axis=1),
         exuded=jnp.concatenate([jnp.zeros_like(shares[:1]), shares * grown.exudation]),
+        lignin=jnp.concatenate([lignin[None], crop.litter_lignin * jnp.ones_like(shares)]),
     )
 
 
 def _soil_day(
     params: Params,
     attributes: Attributes,
-    crop: Crop,
     state: State,
     forcing: Forcing,
     surface: Surface,
     mineral: MineralNitrogen,
     litter: Litter,
 ) -> tuple[State, SoilDay]:
-    organic = organic_matter.add_litter(
-        state.organic, litter.matter, litter.exuded, crop.litter_lignin
-    )
+    organic = organic_matter.add_litter(state.organic, litter.matter, litter.exuded, litter.lignin)
     organic, memory = events.till(organic, state.tillage_memory, forcing.tillage)
     organic, decomposed = organic_matter.step(
         params,

@@ -141,7 +141,7 @@ def add_litter(
       matter: pools at the start.
       litter: carbon and nitrogen of the litter of each layer, g m-2, (2, 6).
       exudation: carbon that roots exude in each layer, g C m-2, (6,).
-      lignin: of the litter, g per g dry matter.
+      lignin: of the litter, g per g dry matter, `()` or (6,).
     """
     carbon, nitrogen = litter[CARBON], litter[NITROGEN]
     per_nitrogen = lignin * carbon / (LITTER_CARBON * nitrogen + 1e-9)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from kgml_jax.data.conventions import described, flags
 from kgml_jax.models.observables import NAMES
+from kgml_jax.process import crop_table
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.process.ecosystem import Fluxes
 from kgml_jax.process.parameters import Params
@@ -13,9 +14,9 @@ from kgml_jax.workflows.daily_file import Variable
 FORCING: dict[str, Quantity] = {
     name: quantity
     for name, quantity in quantities(Forcing).items()
-    if name in ("precipitation", "irrigation", "crop")
+    if name in ("precipitation", "irrigation", "manure_carbon", "manure_nitrogen", "crop")
 }
-"""Forcing that is written beside the fluxes: the budget of water and the yields need it."""
+"""Forcing that is written beside the fluxes: the budgets and the yields need it."""
 
 OUTPUTS: dict[str, Quantity] = quantities(Fluxes) | FORCING
 """All that is written day by day, by name."""
@@ -38,7 +39,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 """Names that stand for several outputs; `fluxes` are the variables that towers observe."""
 
-CROPS = ("corn", "soybean", "winter_wheat")
+CROPS = tuple(name.replace(" ", "_") for name in crop_table.ROWS)
 """Rows of the crop table, as `flag_meanings` names them."""
 
 PLACE = ("latitude", "elevation")

@@ -108,12 +108,16 @@ def test_stored_days_close_the_budgets(days, matter):
     stocks, net = {
         "carbon": (
             days["ecosystem_carbon"],
-            days["seed_carbon"] - days["net_ecosystem_exchange"] - days["harvested_carbon"],
+            days["seed_carbon"]
+            + days["manure_carbon"]
+            - days["net_ecosystem_exchange"]
+            - days["harvested_carbon"],
         ),
         "nitrogen": (
             days["ecosystem_nitrogen"],
             days["seed_nitrogen"]
             + days["nitrogen_fertiliser"]
+            + days["manure_nitrogen"]
             + days["nitrogen_deposition"]
             + days["nitrogen_fixation"]
             - days["harvested_nitrogen"]

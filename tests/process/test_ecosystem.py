@@ -83,7 +83,10 @@ def test_budgets_close_in_float64(exact, budget):
 
 def test_budgets_from_daily_fluxes_explain_the_change_of_stocks(exact):
     _, (fluxes, _, _, water) = exact
+    with jax.enable_x64(True):
+        forcing = jax.tree.map(np.asarray, worlds()[2])
     gained = fluxes.seed_carbon - fluxes.net_ecosystem_exchange - fluxes.harvested_carbon
+    gained = gained + forcing.manure_carbon
     explained = lambda change, stock: np.testing.assert_allclose(
         change[:, 1:].sum(axis=1), stock[:, -1] - stock[:, 0], atol=1e-7
     )
@@ -91,15 +94,12 @@ def test_budgets_from_daily_fluxes_explain_the_change_of_stocks(exact):
     arriving = ("seed_nitrogen", "nitrogen_fertiliser", "nitrogen_deposition", "nitrogen_fixation")
     leaving = ("harvested_nitrogen", "nitrous_oxide", "dinitrogen", "ammonia_volatilisation")
     total = lambda names: sum(getattr(fluxes, name) for name in names)
-    gained = total(arriving) - total((*leaving, "nitrate_leaching"))
+    gained = total(arriving) - total((*leaving, "nitrate_leaching")) + forcing.manure_nitrogen
     explained(gained, fluxes.ecosystem_nitrogen)
-    forcing = worlds()[2]
-    rain, irrigation = np.asarray(forcing.precipitation), np.asarray(forcing.irrigation)
-    arrived = (rain + irrigation).astype(float)
+    arrived = forcing.precipitation + forcing.irrigation
     left = fluxes.evapotranspiration + fluxes.runoff + fluxes.drainage
-    # The forcing is drawn again in float32 here: 1e-7 of up to 1e4 mm.
     np.testing.assert_allclose(
-        (arrived - left)[:, 1:].sum(axis=1), water[:, -1] - water[:, 0], atol=1e-2
+        (arrived - left)[:, 1:].sum(axis=1), water[:, -1] - water[:, 0], atol=1e-7
     )
 
 
@@ -261,3 +261,25 @@ def test_mapped_sites_equal_looped_sites(exact, x64):
         for expected, found in zip(*map(jax.tree.leaves, (looped, mapped)), strict=True):
             # Rounding of three years: the compiler orders sums of the two programs differently.
             np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_manure_becomes_litter_of_its_own_quality_and_its_nitrogen_stays():
+    params, attributes, forcing, _ = (jax.tree.map(lambda leaf: leaf[0], part) for part in worlds())
+    day = jax.tree.map(lambda leaf: leaf[10], forcing)
+    quiet = dict.fromkeys(("crop", "cut", "grazing", "tillage", "harvest", "planting"), 0)
+    day = dataclasses.replace(day, **{name: jnp.zeros_like(getattr(day, name)) for name in quiet})
+    day = dataclasses.replace(day, occupied=jnp.zeros_like(day.occupied))
+    state = ecosystem.initial_state(params, attributes)
+    run = jax.jit(ecosystem.step)
+
+    def litter(carbon, nitrogen):
+        amounts = {"manure_carbon": carbon, "manure_nitrogen": nitrogen}
+        given = {name: jnp.full_like(day.wind_speed, value) for name, value in amounts.items()}
+        after = run(params, attributes, state, dataclasses.replace(day, **given))[0].organic
+        return np.stack([after.metabolic[:, 0], after.structural[:, 0]])
+
+    # Slurry of C:N 8 and farmyard manure of C:N 25: the poorer in nitrogen, the more structural.
+    none, slurry, farmyard = litter(0.0, 0.0), litter(200.0, 25.0), litter(200.0, 8.0)
+    added = np.stack([slurry - none, farmyard - none])
+    np.testing.assert_allclose(added[:, :, 0].sum(axis=1), 200.0, rtol=0.1)  # a day's decay
+    assert 0.1 < added[0, 1, 0] / 200.0 < added[1, 1, 0] / 200.0 < 0.5

@@ -14,7 +14,15 @@ from kgml_jax.data.synthetic.streams import generator
 RATIO = (("IL", 22), ("IA", 41), ("IN", 27))
 """Sites of the states: the ratio of their county series in Zeng et al. (2025)."""
 
-UNUSED = ("longwave_radiation", "irrigation", "cut", "grazing", "prescribed_gpp")
+UNUSED = (
+    "longwave_radiation",
+    "irrigation",
+    "cut",
+    "grazing",
+    "manure_carbon",
+    "manure_nitrogen",
+    "prescribed_gpp",
+)
 """Forcing that these sites do not have."""
 
 Arrays = dict[str, np.ndarray]
