@@ -3,6 +3,7 @@
 A fact without a source is an assumption, and the history's remark, which is printed, says so.
 """
 
+from kgml_jax.process import crops
 from studies.measured_fields.management import CORN, SOYBEAN, WHEAT, Dressing, FieldHistory, Season
 
 POUNDS_PER_ACRE = 0.112085
@@ -77,7 +78,6 @@ def _lamont_seasons() -> tuple[Season, ...]:
     # BADM, groups DM_PLANTING and DM_AGRICULTURE; of June 2003, June 2004 and July 2007 only the
     # month is known.
     wheat, corn, soy = BUSHELS_PER_ACRE[WHEAT], BUSHELS_PER_ACRE[CORN], BUSHELS_PER_ACRE[SOYBEAN]
-    no_row = "not in the crop table, simulated as winter wheat"
     return (
         Season(WHEAT, "winter wheat", "2002-09-28", "2003-06-15", 42.4 * wheat),
         Season(WHEAT, "winter wheat", "2003-09-28", "2004-06-15", 34.0 * wheat),
@@ -88,7 +88,7 @@ def _lamont_seasons() -> tuple[Season, ...]:
         Season(CORN, "corn", "2008-04-28", "2008-09-25", 32.2 * corn),
         Season(WHEAT, "winter wheat", "2008-09-28", "2009-06-18", 25.1 * wheat),
         Season(WHEAT, "winter wheat", "2009-09-29", "2010-06-22", 32.3 * wheat),
-        Season(WHEAT, "canola", "2010-09-28", "2011-06-15", left_out=no_row),
+        Season(crops.NAMES.index("rapeseed"), "canola", "2010-09-28", "2011-06-15"),
         Season(WHEAT, "winter wheat", "2011-10-25", "2012-05-21", 44.0 * wheat),
         Season(WHEAT, "winter wheat", "2012-10-10", "2013-06-21", left_out="under way at the end"),
     )
@@ -144,15 +144,11 @@ LAMONT = FieldHistory(
 # Order of the crops: ICOS station page of DE-Kli; that wheat was in 2006 and maize in 2007 follows
 # from the site lists of crop-model studies. Dates and fertiliser: usual in Saxony's uplands.
 _KLINGENBERG = {
-    "rapeseed": (WHEAT, -1, "08-25", "08-01", (("03-15", 9.0), ("04-10", 9.0)), 0.0),
-    "winter wheat": (WHEAT, -1, "10-05", "08-10", (("03-20", 6.0), ("05-01", 6.0)), 0.0),
-    "forage maize": (CORN, 0, "05-01", "09-25", (("05-01", 15.0),), 0.95),
-    "spring barley": (WHEAT, 0, "04-01", "08-15", (("04-01", 8.0),), 0.0),
-    "winter barley": (WHEAT, -1, "09-20", "07-15", (("03-15", 8.0), ("04-20", 6.0)), 0.0),
-}
-_NO_ROW = {
-    "rapeseed": "not in the crop table, simulated as winter wheat",
-    "spring barley": "not in the crop table, simulated as winter wheat",
+    "rapeseed": (-1, "08-25", "08-01", (("03-15", 9.0), ("04-10", 9.0)), 0.0),
+    "winter wheat": (-1, "10-05", "08-10", (("03-20", 6.0), ("05-01", 6.0)), 0.0),
+    "silage corn": (0, "05-01", "09-25", (("05-01", 15.0),), 0.95),
+    "spring barley": (0, "04-01", "08-15", (("04-01", 8.0),), 0.0),
+    "winter barley": (-1, "09-20", "07-15", (("03-15", 8.0), ("04-20", 6.0)), 0.0),
 }
 
 
@@ -160,8 +156,9 @@ def _klingenberg() -> FieldHistory:
     order, seasons, dressings, tillage = list(_KLINGENBERG), [], [], []
     for year in range(2004, 2016):
         name = order[(year - 2005) % len(order)]
-        row, before, planted, harvested, given, removal = _KLINGENBERG[name]
-        left_out = "under way at the end" if year == 2015 else _NO_ROW.get(name, "")
+        before, planted, harvested, given, removal = _KLINGENBERG[name]
+        row = crops.NAMES.index(name)
+        left_out = "under way at the end" if year == 2015 else ""
         days = (f"{year + before}-{planted}", f"{year}-{harvested}")
         seasons.append(Season(row, name, *days, removal=removal, left_out=left_out))
         dressings += [Dressing(f"{year}-{day}", 0.6 * n, 0.4 * n) for day, n in given]
@@ -173,8 +170,8 @@ def _klingenberg() -> FieldHistory:
         dressings=tuple(dressings),
         tillage=tuple(tillage),
         remark="order of crops: ICOS station page; assumed: its phase (wheat 2006, maize 2007), "
-        "the same usual dates in all years, fertiliser, ploughing at sowing, soil; barley is "
-        "simulated as winter wheat, forage maize with 95 % of the shoot taken",
+        "the same usual dates in all years, fertiliser, ploughing at sowing, soil; 95 % of "
+        "the shoot of silage corn taken",
     )
 
 
@@ -183,23 +180,17 @@ KLINGENBERG = _klingenberg()
 
 def _cioffi() -> FieldHistory:
     years = range(2004, 2012)
-    grass = [
-        Season(
-            WHEAT,
-            "ryegrass",
-            f"{year - 1}-10-10",
-            f"{year}-04-30",
-            removal=0.9,
-            left_out="not in the crop table, simulated as winter wheat",
-        )
+    grass, corn = (crops.NAMES.index(name) for name in ("temperate grass", "silage corn"))
+    ryegrass = [
+        Season(grass, "ryegrass", f"{year - 1}-10-10", f"{year}-04-30", left_out="grass")
         for year in range(2004, 2013)
     ]
-    maize = [Season(CORN, "silage maize", f"{y}-05-10", f"{y}-08-28", removal=0.95) for y in years]
+    maize = [Season(corn, "silage maize", f"{y}-05-10", f"{y}-08-28", removal=0.95) for y in years]
     watering = ("06-01", "06-10", "06-19", "06-28", "07-07", "07-16", "07-25", "08-03", "08-12")
     return FieldHistory(
         site="IT-BCi",
         attributes={"sand": 0.25, "clay": 0.45, "soil_organic_carbon": 15.0},
-        seasons=tuple(sorted(grass + maize, key=lambda season: season.planted)),
+        seasons=tuple(sorted(ryegrass + maize, key=lambda season: season.planted)),
         dressings=tuple(Dressing(f"{year}-05-10", 14.0, 6.0) for year in years)
         + tuple(Dressing(f"{year}-02-15", 5.0, 5.0) for year in years),
         tillage=tuple((f"{year}-{day}", 0.7) for year in years for day in ("05-05", "10-05")),
