@@ -66,6 +66,15 @@ _SPOKEN: dict[str, float] = {
     },
     **dict.fromkeys(("", "none", "unknown", "fallow", "other", "nan", "-1"), np.nan),
 }
+_NOT_SIMULATED = {
+    **dict.fromkeys(("rice", "paddy rice"), "flooded paddies are not simulated"),
+    **dict.fromkeys(
+        ("vineyard", "orchard", "olive", "oil palm", "poplar", "willow", "coffee", "cocoa"),
+        "woody perennials are not simulated",
+    ),
+}
+"""Crops that no row will describe, and why."""
+
 _OTHER_CODES = """    --crop-codes cdl       # Cropland Data Layer: 1 corn, 5 soybean, 24 wheat
     --crop-codes kgml-ag   # KGML-ag: 1 corn, 5 soybean"""
 """What may be meant where all codes are of other vocabularies."""
@@ -175,6 +184,10 @@ def from_names(names: xr.DataArray, file: str, options: ReadOptions) -> xr.DataA
         raise DataError("holds names", expected=f"codes of {options.crop_codes}", **place)
     text = [_text(cell) for cell in names.to_numpy().ravel()]
     strange = sorted(set(text) - set(_SPOKEN))
+    if refused := [
+        f"{name!r}: {_NOT_SIMULATED[name]}" for name in strange if name in _NOT_SIMULATED
+    ]:
+        raise DataError("cannot be simulated", found=listed(refused), **place)
     if strange:
         raise DataError(
             "is no crop of the crop table",

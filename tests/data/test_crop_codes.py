@@ -111,3 +111,12 @@ def test_an_unknown_name_is_refused(site, tmp_path):
     site.to_netcdf(tmp_path / "b.nc")
     with pytest.raises(DataError, match=r"b.nc.*crop.*'okra'.*corn, soybean, winter wheat"):
         read(tmp_path / "b.nc")
+
+
+@pytest.mark.parametrize(("name", "why"), [("Rice", "flooded"), ("olive", "woody")])
+def test_rice_and_woody_crops_are_refused_in_words(site, tmp_path, name, why):
+    site["crop"] = ("time", named(site, "corn", name).astype(str))
+    site.attrs = {}
+    site.to_netcdf(tmp_path / "b.nc")
+    with pytest.raises(DataError, match=rf"b.nc.*{name.lower()}.*{why}"):
+        read(tmp_path / "b.nc")
