@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kgml_jax.models.season import CROP_TRAITS, PROGRESS
 from kgml_jax.process import crops
 from kgml_jax.process.drivers import Attributes, Forcing
 from kgml_jax.process.humidity import saturation_pressure
