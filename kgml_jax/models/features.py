@@ -112,6 +112,7 @@ CALENDAR_INPUTS = (
     "occupied",
     "planting",
     "harvest",
+    "cut",
     "tillage",
     "irrigation",
     *CROP,

@@ -27,6 +27,7 @@ TRAITS = (
     "vcmax",
     "rooting_depth",
     "frost_temperature",
+    "perennial",
 )
 """Fields of the crop table that tell networks what grows, each the input `crop_<field>`."""
 

@@ -60,7 +60,7 @@ def test_heat_is_that_above_the_base_temperature_of_the_crop_that_stands(fields)
 
 def test_progress_is_one_when_the_thermal_time_to_maturity_has_passed(fields):
     site = fields(occupied=range(10), planting={0: 1.0})
-    corn = crops.CORN
+    corn = crops.TABLE[crops.NAMES.index("corn")]
     needed = sum(corn[f"{part}_time"] for part in ("emergence", "vegetative", "reproductive"))
     share = np.asarray(HEAT(site)) / needed
     np.testing.assert_allclose(season.season_progress(site), share, rtol=1e-6)
@@ -98,7 +98,7 @@ def test_an_unknown_crop_has_days_but_neither_heat_nor_traits(fields):
 def test_another_row_of_the_crop_table_needs_no_other_inputs(fields, monkeypatch):
     inputs = jax.jit(lambda site: features(CALENDAR_INPUTS, site))
     before = inputs(fields(occupied=range(2, 7), planting={2: 1.0}))
-    barley = {**crops.WINTER_WHEAT, "rooting_depth": 1.1}
+    barley = {**crops.TABLE[crops.NAMES.index("spring barley")], "rooting_depth": 1.1}
     monkeypatch.setattr(crops, "TABLE", (*crops.TABLE, barley))
     site = fields(occupied=range(2, 7), planting={2: 1.0}, crop=len(crops.TABLE) - 1)
     after = jax.jit(lambda site: features(CALENDAR_INPUTS, site))(site)
