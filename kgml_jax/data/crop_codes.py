@@ -5,16 +5,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from kgml_jax.data import crop_names
+from kgml_jax.data.crop_names import NAMES, UNKNOWN
 from kgml_jax.data.draft import Draft
-from kgml_jax.data.schema import CropCodes, ReadOptions
-from kgml_jax.errors import DataError, listed
-from kgml_jax.process.crop_table import ROWS
-
-UNKNOWN = -1
-"""No crop of the table."""
-
-NAMES = tuple(ROWS)
-"""Of the rows of the crop table, in their order."""
+from kgml_jax.data.schema import CropCodes, Note, ReadOptions
+from kgml_jax.errors import DataError, kept, listed, raise_together
 
 _CDL_NAMES = {
     1: "corn",
@@ -47,33 +42,8 @@ _ROWS: dict[CropCodes, dict[int, int]] = {
     "cdl": CDL,
     "kgml-ag": KGML_AG,
 }
-_SPOKEN: dict[str, float] = {
-    **{name: row for row, name in enumerate(NAMES)},
-    **{
-        other: NAMES.index(name)
-        for name, others in {
-            "corn": ("maize",),
-            "soybean": ("soy", "soya", "soybeans"),
-            "rapeseed": ("canola", "oilseed rape"),
-            "sunflower": ("sunflowers",),
-            "sugar beet": ("sugarbeet", "sugar beets", "sugarbeets"),
-            "potato": ("potatoes",),
-            "alfalfa": ("lucerne",),
-            "temperate grass": ("grass", "grassland", "pasture"),
-            "silage corn": ("silage maize", "corn silage"),
-        }.items()
-        for other in others
-    },
-    **dict.fromkeys(("", "none", "unknown", "fallow", "other", "nan", "-1"), np.nan),
-}
-_NOT_SIMULATED = {
-    **dict.fromkeys(("rice", "paddy rice"), "flooded paddies are not simulated"),
-    **dict.fromkeys(
-        ("vineyard", "orchard", "olive", "oil palm", "poplar", "willow", "coffee", "cocoa"),
-        "woody perennials are not simulated",
-    ),
-}
-"""Crops that no row will describe, and why."""
+_SAYING_NOTHING = ("unknown", "other", "-1")
+"""Words for a crop that is another than those of the table, or not known."""
 
 _OTHER_CODES = """    --crop-codes cdl       # Cropland Data Layer: 1 corn, 5 soybean, 24 wheat
     --crop-codes kgml-ag   # KGML-ag: 1 corn, 5 soybean"""
@@ -173,30 +143,46 @@ def is_named(column: Any) -> bool:
     return any(text and not _is_number(text) for text in map(_text, cells.ravel()))
 
 
-def from_names(names: xr.DataArray, file: str, options: ReadOptions) -> xr.DataArray:
+def from_names(
+    names: xr.DataArray, file: str, options: ReadOptions
+) -> tuple[xr.DataArray, list[Note]]:
     """Returns the rows of the crop table of names, NaN where the crop is another or not known.
 
+    Crops without a row go by the one that stands for them, else are not known; both are noted.
+
     Raises:
-      DataError: a name is of no crop of the table, or the options say that there are codes.
+      DataError: a name is not known or of a crop that is not simulated, or the options say that
+        there are codes.
     """
     place = {"file": file, "variable": "crop"}
     if options.crop_codes != "table":
         raise DataError("holds names", expected=f"codes of {options.crop_codes}", **place)
-    text = [_text(cell) for cell in names.to_numpy().ravel()]
-    strange = sorted(set(text) - set(_SPOKEN))
-    if refused := [
-        f"{name!r}: {_NOT_SIMULATED[name]}" for name in strange if name in _NOT_SIMULATED
-    ]:
-        raise DataError("cannot be simulated", found=listed(refused), **place)
-    if strange:
-        raise DataError(
-            "is no crop of the crop table",
-            found=listed([repr(name) for name in strange]),
-            expected=f"{', '.join(NAMES)}; 'unknown' or an empty cell for other crops",
-            **place,
-        )
-    rows = np.array([_SPOKEN[name] for name in text]).reshape(names.shape)
-    return xr.DataArray(rows, dims=names.dims, coords=names.coords, attrs={"units": "1"})
+    text = np.array([_text(cell) for cell in names.to_numpy().ravel()])
+    rows, notes, errors = np.full(text.shape, np.nan), [], []
+    for name in sorted(set(text)):
+        with kept(errors):
+            row, remark = _row_of_name(name, place)
+            rows[text == name] = row
+            if remark:
+                kind = "converted" if row >= 0 else "warning"
+                count = int((text == name).sum())
+                notes.append(Note("", "crop", kind, count, f"{name}: {remark}"))
+    raise_together(errors)
+    rows[rows == UNKNOWN] = np.nan
+    array = xr.DataArray(
+        rows.reshape(names.shape), dims=names.dims, coords=names.coords, attrs={"units": "1"}
+    )
+    return array, notes
+
+
+def _row_of_name(name: str, place: dict[str, str]) -> tuple[int, str]:
+    if name in crop_names.FALLOW or name in _SAYING_NOTHING:
+        return UNKNOWN, ""
+    canonical = crop_names.known(name, **place)
+    if canonical in crop_names.UNDECIDED:
+        decided = " or ".join(crop_names.UNDECIDED[canonical])
+        raise DataError("may be either", found=repr(name), expected=decided, **place)
+    return crop_names.row(canonical)
 
 
 def _is_number(text: str) -> bool:
@@ -212,4 +198,4 @@ def _text(cell: object) -> str:
         return ""
     text = cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell)
     text = text.strip().strip("\0")
-    return text if _is_number(text) else " ".join(text.lower().replace("_", " ").split())
+    return text if _is_number(text) else crop_names.plain(text)

@@ -6,9 +6,15 @@ from typing import Literal
 
 import numpy as np
 
-from kgml_jax.data import crop_codes
 from kgml_jax.data.names import meant
 from kgml_jax.errors import DataError
+from kgml_jax.process.crop_table import ROWS
+
+NAMES = tuple(ROWS)
+"""Of the rows of the crop table, in their order."""
+
+UNKNOWN = -1
+"""No crop of the table."""
 
 Habit = Literal["spring", "winter", "perennial", "cover"]
 """When a crop is sown and how it ends; a cover crop ends without a harvest."""
@@ -22,14 +28,12 @@ class Kind:
     days: int
     """Usual days from sowing to harvest, where one of the two is not in the table."""
     nearest: str = ""
-    """Crop that stands for it as long as the crop table has no row of its own."""
-    whole: bool = False
-    """All of the shoot is harvested, as of silage and hay."""
+    """Crop that stands for it where the crop table has no row of its own."""
 
 
 CROPS: dict[str, Kind] = {
     "corn": Kind("spring", 160),
-    "silage corn": Kind("spring", 130, nearest="corn", whole=True),
+    "silage corn": Kind("spring", 130),
     "soybean": Kind("spring", 140),
     "winter wheat": Kind("winter", 265),
     "spring wheat": Kind("spring", 120),
@@ -39,18 +43,18 @@ CROPS: dict[str, Kind] = {
     "sunflower": Kind("spring", 155),
     "sugar beet": Kind("spring", 190),
     "potato": Kind("spring", 165),
-    "alfalfa": Kind("perennial", 365, whole=True),
-    "temperate grass": Kind("perennial", 365, whole=True),
+    "alfalfa": Kind("perennial", 365),
+    "temperate grass": Kind("perennial", 365),
     "cover crop": Kind("cover", 145),
     "triticale": Kind("winter", 265, nearest="winter wheat"),
     "rye": Kind("winter", 265, nearest="winter wheat"),
     "oats": Kind("spring", 125, nearest="spring barley"),
-    "clover": Kind("perennial", 365, nearest="temperate grass", whole=True),
+    "clover": Kind("perennial", 365, nearest="temperate grass"),
     **dict.fromkeys(("faba bean", "pea", "lentil", "chickpea", "dry bean"), Kind("spring", 130)),
     **dict.fromkeys(("peanut", "cowpea", "cotton", "sorghum", "millet"), Kind("spring", 140)),
     **dict.fromkeys(("flax", "buckwheat", "quinoa", "safflower", "tomato"), Kind("spring", 120)),
     **dict.fromkeys(("onion", "carrot", "cabbage", "tobacco", "hemp"), Kind("spring", 130)),
-    **dict.fromkeys(("miscanthus", "switchgrass", "sugarcane"), Kind("perennial", 365, whole=True)),
+    **dict.fromkeys(("miscanthus", "switchgrass", "sugarcane"), Kind("perennial", 365)),
 }
 """Canonical names. Usual days: medians of the records of crop towers, rounded; where there
 are none, those of a crop like it."""
@@ -194,10 +198,7 @@ def resolve(text: str, sown: np.datetime64 | None, latitude: float, cover: bool 
     """
     if plain(text) in FALLOW:
         return NO_CROP
-    members = [_known(part) for part in re.split(r"\s*[+/]\s*", text) if part.strip()]
-    for name in members:
-        if name in REFUSED:
-            raise DataError(f"{text!r}: {REFUSED[name]}", variable="crop")
+    members = [known(part) for part in re.split(r"\s*[+/]\s*", text) if part.strip()]
     if cover:
         return Named("cover crop", "" if members == ["cover crop"] else "grown as a cover crop")
     kinds = list(dict.fromkeys(_grassy(members)))
@@ -207,16 +208,22 @@ def resolve(text: str, sown: np.datetime64 | None, latitude: float, cover: bool 
     return Named(name, remark)
 
 
-def _known(text: str) -> str:
-    known = SPOKEN.get(plain(text))
-    if known is None:
+def known(text: str, file: str | None = None, variable: str = "crop") -> str:
+    """Returns the canonical name of one crop, which the season may have to decide (`UNDECIDED`).
+
+    Raises:
+      DataError: the name is not known, or is of a crop that is not simulated.
+    """
+    place = {"file": file, "variable": variable, "found": repr(text)}
+    name = SPOKEN.get(plain(text))
+    if name is None:
         near = meant(plain(text), SPOKEN)
         hint = f"did you mean {near}? " if near else ""
         expected = f"{hint}a name of docs/management.md, such as {', '.join([*CROPS][:4])}"
-        raise DataError(
-            "is no crop that is known", variable="crop", found=repr(text), expected=expected
-        )
-    return known
+        raise DataError("is no crop that is known", expected=expected, **place)
+    if name in REFUSED:
+        raise DataError(f"{name}: {REFUSED[name]}", **place)
+    return name
 
 
 def _grassy(members: list[str]) -> list[str]:
@@ -259,11 +266,17 @@ def row(name: str) -> tuple[int, str]:
     -1, bare ground to the process model, where there is none.
     """
     if not name:
-        return crop_codes.UNKNOWN, "no crop is named: bare ground"
+        return UNKNOWN, "no crop is named: bare ground"
     for candidate, remark in ((name, ""), (CROPS[name].nearest, "simulated as {}")):
-        if candidate in crop_codes.NAMES:
-            return crop_codes.NAMES.index(candidate), remark.format(candidate)
-    return crop_codes.UNKNOWN, "no row of the crop table yet: bare ground"
+        if candidate in ROWS:
+            return NAMES.index(candidate), remark.format(candidate)
+    return UNKNOWN, "no row of the crop table: bare ground"
+
+
+def shoot_harvested(name: str) -> float:
+    """Returns the share of the shoot that a harvest takes by the row of a crop; of grain 0."""
+    row_of_it = ROWS.get(name)
+    return row_of_it["shoot_harvested"] if row_of_it else 0.0
 
 
 _IN_TEXT = re.compile(

@@ -179,6 +179,7 @@ class Season:
       sown: whether it was sown on the first day.
       reaped: whether it was harvested or ended on the last day.
       removal: share of the residue above ground that was taken.
+      cuts: days on which a perennial crop is mown, and shares of the shoot above its stubble.
       remark: how it is known, where the table does not say so.
     """
 
@@ -190,6 +191,7 @@ class Season:
     sown: bool = True
     reaped: bool = True
     removal: float = 0.0
+    cuts: tuple[tuple[np.datetime64, float], ...] = ()
     remark: str = ""
 
 

@@ -105,6 +105,25 @@ def test_crops_may_be_given_by_name(site, tmp_path):
         read(tmp_path / "a.csv", options=ReadOptions(crop_codes="cdl"))
 
 
+def test_names_are_those_of_the_table_of_events_and_what_stands_for_them_is_told(site, tmp_path):
+    site["crop"] = ("time", named(site, "MAZ", "rye", "sorghum", "unknown").astype(str))
+    site.attrs = {}
+    site.to_netcdf(tmp_path / "a.nc")
+    reading = read(tmp_path / "a.nc")
+    np.testing.assert_array_equal(reading.sites[0]["crop"][:4], [0, 2, -1, -1])
+    told = {note.message: (note.kind, note.site) for note in reading.notes}
+    assert told["rye: simulated as winter wheat"] == ("converted", "a")
+    assert told["sorghum: no row of the crop table: bare ground"] == ("warning", "a")
+
+
+def test_a_name_that_the_season_would_decide_is_refused(site, tmp_path):
+    site["crop"] = ("time", named(site, "corn", "wheat").astype(str))
+    site.attrs = {}
+    site.to_netcdf(tmp_path / "b.nc")
+    with pytest.raises(DataError, match=r"b.nc.*crop.*'wheat'.*winter wheat or spring wheat"):
+        read(tmp_path / "b.nc")
+
+
 def test_an_unknown_name_is_refused(site, tmp_path):
     site["crop"] = ("time", named(site, "corn", "okra").astype(str))
     site.attrs = {}

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from kgml_jax.data import crop_codes
-from kgml_jax.data.management import crops
+from kgml_jax.data import crop_names
 from kgml_jax.errors import DataError
 
 AUTUMN, SPRING = np.datetime64("2001-10-05"), np.datetime64("2001-03-25")
@@ -28,7 +27,7 @@ AUTUMN, SPRING = np.datetime64("2001-10-05"), np.datetime64("2001-03-25")
     ],
 )
 def test_other_names_of_a_crop_are_known(written, canonical):
-    assert crops.resolve(written, SPRING, 45.0).name == canonical
+    assert crop_names.resolve(written, SPRING, 45.0).name == canonical
 
 
 @pytest.mark.parametrize(
@@ -45,7 +44,7 @@ def test_other_names_of_a_crop_are_known(written, canonical):
     ],
 )
 def test_the_month_of_sowing_decides_between_winter_and_spring(written, sown, latitude, canonical):
-    named = crops.resolve(written, sown, latitude)
+    named = crop_names.resolve(written, sown, latitude)
     assert named.name == canonical
     assert "sowing" in named.remark
 
@@ -59,13 +58,13 @@ def test_the_month_of_sowing_decides_between_winter_and_spring(written, sown, la
     ],
 )
 def test_a_mixture_is_what_its_members_have_in_common_or_the_first_of_them(written, canonical):
-    named = crops.resolve(written, AUTUMN, 45.0)
+    named = crop_names.resolve(written, AUTUMN, 45.0)
     assert named.name == canonical
     assert ("mixture" in named.remark) == (written == "winter_wheat+winter_rapeseed")
 
 
 def test_what_the_table_calls_a_cover_crop_is_one_whatever_its_name():
-    assert crops.resolve("soft_wheat", AUTUMN, 45.0, cover=True).name == "cover crop"
+    assert crop_names.resolve("soft_wheat", AUTUMN, 45.0, cover=True).name == "cover crop"
 
 
 @pytest.mark.parametrize(
@@ -73,33 +72,36 @@ def test_what_the_table_calls_a_cover_crop_is_one_whatever_its_name():
 )
 def test_rice_and_woody_crops_are_refused_in_words(written, why):
     with pytest.raises(DataError, match=why):
-        crops.resolve(written, SPRING, 45.0)
+        crop_names.resolve(written, SPRING, 45.0)
 
 
 def test_an_unknown_name_is_an_error_with_the_near_one():
     with pytest.raises(DataError, match="did you mean sunflower"):
-        crops.resolve("sunflwer", SPRING, 45.0)
+        crop_names.resolve("sunflwer", SPRING, 45.0)
 
 
 def test_every_row_of_the_crop_table_is_known_by_its_name():
-    for place, name in enumerate(crop_codes.NAMES):
-        assert crops.resolve(name, AUTUMN, 45.0).name == name
-        assert crops.row(name) == (place, "")
+    for place, name in enumerate(crop_names.NAMES):
+        assert crop_names.resolve(name, AUTUMN, 45.0).name == name
+        assert crop_names.row(name) == (place, "")
 
 
-def test_a_crop_without_a_row_is_that_of_a_near_one_or_bare_ground(monkeypatch):
-    monkeypatch.setattr(crop_codes, "NAMES", ("corn", "winter wheat"))
-    assert crops.row("triticale") == (1, "simulated as winter wheat")
-    assert crops.row("silage corn") == (0, "simulated as corn")
-    row, remark = crops.row("sugar beet")
+def test_a_crop_without_a_row_is_that_of_a_near_one_or_bare_ground():
+    wheat = crop_names.NAMES.index("winter wheat")
+    assert crop_names.row("triticale") == (wheat, "simulated as winter wheat")
+    row, remark = crop_names.row("sorghum")
     assert row == -1
-    assert "no row of the crop table yet" in remark
+    assert "no row of the crop table" in remark
 
 
 def test_every_name_leads_to_a_crop_and_every_crop_to_what_is_known():
-    assert set(crops.SPOKEN.values()) <= {*crops.CROPS, *crops.UNDECIDED, *crops.REFUSED}
-    near = {kind.nearest for kind in crops.CROPS.values()} - {""}
-    assert near <= set(crops.CROPS)
+    assert set(crop_names.SPOKEN.values()) <= {
+        *crop_names.CROPS,
+        *crop_names.UNDECIDED,
+        *crop_names.REFUSED,
+    }
+    near = {kind.nearest for kind in crop_names.CROPS.values()} - {""}
+    assert near <= set(crop_names.CROPS)
 
 
 @pytest.mark.parametrize(
@@ -111,4 +113,4 @@ def test_every_name_leads_to_a_crop_and_every_crop_to_what_is_known():
     ],
 )
 def test_a_crop_is_found_in_words(text, found):
-    assert crops.in_words(text) == found
+    assert crop_names.in_words(text) == found

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from management_tables import Field
 
-from kgml_jax.data.management import badm, crops, forcing, icasa, operations, seasons, vocabulary
+from kgml_jax.data import crop_names
+from kgml_jax.data.management import badm, forcing, icasa, operations, seasons, vocabulary
 
 TEXT = (Path(__file__).parents[2] / "docs" / "management.md").read_text()
 
@@ -17,14 +18,14 @@ def _others(spoken, name):
 
 
 def crop_lines():
-    for name, kind in crops.CROPS.items():
-        near = f"{kind.nearest}" if kind.nearest else ""
-        yield f"| {name} | {kind.habit} | {kind.days} | {near} | {_others(crops.SPOKEN, name)} |"
+    for name, kind in crop_names.CROPS.items():
+        others = _others(crop_names.SPOKEN, name)
+        yield f"| {name} | {kind.habit} | {kind.days} | {kind.nearest} | {others} |"
 
 
 def decided_lines():
-    for name, (winter, spring) in crops.UNDECIDED.items():
-        yield f"| {name} | {winter} or {spring} | {_others(crops.SPOKEN, name)} |"
+    for name, (winter, spring) in crop_names.UNDECIDED.items():
+        yield f"| {name} | {winter} or {spring} | {_others(crop_names.SPOKEN, name)} |"
 
 
 def event_lines():
@@ -37,7 +38,15 @@ def form_lines():
         yield f"| {name} | {form.ammonium:g} |"
 
 
+def organic_lines():
+    for name, kind in vocabulary.ORGANICS.items():
+        yield f"| {name} | {kind.ammonium:g} | {kind.carbon:g} |"
+
+
 def number_lines():
+    yield f"{vocabulary.GRAZED:g} of the shoot"
+    yield f"{vocabulary.GRAZED_A_DAY:g} a day"
+    yield f"{vocabulary.PADDOCK} days"
     yield f"within {operations.ONE_OPERATION} days"
     yield f"within {seasons.RESOWN} days"
     yield f"{seasons.AFTER_HARVEST} days after"
@@ -61,7 +70,14 @@ def test_the_example_of_the_documentation_is_read(tmp_path):
     assert set(found.days("fertiliser_nitrate")) == {"2001-05-02"}
 
 
-LINES = [*crop_lines(), *decided_lines(), *event_lines(), *form_lines(), *number_lines()]
+LINES = [
+    *crop_lines(),
+    *decided_lines(),
+    *event_lines(),
+    *form_lines(),
+    *organic_lines(),
+    *number_lines(),
+]
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -70,7 +86,7 @@ def test_the_documentation_says_what_the_code_does(line):
 
 
 def test_refused_crops_and_unused_events_are_named():
-    for name in (*crops.REFUSED, *vocabulary.UNUSED, *vocabulary.WITHOUT_FIELD):
+    for name in (*crop_names.REFUSED, *vocabulary.UNUSED):
         assert name in TEXT, name
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from management_tables import field
 
+from kgml_jax.data import crop_names
 from kgml_jax.errors import DataError
 
 CORN = ["2001-05-01,planting,corn,,,", "2001-10-01,harvest,corn,,,"]
@@ -142,7 +143,28 @@ def test_a_perennial_crop_goes_on_after_its_harvests(tmp_path):
     ]
     found = field(tmp_path, rows)
     assert found.spans() == [("alfalfa", "2001-04-01", "2003-12-31")]
-    assert found.said("cut 3", "no field for cuts yet", kind="left out")
+    assert found.days("cut") == {f"2002-0{month}-01": 1.0 for month in (5, 7, 9)}
+    # A harvest would be one more cut on the last day, and take its residue.
+    assert not found.days("harvest")
+
+
+def test_a_cut_takes_the_share_that_is_given_and_days_of_one_cut_are_one(tmp_path):
+    rows = ["2001-04-01,planting,grass,,,", "2002-06-01,cut,,60,%,", "2002-06-04,cut,,60,%,"]
+    found = field(tmp_path, [*rows, "2002-08-01,cut,,,,"])
+    assert found.days("cut") == {"2002-06-02": pytest.approx(0.6), "2002-08-01": 1.0}
+
+
+def test_what_is_mown_and_does_not_grow_again_is_told(tmp_path):
+    found = field(tmp_path, [*CORN, "2001-07-01,cut,corn,,,"])
+    assert "cut" not in found.dataset
+    assert found.said("cut 1", "no perennial crop stands", kind="left out")
+
+
+def test_a_ley_that_is_ploughed_up_leaves_nothing_of_it_as_harvested(tmp_path):
+    rows = ["2001-04-01,planting,grass,,,", "2002-09-01,tillage,,,,plough"]
+    found = field(tmp_path, rows)
+    assert found.spans() == [("temperate grass", "2001-04-01", "2002-09-01")]
+    assert not found.days("harvest")
 
 
 def test_a_ley_that_is_cut_and_was_sown_under_another_crop_follows_it(tmp_path):
@@ -176,9 +198,12 @@ def test_straw_is_taken_at_the_harvest_before(tmp_path):
 
 def test_all_of_the_shoot_of_silage_leaves_the_field(tmp_path):
     found = field(tmp_path, ["2001-05-01,planting,maize,,,", "2001-09-10,harvest,silage maize,,,"])
-    assert found.days("residue_removal") == {"2001-09-10": 0.95}
     assert found.seasons[0].name == "silage corn"
-    assert found.on("crop", "2001-06-01") == 0.0
+    assert crop_names.NAMES[int(found.on("crop", "2001-06-01"))] == "silage corn"
+    # Of what its row leaves, which takes a share of 0.92 of the shoot of every harvest.
+    assert not found.days("residue_removal")
+    given = field(tmp_path, ["2001-05-01,planting,silage maize,,,", "2001-09-10,harvest,,,,silage"])
+    assert given.days("residue_removal") == {"2001-09-10": pytest.approx(1 - 0.05 / 0.08)}
 
 
 def test_a_sowing_without_a_crop_is_named_at_its_harvest_or_bare_ground(tmp_path):

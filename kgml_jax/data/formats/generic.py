@@ -47,7 +47,8 @@ def load(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> list[Piece]:
     if not options.fluxes:
         dataset = dataset.drop_vars([name for name in map(str, dataset) if is_observed(name)])
     if "crop" in dataset and crop_codes.is_named(dataset["crop"].to_numpy()):
-        dataset["crop"] = crop_codes.from_names(dataset["crop"], path.name, options)
+        dataset["crop"], told = crop_codes.from_names(dataset["crop"], path.name, options)
+        notes += told
     elif "crop" in dataset:
         crop_codes.require_names(dataset["crop"], path.name, options)
     converted, more = _canonical(path, dataset)

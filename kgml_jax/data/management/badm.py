@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from kgml_jax.data.management import crops, dates
+from kgml_jax.data import crop_names
+from kgml_jax.data.management import dates
 from kgml_jax.data.management.events import Amount, Entry
 from kgml_jax.errors import DataError
 
@@ -141,7 +142,7 @@ def _entry(site: str, done: str, parts: list[tuple[str, dict[str, str]]]) -> Ent
         first=min(starts),
         last=max(ends),
         event=event,
-        crop=crops.in_words(text) if event in ("planting", "harvest", "cut") else "",
+        crop=crop_names.in_words(text) if event in ("planting", "harvest", "cut") else "",
         words=" ".join((how, text)),
         amounts=_amounts(event, text, area),
     )

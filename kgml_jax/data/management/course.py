@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kgml_jax.data.management import crops
-from kgml_jax.data.management.crops import Named
+from kgml_jax.data import crop_names
+from kgml_jax.data.crop_names import Named
 from kgml_jax.data.management.operations import Operation
 from kgml_jax.data.schema import Note, Season
 
@@ -27,6 +27,8 @@ class Standing:
     sown: bool = True
     again: np.datetime64 | None = None
     """Day on which it was sown again."""
+    cuts: list[tuple[np.datetime64, float]] = field(default_factory=list)
+    """Days on which it is mown, and shares of the shoot above the stubble."""
 
 
 @dataclass
@@ -60,6 +62,13 @@ class Course:
             day = self.seasons[-1].last + _DAY
         self.standing = Standing(sowing.crop, day)
 
+    def mow(self, day: np.datetime64, share: float) -> None:
+        """Cuts a perennial crop; nothing else is mown and goes on."""
+        if self.standing is not None and self.standing.crop.is_perennial:
+            self.standing.cuts.append((day, share))
+        else:
+            self.leave("cut", day)
+
     def leave(self, kind: str, day: np.datetime64) -> None:
         """Counts an event in the record that nothing depends on."""
         self.unused[kind] += int(self.holds(day))
@@ -70,7 +79,8 @@ class Course:
         """Ends the season of the crop that stands."""
         assert self.standing is not None
         crop, first, sown = self.standing.crop, self.standing.first, self.standing.sown
-        row, substitute = crops.row(crop.name)
+        cuts = tuple(self.standing.cuts)
+        row, substitute = crop_names.row(crop.name)
         said = "; ".join(filter(None, (crop.remark, substitute, remark)))
         self.standing = None
         if sown and day <= first:
@@ -79,5 +89,5 @@ class Course:
             )
             self.tell(message, first)
             return
-        season = Season(self.site, crop.name, row, first, day, sown, reaped, removal, said)
+        season = Season(self.site, crop.name, row, first, day, sown, reaped, removal, cuts, said)
         self.seasons.append(season)

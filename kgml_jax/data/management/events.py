@@ -21,13 +21,16 @@ AMOUNTS = {
     "share": "1",
     "above removed": "1",
 }
-"""What an amount can be, and its units. A share is of the plough layer that a tillage mixes, or of
-the residue that is taken; above removed is of all that stands above ground."""
+"""What an amount can be, and its units. A share is of the plough layer that a tillage mixes, of the
+residue that is taken, or of the shoot above the stubble that is mown or eaten; above removed is of
+all that stands above ground. Nitrogen of an organic fertiliser is all it has."""
 
 _OF_EVENT = {
     "fertilisation": ("nitrogen",),
-    "organic fertilisation": ("carbon", "organic nitrogen"),
+    "organic fertilisation": ("carbon", "nitrogen"),
     "irrigation": ("water",),
+    "cut": ("share",),
+    "graze": ("share",),
     "tillage": ("share", "depth"),
     "residue removal": ("share",),
 }
@@ -141,7 +144,9 @@ def understood(entry: Entry) -> Event | None:
         named = _meaning(kind, amount, entry.place) if name == "amount" else name
         if named is not None:
             amounts[named] = _converted(named, amount, entry.place)
-    return Event(entry.place, kind, *span, entry.crop, entry.words, entry.cover, amounts)
+    # Slurry, manure and compost are words for the event and for what is spread.
+    words = f"{entry.event} {entry.words}" if kind == "organic fertilisation" else entry.words
+    return Event(entry.place, kind, *span, entry.crop, words, entry.cover, amounts)
 
 
 def _meaning(kind: str, amount: Amount, place: str) -> str | None:

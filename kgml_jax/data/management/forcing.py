@@ -6,8 +6,16 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from kgml_jax.data.management import crops, vocabulary
-from kgml_jax.data.management.amounts import fertilise, irrigate, till
+from kgml_jax.data import crop_names
+from kgml_jax.data.management import vocabulary
+from kgml_jax.data.management.amounts import (
+    ORGANIC,
+    fertilise,
+    graze,
+    irrigate,
+    spread_manure,
+    till,
+)
 from kgml_jax.data.management.events import Event
 from kgml_jax.data.management.reader import Diary
 from kgml_jax.data.management.record import Record
@@ -20,6 +28,8 @@ GROUPS = {
     "tillage": ("tillage",),
     "fertilisation": ("fertiliser_ammonium", "fertiliser_nitrate"),
     "irrigation": ("irrigation",),
+    "manure": ("manure_carbon", "manure_nitrogen"),
+    "cuts and grazing": ("cut", "grazing"),
 }
 """Fields of the forcing that come together from one source: the data, or the table of events."""
 
@@ -32,8 +42,8 @@ UNUSABLE = 92
 LATE = 150
 """Days of a record before the first sowing or harvest of a table beyond which that is told."""
 
-_ON_A_DAY = ("planting", "harvest", "termination", "tillage", "fertilisation", "residue removal")
-"""Events that happen on one day of their window."""
+_IN_A_WINDOW = ("irrigation", "graze")
+"""Events that go on for all of their window; others happen on one day of it."""
 
 
 def attach(
@@ -71,6 +81,8 @@ def attach(
         _tell_seasons(record, usable, found, latitude)
     till(record, [event for event in usable if event.kind == "tillage"])
     fertilise(record, [event for event in usable if event.kind == "fertilisation"])
+    spread_manure(record, [event for event in usable if _is_organic(event)])
+    graze(record, [event for event in usable if event.kind == "graze"], found)
     irrigate(record, [event for event in usable if event.kind == "irrigation"])
     _require_unsaid(dataset, record)
     order = np.searchsorted(days, dataset["time"].to_numpy().astype("datetime64[D]"))
@@ -91,17 +103,12 @@ def _usable(record: Record, events: Sequence[Event], without: Sequence[str]) -> 
     record.tell("converted", outside, f"events before or after the record, of {record.file}")
     listed_rows = listed(without)
     record.tell("warning", 1 if without else 0, f"events without a date, left out: {listed_rows}")
-    idle = {
-        kind: inside[kind]
-        for kind in (*vocabulary.UNUSED, *vocabulary.WITHOUT_FIELD)
-        if inside[kind]
-    }
-    idle.pop("cut", None)  # told with the crop that it cuts
+    idle = {kind: inside[kind] for kind in vocabulary.UNUSED if inside[kind]}
     told = ", ".join(f"{kind} {count}" for kind, count in idle.items())
-    record.tell("left out", sum(idle.values()), f"events that nothing depends on yet: {told}")
+    record.tell("left out", sum(idle.values()), f"events that nothing depends on: {told}")
     usable = []
     for event in events:
-        if event.kind not in _ON_A_DAY:
+        if event.kind in (*_IN_A_WINDOW, *vocabulary.UNUSED):
             usable.append(event)
             continue
         if event.width > UNUSABLE:
@@ -119,17 +126,25 @@ def _usable(record: Record, events: Sequence[Event], without: Sequence[str]) -> 
 def _lay_seasons(record: Record, found: Sequence[Season]) -> None:
     record.zeros("occupied", "planting", "harvest", "residue_removal")
     days = record.days
-    first = found[0].row if found else crops.crop_codes.UNKNOWN
+    first = found[0].row if found else crop_names.UNKNOWN
     crop = np.full(len(days), float(first))
     for one in found:
         crop[days >= one.first] = one.row
         record.fields["occupied"][(days >= one.first) & (days <= one.last)] = 1.0
         if one.sown:
             record.add("planting", one.first, 1.0)
-        if one.reaped:
+        if one.reaped and not crop_names.Named(one.name).is_perennial:
             record.add("harvest", one.last, 1.0)
             record.add("residue_removal", one.last, one.removal)
+        for day, share in one.cuts:
+            record.zeros("cut")
+            record.add("cut", day, share)
     record.fields["crop"] = crop
+
+
+def _is_organic(event: Event) -> bool:
+    with_matter = event.kind == "fertilisation" and ORGANIC & set(event.amounts)
+    return event.kind == "organic fertilisation" or bool(with_matter)
 
 
 def _tell_seasons(
@@ -138,10 +153,10 @@ def _tell_seasons(
     names = Counter(one.name or "a crop without a name" for one in found)
     told = ", ".join(f"{name} {count}" for name, count in names.items())
     record.tell("converted", len(found) or 1, f"seasons: {told or 'none'}")
-    for remark in dict.fromkeys(crops.row(one.name)[1] for one in found):
+    for remark in dict.fromkeys(crop_names.row(one.name)[1] for one in found):
         if not remark:
             continue
-        which = [one for one in found if crops.row(one.name)[1] == remark]
+        which = [one for one in found if crop_names.row(one.name)[1] == remark]
         label = ", ".join(dict.fromkeys(one.name or "a crop without a name" for one in which))
         kind = "converted" if remark.startswith("simulated as") else "warning"
         record.tell(kind, len(which) if kind == "converted" else 1, f"{label}: {remark}")
@@ -154,8 +169,8 @@ def _tell_names(record: Record, events: Sequence[Event], latitude: float) -> Non
     for event in events:
         if event.kind != "planting" or not record.has(event.day):
             continue
-        named = crops.resolve(event.crop, event.day, latitude, event.cover)
-        if named.name and crops.plain(event.crop) != named.name:
+        named = crop_names.resolve(event.crop, event.day, latitude, event.cover)
+        if named.name and crop_names.plain(event.crop) != named.name:
             how = f" ({named.remark})" if named.remark else ""
             told = f"{event.crop} is {named.name}{how}"
             said[told] = said.get(told, 0) + 1

@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kgml_jax.data.management import crops, vocabulary
-from kgml_jax.data.management.crops import NO_CROP, Named
+from kgml_jax.data import crop_names
+from kgml_jax.data.crop_names import NO_CROP, Named
+from kgml_jax.data.management import vocabulary
 from kgml_jax.data.management.events import Event
 from kgml_jax.errors import DataError
 
 ONE_OPERATION = 14
-"""Days within which plantings, or harvests, of one crop count as one, on the middle day."""
+"""Days within which plantings, harvests or cuts of one crop count as one, on the middle day."""
 
 _DAY = np.timedelta64(1, "D")
 _ENDS = ("harvest", "termination", "cut", "tillage")
@@ -71,16 +72,18 @@ def _crop(event: Event, latitude: float) -> Named:
         return NO_CROP
     sown = event.day if event.kind == "planting" else None
     try:
-        return crops.resolve(event.crop, sown, latitude, event.cover)
+        return crop_names.resolve(event.crop, sown, latitude, event.cover)
     except DataError as error:
         problem = f"{error.problem}, {event.kind} on {event.day} in {event.place}"
         raise DataError(problem, variable=error.variable) from error
 
 
 def _is_part(before: Operation, one: Operation) -> bool:
-    alike = before.kind == one.kind and one.kind in ("planting", "harvest")
+    alike = before.kind == one.kind and one.kind in ("planting", "harvest", "cut")
+    if one.kind == "cut" and (before.crop.is_cover or one.crop.is_cover):
+        return False  # the first of them ended it
     near = one.first - before.last <= ONE_OPERATION * _DAY
-    return bool(alike and near and crops.same(before.crop, one.crop))
+    return bool(alike and near and crop_names.same(before.crop, one.crop))
 
 
 def _joined(before: Operation, one: Operation) -> Operation:

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from kgml_jax.data.management import crops, vocabulary
+from kgml_jax.data import crop_names
+from kgml_jax.data.crop_names import Named
+from kgml_jax.data.management import vocabulary
 from kgml_jax.data.management.course import Course, Standing, called
-from kgml_jax.data.management.crops import Named
 from kgml_jax.data.management.events import Event
 from kgml_jax.data.management.operations import Operation, operations, share_mixed
 from kgml_jax.data.schema import Note, Season
@@ -87,7 +88,7 @@ def _make_room(
     name, old = called(done.crop), f"{called(standing.crop)} of {standing.first}"
     last = standing.again or standing.first
     again = standing.crop.is_perennial or done.day - last <= RESOWN * _DAY
-    if crops.same(standing.crop, done.crop) and again:
+    if crop_names.same(standing.crop, done.crop) and again:
         message = f"{name} sown again on {done.day} while {old} stands: one season"
         course.tell(f"{message}, from its first sowing", done.day)
         standing.crop = standing.crop if standing.crop.name else done.crop
@@ -109,7 +110,11 @@ def _make_room(
 def _is_reaped_later(crop: Named, later: Sequence[Operation]) -> bool:
     """Whether a harvest that names the crop comes before it is sown again."""
     for done in later:
-        if done.crop.name and crops.same(crop, done.crop) and done.kind in ("planting", "harvest"):
+        if (
+            done.crop.name
+            and crop_names.same(crop, done.crop)
+            and done.kind in ("planting", "harvest")
+        ):
             return done.kind == "harvest"
     return False
 
@@ -129,19 +134,19 @@ def _close_unreaped(course: Course, before: np.datetime64 | None) -> None:
 
 def _reap(course: Course, done: Operation, later: Sequence[Operation]) -> None:
     under = next(
-        (one for one in course.under if done.crop.name and crops.same(one, done.crop)), None
+        (one for one in course.under if done.crop.name and crop_names.same(one, done.crop)), None
     )
     standing = course.standing
-    if under is not None and (standing is None or not crops.same(standing.crop, done.crop)):
+    if under is not None and (standing is None or not crop_names.same(standing.crop, done.crop)):
         course.under.remove(under)
         return
     if standing is None:
         _reap_unsown(course, done)
         return
     if standing.crop.is_perennial:
-        course.leave("cut", done.day)
+        course.mow(done.day, _mown(done))
         return
-    if not crops.same(standing.crop, done.crop):
+    if not crop_names.same(standing.crop, done.crop):
         message = f"harvest of {done.crop.name} on {done.day}, where {standing.crop.name} of "
         message += f"{standing.first} stands, "
         if _is_reaped_later(standing.crop, later):
@@ -178,14 +183,17 @@ def _reap_unsown(course: Course, done: Operation) -> None:
 
 
 def _removal(done: Operation, crop: Named) -> float:
-    given = done.event.amounts
+    given, whole = done.event.amounts, crop_names.shoot_harvested(crop.name)
     if "share" in given:
-        return min(1.0, given["share"])
-    if "above removed" in given:
+        share = min(1.0, given["share"])
+    elif "above removed" in given:
         # Of a grain crop about half of the shoot is grain, which leaves the field in any case.
-        grain = 0.0 if crop.kind.whole else 0.5
-        return float(np.clip((given["above removed"] - grain) / (1.0 - grain), 0.0, 1.0))
-    return max(vocabulary.removal(done.event.words), vocabulary.WHOLE if crop.kind.whole else 0.0)
+        grain = 0.0 if whole else 0.5
+        share = float(np.clip((given["above removed"] - grain) / (1.0 - grain), 0.0, 1.0))
+    else:
+        share = max(vocabulary.removal(done.event.words), whole)
+    # What its row takes of the shoot of silage is not taken twice.
+    return max(0.0, 1.0 - (1.0 - share) / (1.0 - whole))
 
 
 def _end(course: Course, done: Operation, later: Sequence[Operation]) -> None:
@@ -204,7 +212,11 @@ def _mow(course: Course, done: Operation, later: Sequence[Operation]) -> None:
         return
     if standing is None and done.crop.is_perennial:
         _stand_unsown(course, done)
-    course.leave("cut", done.day)
+    course.mow(done.day, _mown(done))
+
+
+def _mown(done: Operation) -> float:
+    return min(1.0, done.event.amounts.get("share", 1.0))
 
 
 def _stand_unsown(course: Course, done: Operation) -> None:
@@ -273,7 +285,7 @@ def _take_straw(events: Sequence[Event], course: Course) -> None:
 
 def _counted(course: Course) -> list[Note]:
     reasons = {
-        "cut": "the forcing has no field for cuts yet",
+        "cut": "no perennial crop stands there",
         "termination": "no crop stands there",
         "residue removal": f"no harvest in the {AFTER_HARVEST} days before",
     }

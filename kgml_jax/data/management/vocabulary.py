@@ -17,9 +17,6 @@ KINDS = {
 }
 """Events that models know, and what they mean."""
 
-WITHOUT_FIELD = ("organic fertilisation", "cut", "graze")
-"""Events that are read and checked, for which the forcing has no field yet: counted and told."""
-
 UNUSED = (
     *("liming", "spraying", "fire", "emergence", "observation", "rolling", "residue crushing"),
     *("mulching", "drainage", "weather damage", "other"),
@@ -128,6 +125,60 @@ def mixing(text: str) -> float | None:
     """Returns the share of the plough layer that an implement mixes; None if it names none."""
     words = text.casefold().replace("_", " ")
     return next((share for pattern, share in IMPLEMENTS if re.search(pattern, words)), None)
+
+
+@dataclass(frozen=True)
+class Organic:
+    """A kind of organic fertiliser, by its typical analysis, and words that name it."""
+
+    ammonium: float
+    """Share of its nitrogen that is ammonium when it is spread."""
+    carbon: float
+    """g C g-1 N, of all its nitrogen."""
+    words: str
+
+
+ORGANICS = {
+    "digestate": Organic(0.7, 4.0, r"digestate|biogas|g.rrest"),
+    "compost": Organic(0.05, 18.0, r"compost"),
+    "poultry manure": Organic(0.35, 8.0, r"poultry|chicken|hen\b|broiler|litter|fiente"),
+    "slurry": Organic(0.5, 10.0, r"slurry|liquid|lisier|g.lle|\bfe_?liq"),
+    "solid manure": Organic(0.15, 16.0, r"solid|farmyard|\bfym\b|fumier|stallmist|dung"),
+    "unknown": Organic(0.15, 16.0, r""),
+}
+"""Kinds, the first whose words are found counts. Rounded from the typical analyses of the Nutrient
+Management Guide RB209 (AHDB 2023, section 2) with 0.42 g C g-1 of dry organic matter."""
+
+
+def organic(text: str) -> str:
+    """Returns the kind of organic fertiliser that words name, `unknown` if none does."""
+    words = text.casefold()
+    return next(name for name, one in ORGANICS.items() if re.search(one.words, words))
+
+
+GRAZED = 0.5
+"""Share of the shoot above the stubble that animals eat where the table does not say it, of a
+paddock; they then leave it."""
+
+PADDOCK = 14
+"""Days for which animals stay in a paddock at most; on a longer window they stay all the time."""
+
+GRAZED_A_DAY = 0.03
+"""Share that they eat on each day of a longer window: two livestock units a hectare of 12 kg dry
+matter each, of a sward of 0.8 t ha-1 above its stubble."""
+
+
+def eaten(share: float | None, days: int) -> float:
+    """Returns the share of the shoot above the stubble eaten each day of a window of `days`.
+
+    Args:
+      share: of the whole window; None where it is not known.
+      days: from the first to the last.
+    """
+    if share is None and days > PADDOCK:
+        return GRAZED_A_DAY
+    whole = GRAZED if share is None else min(1.0, share)
+    return 1.0 - (1.0 - whole) ** (1.0 / days)
 
 
 STRAW = 0.7
