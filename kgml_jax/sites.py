@@ -31,6 +31,10 @@ FURTHER: dict[str, Quantity] = {
     "ammonium": Quantity("g N m-2", "Ammonium nitrogen of the soil, 0-120 cm."),
     "soil_water_content": Quantity("m3 m-3", "Water content of the soil, mean of 0-30 cm."),
     "soil_carbon_stock": Quantity("g C m-2", "Organic carbon of the soil, 0-30 cm, no residue."),
+    "soil_respiration": Quantity("g C m-2 d-1", "Rh and the respiration of roots: a chamber's."),
+    "harvested_carbon": Quantity("g C m-2 d-1", "Carbon that a harvest, cut or grazing takes."),
+    "leaf_area_index": Quantity("1", "Green leaf area, of one side, over that of the ground."),
+    "green_cover": Quantity("1", "Share of the ground that green leaves cover, seen from above."),
 }
 """What some models predict and some data hold beside `VARIABLES`."""
 

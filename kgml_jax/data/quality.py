@@ -15,6 +15,7 @@ from kgml_jax.data import (
     days,
     estimates,
     gaps,
+    greenness,
     hemisphere,
     plausible,
     signs,
@@ -62,6 +63,7 @@ def finish(dataset: xr.Dataset, options: ReadOptions) -> tuple[xr.Dataset, list[
     if options.skip_bad_sites:
         _cut_years(draft, options)
     errors: list[DataError] = []
+    greenness.complete(draft)
     targets.complete(draft, options, errors)
     for name in [name for name in FORCING if name in draft.values]:
         with kept(errors):

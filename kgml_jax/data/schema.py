@@ -67,19 +67,27 @@ TARGET_BOUNDS: dict[str, tuple[float, float]] = {
     "ammonium": (0.0, 500.0),
     "soil_water_content": (0.0, 1.0),
     "soil_carbon_stock": (0.0, 100_000.0),
+    "soil_respiration": (-2.0, 60.0),
+    "harvested_carbon": (0.0, 2500.0),
+    "leaf_area_index": (0.0, 14.0),
+    "green_cover": (0.0, 1.0),
 }
 """What targets can be, in their units: about twice what towers measure on their largest days.
 
 Partitioned fluxes scatter below 0. Evaporation is bounded by the energy of a day: 25 mm take 61 MJ
 m-2, more than radiation and advection bring (FAO-56, table 2: reference evaporation up to 10 mm).
 Corn of 25 Mg ha-1 holds some 1000 g C m-2 of grain. After fertiliser soils emit a few tenths of a
-g N m-2 d-1 of N2O at most. Peat holds some 60 kg C m-2 in 30 cm."""
+g N m-2 d-1 of N2O at most. Peat holds some 60 kg C m-2 in 30 cm. Leaf
+area above 10 is of forests."""
 
 POTENTIAL_RADIATION = "potential_shortwave_radiation"
 """Radiation at the top of the atmosphere; used to estimate temperature ranges, never stored."""
 
 NET_RADIATION = "net_radiation"
 """Measured net radiation, MJ m-2 d-1: told as the thermal radiation of the sky that it means."""
+
+VEGETATION_INDEX = "vegetation_index"
+"""Index of greenness (NDVI, EVI, GCC, ...), 1; told as the green cover that it means."""
 
 QualityScale = Literal["share", "percent", "flags"]
 """What quality columns hold: the share of a day, per cent of it, or classes."""
@@ -210,19 +218,23 @@ class Reading:
     """Of a table of events, in the order of sites and days."""
 
 
+_TOLD_OTHERWISE = {NET_RADIATION: "MJ m-2 d-1", VEGETATION_INDEX: "1"}
+
+
 def expected_units(name: str) -> str | None:
     """Returns the canonical units of a variable of the schema; None if it is not in the schema."""
     if name.endswith("_qc") and name[:-3] in VARIABLES:
         return "1"
     quantity = {**FORCING, **SITE_QUANTITIES, **PREDICTABLE}.get(name.removesuffix("_uncertainty"))
-    if name == NET_RADIATION:
-        return "MJ m-2 d-1"
+    if name in _TOLD_OTHERWISE:
+        return _TOLD_OTHERWISE[name]
     return None if quantity is None else quantity.units
 
 
 def is_observed(name: str) -> bool:
     """Whether a variable is a target, its quality or its uncertainty: nothing that drives."""
-    return name.removesuffix("_qc").removesuffix("_uncertainty") in PREDICTABLE
+    name = name.removesuffix("_qc").removesuffix("_uncertainty")
+    return name in PREDICTABLE or name == VEGETATION_INDEX
 
 
 def iso(days: Any) -> list[str]:

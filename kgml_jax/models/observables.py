@@ -1,10 +1,11 @@
 """What the process model predicts: names of variables, and the fields of its fluxes they are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 
+from kgml_jax.process.state import Fluxes
 from kgml_jax.records import Field
 
 NAMES = {
@@ -19,15 +20,47 @@ NAMES = {
 
 YIELD = "yield"
 
-FURTHER_NAMES = {
+EXTINCTION = 0.5
+"""Of light from above by green leaves whose angles are spherical (Campbell and Norman 1998)."""
+
+
+def soil_respiration(day: Fluxes) -> Field:
+    """Returns heterotrophic respiration and the roots' part of autotrophic, g C m-2 d-1.
+
+    The roots have their share of the carbon of the plants.
+    """
+    roots = 1.0 - day.above_ground_carbon / (day.plant_carbon + 1e-9)
+    return day.heterotrophic_respiration + roots * day.autotrophic_respiration
+
+
+def green_cover(day: Fluxes) -> Field:
+    """Returns the share of the ground under green leaves, by Beer's law of light from above."""
+    return 1.0 - jnp.exp(-EXTINCTION * day.leaf_area_index)
+
+
+FURTHER_NAMES: dict[str, str | Callable[[Fluxes], Field]] = {
     YIELD: "grain_carbon_harvested",
     "soil_carbon_stock": "soil_organic_carbon",
     "soil_water_content": "soil_water_content",
     "nitrate": "nitrate",
     "ammonium": "ammonium",
     "N2O": "nitrous_oxide",
+    "harvested_carbon": "harvested_carbon",
+    "leaf_area_index": "leaf_area_index",
+    "green_cover": green_cover,
+    "soil_respiration": soil_respiration,
 }
-"""The same for what is predicted where asked for, names of `sites.FURTHER`; yield is summed."""
+"""What is predicted where asked for, names of `sites.FURTHER`: a field of the fluxes, or what is
+computed of them; yield is summed."""
+
+
+def observed(names: Sequence[str], day: Fluxes) -> dict[str, Field]:
+    """Returns of the fluxes of a day the variables of `NAMES`, and the further `names`."""
+    found = {name: getattr(day, field) for name, field in NAMES.items()}
+    for name in names:
+        how = FURTHER_NAMES[name]
+        found[name] = getattr(day, how) if isinstance(how, str) else how(day)
+    return found
 
 
 def require_observables(names: Sequence[str]) -> None:

@@ -19,9 +19,8 @@ from kgml_jax.models.control import (
     offsets_of,
 )
 from kgml_jax.models.observables import (
-    FURTHER_NAMES,
-    NAMES,
     YIELD,
+    observed,
     over_the_year,
     require_observables,
 )
@@ -96,8 +95,7 @@ class ProcessModel:
 
     def observe(self, weights: Weights, controller: Controller, site: Site) -> dict[str, Field]:
         """Returns what is predicted of one site whose parameters a controller sets, (time,)."""
-        names = NAMES | {name: FURTHER_NAMES[name] for name in self.observables}
-        report = lambda day: {name: getattr(day.fluxes, field) for name, field in names.items()}
+        report = lambda day: observed(self.observables, day.fluxes)
         fluxes = self.reported(weights, controller, site, report)
         if YIELD in fluxes:
             fluxes[YIELD] = over_the_year(fluxes[YIELD], site.forcing.day_of_year)
