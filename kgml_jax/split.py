@@ -149,6 +149,16 @@ class DividedSites(Shown):
         """Days that training or validation looks at, bool (site, time)."""
         return (self.roles == TRAIN) | (self.roles == VALIDATION)
 
+    def holding_out(self, days: np.ndarray) -> "DividedSites":
+        """Returns the sites of which all days that may be learnt from train, but `days` validate.
+
+        Args:
+          days: bool (site, time); none, and nothing validates.
+        """
+        free = self.learning_days
+        roles = np.where(free, np.where(days, VALIDATION, TRAIN), self.roles).astype(np.int8)
+        return DividedSites(self.sites, self.split, roles)
+
     def take(self, rows: Sequence[int]) -> "DividedSites":
         """Returns the sites at `rows`, in that order; the split still knows all."""
         rows = [int(row) for row in rows]

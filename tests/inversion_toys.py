@@ -63,9 +63,9 @@ def problem(model=None, names=NAMES, prior_sd=0.5, streams=("NEE", "Reco")) -> P
     )
 
 
-def known_sites(problem: Problem, truth: np.ndarray, noise: float = 0.0) -> Sites:
-    """Three years of sites whose observations are what the model predicts at `truth`, (site, p)."""
-    table = toys.sites(count=len(truth), years=3)
+def known_sites(problem: Problem, truth: np.ndarray, noise: float = 0.0, years: int = 3) -> Sites:
+    """Some years of sites whose observations are what the model predicts at `truth`, (site, p)."""
+    table = toys.sites(count=len(truth), years=years)
     weights = problem.model.init(jax.random.key(0))
     real = jnp.result_type(float)
     fluxes = jax.jit(jax.vmap(problem.predict, in_axes=(None, 0, 0)))(

@@ -84,7 +84,7 @@ def run(folder: Path, fitted: Estimated, count: int, draws: int, seed: int) -> N
 
 def sampling(fitted: Estimated, rows: list[int], draws: int) -> Sampling:
     """Returns what is sampled at the chosen rows of the estimates."""
-    found, sampled = fitted.found, fitted.data.take(rows)
+    found, sampled = fitted.found, fitted.informing.take(rows)
     process = process_of(found.problem.model)
     cycled = process.spin_up_days if process.spin_up_cycles else 0
     return Sampling(

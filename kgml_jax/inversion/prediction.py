@@ -1,7 +1,9 @@
-"""Predictions of every calibrated site with intervals: Gaussian, and calibrated on validation days.
+"""Predictions of every calibrated site with intervals: Gaussian, and calibrated on held-out days.
 
 The Gaussian interval holds what the posterior and the stated errors hold. The conformal one
-stretches it until it covers the validation days of the site, whatever is wrong with the model.
+stretches it until it covers days of the site that the estimate did not see, whatever is wrong with
+the model: the validation days, or all days that folds held out, by what each fold said of its own
+(cross-conformal; Vovk 2015, Barber et al. 2021).
 Sums over held-out years have the Gaussian one alone: there are too few years to calibrate on.
 """
 
@@ -56,7 +58,7 @@ class Prediction:
       value: at the estimate, (time,).
       sd: of what will be observed: parameters and observation error, (time,).
       factor: by which `sd` becomes the half-width of the conformal interval; inf where the
-        validation days are too few.
+        held-out days are too few.
       gaussian: how the Gaussian intervals meet the test days.
       conformal: how the conformal intervals do.
       annual: sums over years; None of what is no daily flux.
@@ -77,6 +79,7 @@ def predict_with_intervals(
     unbounded: np.ndarray,
     factor: np.ndarray,
     *,
+    held_out: tuple[dict[str, np.ndarray], np.ndarray] | None = None,
     probability: float = 0.9,
     site_batch: int = 1,
     devices: Sequence[Any] | None = None,
@@ -89,6 +92,8 @@ def predict_with_intervals(
       data: all sites with their split.
       unbounded: estimated offsets from the weights, (site, p).
       factor: L with L L^T the posterior covariance of each site, (site, p, p).
+      held_out: what folds predicted of days they did not see, by variable, and which days these
+        are, all (site, time); None takes the prediction itself on the validation days.
       probability: of the intervals.
       site_batch: sites a device advances at once.
       devices: to spread the sites over, by default all local ones.
@@ -99,7 +104,7 @@ def predict_with_intervals(
     years = int(np.max(data.sites.site.calendar.year_index)) + 1
     return over_sites(
         _predict_site,
-        (unbounded, factor, data.sites.site, data.roles),
+        (unbounded, factor, data.sites.site, data.roles, held_out),
         static=(problem, probability, years),
         shared=(weights,),
         site_batch=site_batch,
@@ -128,7 +133,9 @@ def _predict_site(
     factor: Field,
     site: Site,
     roles: Field,
+    held_out: tuple[dict[str, Field], Field] | None,
 ) -> dict[str, Prediction]:
+    unseen, days = held_out or ({}, roles == VALIDATION)
     names = [stream.variable for stream in problem.streams if stream.variable in site.targets]
 
     def twice(offsets: Field) -> tuple[dict[str, Field], dict[str, Field]]:
@@ -143,7 +150,8 @@ def _predict_site(
         noise_sd = inflation[name] * _noise_sd(name, values[name], site, roles)
         own = _lasting(site, row, noise_sd.dtype)
         linear = _Linear(name, values[name], sensitivity[name], noise_sd, own, factor)
-        predicted[name] = _predict_variable(linear, probability, years, site, roles)
+        judged = unseen.get(name, values[name]), observed(site, days).mask[name]
+        predicted[name] = _predict_variable(linear, judged, probability, years, site, roles)
     return predicted
 
 
@@ -162,16 +170,23 @@ def _noise_sd(name: str, value: Field, site: Site, roles: Field) -> Field:
 
 
 def _predict_variable(
-    found: _Linear, probability: float, years: int, site: Site, roles: Field
+    found: _Linear,
+    judged: tuple[Field, Field],
+    probability: float,
+    years: int,
+    site: Site,
+    roles: Field,
 ) -> Prediction:
+    # `judged`: what was predicted without having seen the day, and of which days.
     value, truth = found.value, site.targets[found.name]
     noise_sd = jnp.sqrt(found.noise_sd**2 + jnp.sum(found.lasting))
     sd = intervals.predictive_sd(found.sensitivity, found.factor, noise_sd)
-    seen = lambda role: observed(site, roles == role).mask[found.name]
+    tested = observed(site, roles == TEST).mask[found.name]
     # By days, not by months: with the twelve of one validation year these would have to promise
     # 97.5 % to be sure of 90.
-    stretched = intervals.conformal_factor(value - truth, sd, seen(VALIDATION), probability)
-    score = lambda interval: intervals.interval_score(interval, truth, seen(TEST), probability)
+    unseen, days = judged
+    stretched = intervals.conformal_factor(unseen - truth, sd, days, probability)
+    score = lambda interval: intervals.interval_score(interval, truth, tested, probability)
     conformal: Interval = intervals.symmetric_interval(value, stretched * sd)
     is_flux = PREDICTABLE[found.name].units.endswith(" d-1")
     return Prediction(

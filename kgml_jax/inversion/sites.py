@@ -116,7 +116,7 @@ def estimate(
     found = np.where(healthy[:, None], solutions.offsets[rows, chosen], 0)
     candidates = np.stack([np.zeros_like(found), found], axis=1)
     reviews = review_sites(problem, weights, data, candidates, **how)
-    accepted = healthy & _improved(reviews)
+    accepted = healthy & improved(reviews)
     offsets = np.where(accepted[:, None], found, 0)
     return Estimates(
         problem=problem,
@@ -183,8 +183,8 @@ def _mean_square(misfits: Field, count: Field) -> Field:
     return jnp.sum(misfits**2) / jnp.maximum(count, 1)
 
 
-def _improved(reviews: Review) -> np.ndarray:
-    # Whether the second of two candidates passes the gate, leaves (site, candidate, ...).
+def improved(reviews: Review) -> np.ndarray:
+    """Returns whether the second of two candidates passes the gate, leaves (site, candidate)."""
     before, after = np.moveaxis(reviews.validation_error, 1, 0)
     unseen = reviews.validation_count[:, 0] == 0
     # A prior that is not finite is worse than any estimate that is.

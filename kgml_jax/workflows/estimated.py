@@ -11,6 +11,7 @@ import xarray as xr
 from kgml_jax.adaptation import Weights, shifted_parameters
 from kgml_jax.display import Shown, counted
 from kgml_jax.inversion.diagnosis import Diagnosis, widen
+from kgml_jax.inversion.folds import HeldOut, predict_held_out
 from kgml_jax.inversion.increments import Books
 from kgml_jax.inversion.prediction import Prediction, predict_with_intervals
 from kgml_jax.inversion.problem import Problem
@@ -30,22 +31,26 @@ class Estimated(Shown):
 
     Attributes:
       data: sites with their split.
+      informing: the same, of which the days that inform train: with folds all that are not tested.
       weights: of the model before.
       found: estimates in unbounded space and how the searches went.
       known: physical values with intervals, and what the data determine.
       simulations: spent on each site by all searches, (site,).
       seconds: of the searches, compilation included.
+      held_out: what the folds of the gate found; None where validation days decided.
       books: what updates added, leaves (site, ...); None without updates.
       site_batch: sites a device advances at once.
       considered: parameters that were not estimated and keep their prior uncertainty.
     """
 
     data: DividedSites
+    informing: DividedSites
     weights: Weights
     found: Estimates
     known: Diagnosis
     simulations: np.ndarray
     seconds: float
+    held_out: HeldOut | None = None
     books: Books | None = None
     site_batch: int = 1
     considered: tuple[str, ...] = ()
@@ -64,11 +69,22 @@ class Estimated(Shown):
         return predict_with_intervals(
             found.problem.widened(considered),
             self.weights,
-            self.data,
+            self.informing,
             moved,
             self.known.factor,
+            held_out=self._predicted_by_folds(),
             site_batch=self.site_batch,
         )
+
+    def _predicted_by_folds(self) -> tuple[dict[str, np.ndarray], np.ndarray] | None:
+        # What was predicted of days that were not seen, and which days these are.
+        if (held := self.held_out) is None:
+            return None
+        found = self.found
+        values = predict_held_out(
+            *(found.problem, self.weights, self.data, found.base, held), site_batch=self.site_batch
+        )
+        return values, held.fold >= 0
 
     @cached_property
     def fluxes(self) -> dict[str, dict[str, np.ndarray]]:
@@ -101,8 +117,8 @@ class Estimated(Shown):
         sites = len(found.sites)
         return {
             "streams": ", ".join(stream.variable for stream in found.problem.streams),
-            "accepted": f"{int(found.accepted.sum())} of {sites} sites, better on their validation "
-            "days than the prior",
+            "accepted": f"{int(found.accepted.sum())} of {sites} sites, better on their "
+            f"{'validation' if self.held_out is None else 'held-out'} days than the prior",
             "converged": f"{int(converged(found).sum())} of {sites} searches",
             "identified": f"{flags.identified.sum(axis=1).mean():.1f} parameters at the mean site",
             "at a bound": f"{flags.at_bound.sum(axis=1).mean():.1f} parameters at the mean site",

@@ -8,7 +8,9 @@ import jax
 import numpy as np
 
 from kgml_jax.adaptation import Weights
+from kgml_jax.data import folds
 from kgml_jax.inversion.diagnosis import diagnose
+from kgml_jax.inversion.folds import HeldOut, estimate_by_folds
 from kgml_jax.inversion.groups import group_priors
 from kgml_jax.inversion.increments import keep_books
 from kgml_jax.inversion.lasting_sites import lasting_errors, with_errors
@@ -29,6 +31,9 @@ from kgml_jax.sites import VARIABLES, Sites
 from kgml_jax.split import DividedSites
 from kgml_jax.training.watch import Watch, unwatched
 from kgml_jax.workflows.estimated import Estimated
+
+Gate = Literal["years", "validation"]
+"""Which days decide whether what was found at a site is kept."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,12 @@ class EstimateSettings:
     estimated with the parameters, and what was added is a term of the budgets."""
     base: Literal["defaults", "groups"] = "defaults"
     """Means of the priors: the defaults, or shifts that the sites of a group share."""
+    gate: Gate = "years"
+    """On which days an estimate must be better than its start to be kept. years: on whole crop-
+    years that folds hold out in turn, then an estimate from all days that are not tested;
+    validation: on the validation days alone, which then never inform."""
+    folds: int = 3
+    """Folds of the gate by years; each costs one more search of every site."""
     solver: Literal[
         "levenberg-marquardt", "l-bfgs", "adam", "cma-es", "differential-evolution", "sce-ua"
     ] = "levenberg-marquardt"
@@ -76,7 +87,7 @@ def estimate(
     settings: EstimateSettings | None = None,
     watch: Watch = unwatched,
 ) -> Estimated:
-    """Estimates process parameters at every site on its training days.
+    """Estimates process parameters at every site on its training days, or on all it may learn from.
 
     Args:
       data: sites with their split; targets for the streams.
@@ -110,19 +121,21 @@ def estimate_from(
     """Estimates from given weights: searches and diagnoses all sites."""
     problem = make_problem(settings, model, data.sites)
     began, base, spent = time.perf_counter(), None, np.zeros(len(data), int)
+    fold = folds.deal(data, settings.folds) if settings.gate == "years" else None
+    informing = data if fold is None else data.holding_out(np.zeros_like(fold, bool))
     if settings.errors == "lasting":
-        data, spent = with_lasting_errors(settings, problem, weights, data, seed, watch)
+        informing, spent = with_lasting_errors(settings, problem, weights, informing, seed, watch)
     if settings.base == "groups":
-        problem, base, more = from_groups(settings, problem, weights, data, seed, watch)
+        problem, base, more = from_groups(settings, problem, weights, informing, seed, watch)
         spent = spent + more
-    found = search(settings, problem, weights, data, seed, base, watch)
+    found, held_out = judge(settings, problem, weights, informing, fold, seed, base, watch)
     considered = considered_beside(problem) if settings.consider else ()
     seconds = time.perf_counter() - began
-    sites, site_batch = data.sites, settings.site_batch
+    sites, site_batch = informing.sites, settings.site_batch
     known = diagnose(
         problem,
         weights,
-        data,
+        informing,
         found.base,
         found.offsets,
         learnt=learnt_offsets(model, problem.names, weights, sites),
@@ -132,10 +145,12 @@ def estimate_from(
     )
     moved = found.base + found.offsets
     return Estimated(
-        data=data,
+        data=replace(data, sites=sites),
+        informing=informing,
         weights=weights,
         found=found,
         known=known,
+        held_out=held_out,
         simulations=spent + found.evaluations,
         seconds=seconds,
         books=keep_books(problem, weights, sites, moved, site_batch=site_batch)
@@ -284,6 +299,45 @@ def from_groups(
         mean.astype(best.dtype),
         first.evaluations,
     )
+
+
+def judge(
+    settings: EstimateSettings,
+    problem: Problem,
+    weights: Weights,
+    data: DividedSites,
+    fold: np.ndarray | None,
+    seed: int,
+    base: np.ndarray | None,
+    watch: Watch = unwatched,
+) -> tuple[Estimates, HeldOut | None]:
+    """Searches the best parameters of all sites, with the gate that `fold` stands for.
+
+    Args:
+      settings: how.
+      problem: what is estimated.
+      weights: shared by all sites.
+      data: sites with their split.
+      fold: in which each day is held out, (site, time); None for the validation days.
+      seed: of starts and of searches that draw.
+      base: means of the priors, (site, p).
+      watch: makes the context of the searches.
+    """
+    if fold is None:
+        return search(settings, problem, weights, data, seed, base, watch), None
+    with watch("search", len(data) * settings.starts * (settings.folds + 1)) as observer:
+        return estimate_by_folds(
+            problem,
+            weights,
+            data,
+            fold,
+            SOLVERS[settings.solver],
+            jax.random.key(seed),
+            base=base,
+            starts=settings.starts,
+            site_batch=settings.site_batch,
+            observer=observer,
+        )
 
 
 def search(

@@ -56,7 +56,7 @@ def parameter_table(fitted: "Estimated") -> xr.Dataset:
     text = "the parameter that trade_off is with"
     table["trade_off_with"] = (both, partner.astype(str), {"long_name": text})
     per_site = {
-        "accepted": (found.accepted, _flag("better than the prior on the validation days")),
+        "accepted": (found.accepted, _flag("better than the prior on days held out")),
         "healthy": (found.healthy, _flag("cost and derivatives were finite")),
         "converged": (converged(found), _flag("the search ended before its budget did")),
         "degrees_of_freedom": (
