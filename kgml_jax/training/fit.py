@@ -182,12 +182,12 @@ class Descent:
         phi = self.parameters.init(weights)
         error = self.validation_error(weights, phi, data)
         key = jax.random.fold_in(key, data.identity)
-        optimiser = self._optimiser().init(phi)
+        optimiser = self.optimiser().init(phi)
         return begin_fit(phi, optimiser, key, error, allowance or self.allowance)
 
     def round(self, weights: Weights, fit: Fit, data: FitData) -> Fit:
         """Takes `validate_every` steps and validates; a fit that has stopped is left as it is."""
-        advance = lambda: self._validate(weights, self._take_steps(weights, fit, data), data)
+        advance = lambda: self._validate(weights, self.take_steps(weights, fit, data), data)
         return jax.lax.cond(fit.active, advance, lambda: fit)
 
     def validation_error(self, weights: Weights, phi: Any, data: FitData) -> Field:
@@ -206,7 +206,9 @@ class Descent:
         fluxes = jax.vmap(self.model.predict, in_axes=axes)(adapted, windows, keys)
         return self.objective(fluxes, windows)[0] + self.parameters.penalty(phi)
 
-    def _take_steps(self, weights: Weights, fit: Fit, data: FitData) -> Fit:
+    def take_steps(self, weights: Weights, fit: Fit, data: FitData) -> Fit:
+        """Takes `validate_every` steps, and does not look at what they are worth."""
+
         def body(fit: Fit, _: None) -> tuple[Fit, None]:
             return self._step(weights, fit, data), None
 
@@ -220,7 +222,7 @@ class Descent:
         )
         healthy = fit.healthy & finite((loss, gradient))
         go = healthy & (fit.step < fit.limit)
-        updates, optimiser = self._optimiser().update(gradient, fit.optimiser, fit.parameters)
+        updates, optimiser = self.optimiser().update(gradient, fit.optimiser, fit.parameters)
         factor = -fit.rate * self._schedule(fit.step)
         moved = jax.tree.map(lambda p, u: p + factor * u, fit.parameters, updates)
         keep = lambda new, old: jax.tree.map(lambda n, o: jnp.where(go, n, o), new, old)
@@ -256,7 +258,8 @@ class Descent:
             windows = jax.lax.with_sharding_constraint(windows, self.batch_sharding)
         return windows
 
-    def _optimiser(self) -> optax.GradientTransformation:
+    def optimiser(self) -> optax.GradientTransformation:
+        """Returns the optimiser, without its rate."""
         return clipped_adam(self.settings.clip_norm, self.settings.weight_decay)
 
     def _schedule(self, step: Field) -> Field:

@@ -14,11 +14,13 @@ from kgml_jax.mapping import (
     on_all_devices,
     over_sites,
     pad_sites,
+    repeated,
     site_mesh,
     spread_out,
 )
 from kgml_jax.records import record
-from kgml_jax.training.fit import Allowance, Descent, Fit, Settings
+from kgml_jax.training.fit import Allowance, Descent, Fit
+from kgml_jax.training.folds import Folded
 from kgml_jax.training.watch import SILENT, Observer
 from kgml_jax.training.windows import FitData
 
@@ -129,7 +131,7 @@ class Together:
       own_start: whether each fit starts from weights of its own.
     """
 
-    descent: Descent
+    descent: Descent | Folded
     mesh: Mesh
     batch: int = 1
     own_start: bool = False
@@ -157,7 +159,7 @@ class Together:
 
 
 def descend_together(
-    descent: Descent,
+    descent: Descent | Folded,
     weights: Any,
     data: FitData,
     key: jax.Array,
@@ -200,7 +202,7 @@ def descend_together(
 
 
 def calibrate(
-    descent: Descent,
+    descent: Descent | Folded,
     weights: Weights,
     data: FitData,
     key: jax.Array,
@@ -234,6 +236,12 @@ def calibrate(
         accepted=better & np.isfinite(fit.best_error),
         last=jax.tree.map(np.asarray, fit.parameters),
     )
+
+
+def unmoved(descent: Descent, weights: Weights, found: Calibration) -> Calibration:
+    """Returns a calibration of which every fit is where it started, and knows how far to go."""
+    start = repeated(descent.parameters.init(weights), len(found.best_step))
+    return found.replace(phi=start)  # type: ignore[attr-defined]
 
 
 def refit(
@@ -280,21 +288,22 @@ def refit(
 
 
 def validation_errors(
-    descent: Descent, weights: Weights, data: FitData, phi: Any, site_batch: int = 8
+    descent: Descent | Folded, weights: Weights, data: FitData, phi: Any, site_batch: int = 8
 ) -> np.ndarray:
     """Returns the prediction error of each fit on its validation days, given what it moved.
 
     Args:
-      descent: of one fit; its objective's term "error" is returned.
+      descent: of one fit; its objective's term "error" is returned. Its settings do not matter:
+        equal ones save a compilation.
       weights: where `phi` starts from.
       data: windows of each fit, leaves (fit, window, time).
       phi: what each fit moved, leaves (fit, ...).
       site_batch: fits a device looks at at once.
     """
     return over_sites(
-        Descent.validation_error,
+        type(descent).validation_error,
         (phi, data),
-        static=(replace(descent.program, settings=Settings(steps=0)),),
+        static=(descent.program,),
         shared=(weights,),
         site_batch=site_batch,
     )

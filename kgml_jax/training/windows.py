@@ -80,7 +80,11 @@ def cut(data: DividedSites, role: Roles, where: list[tuple[int, int]], warmup: i
 
 
 def make_fit_data(
-    data: DividedSites, members: list[list[int]], warmup: int, learn_from: Roles = TRAIN
+    data: DividedSites,
+    members: list[list[int]],
+    warmup: int,
+    learn_from: Roles = TRAIN,
+    validate_on: Roles = VALIDATION,
 ) -> FitData:
     """Stacks the windows of several fits; each fit sees the sites at its `members` rows.
 
@@ -92,6 +96,7 @@ def make_fit_data(
       members: site rows of each fit.
       warmup: days before each year; see `cut`.
       learn_from: role of the days that give gradients.
+      validate_on: role of the days that are validated on.
 
     Returns:
       Leaves (fit, window, time).
@@ -100,15 +105,45 @@ def make_fit_data(
       ValueError: a fit has no day to train on or none to validate on.
     """
     parts = {}
-    for name, role in (("training", learn_from), ("validation", VALIDATION)):
-        per_site = site_years(data, role)
-        where = [[window for row in rows for window in per_site[row]] for rows in members]
+    for name, role in (("training", learn_from), ("validation", validate_on)):
+        where = _windows_of(data, role, members)
         for rows, windows in zip(members, where, strict=True):
             if not windows:
                 raise ValueError(f"{data.sites.names[rows[0]]} has no {name} day in this split")
         parts[name] = _stack_padded(data, role, where, warmup)
         parts[f"{name}_count"] = np.array([len(windows) for windows in where], np.int32)
-    identity = np.array([np.asarray(data.sites.site.identity)[rows[0]] for rows in members])
+    return FitData(**parts, identity=_identities(data, members))
+
+
+def make_fold_data(
+    data: DividedSites, members: list[list[int]], warmup: int, fold: np.ndarray
+) -> FitData:
+    """Stacks the windows of every fold of several fits; see `make_fit_data`.
+
+    Args:
+      data: all sites, with the role of each day.
+      members: site rows of each fit, which has days to hold out.
+      warmup: days before each year; see `cut`.
+      fold: in which a day is held out, from 0; -1 in none, int (site, time).
+
+    Returns:
+      Leaves (fit, fold, window, time): a fold trains on all days that may be learnt from but its
+      own, on which it validates. A fold that holds nothing out of a fit has no day to validate on.
+    """
+    folds = [data.holding_out(fold == one) for one in range(int(fold.max()) + 1)]
+    parts = {}
+    for name, role in (("training", TRAIN), ("validation", VALIDATION)):
+        where = [_windows_of(part, role, members) for part in folds]
+        longest = max(len(windows) for of_fold in where for windows in of_fold)
+        filler = [windows[:1] for windows in _windows_of(folds[0], (TRAIN, VALIDATION), members)]
+        stacked = [
+            _stack_padded(part, role, of_fold, warmup, longest, filler)
+            for part, of_fold in zip(folds, where, strict=True)
+        ]
+        parts[name] = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *stacked)
+        counts = [[len(windows) for windows in of_fold] for of_fold in where]
+        parts[f"{name}_count"] = np.array(counts, np.int32).T
+    identity = np.repeat(_identities(data, members)[:, None], len(folds), axis=1)
     return FitData(**parts, identity=identity)
 
 
@@ -152,11 +187,31 @@ def _others(windows: Site, gone: np.ndarray) -> Site | None:
     return kept.replace(mask=mask, valid=kept.valid & inside)
 
 
+def _windows_of(
+    data: DividedSites, role: Roles, members: list[list[int]]
+) -> list[list[tuple[int, int]]]:
+    per_site = site_years(data, role)
+    return [[window for row in rows for window in per_site[row]] for rows in members]
+
+
+def _identities(data: DividedSites, members: list[list[int]]) -> np.ndarray:
+    return np.array([np.asarray(data.sites.site.identity)[rows[0]] for rows in members])
+
+
 def _stack_padded(
-    data: DividedSites, role: Roles, where: list[list[tuple[int, int]]], warmup: int
+    data: DividedSites,
+    role: Roles,
+    where: list[list[tuple[int, int]]],
+    warmup: int,
+    longest: int | None = None,
+    filler: list[list[tuple[int, int]]] | None = None,
 ) -> Site:
-    longest = max(len(windows) for windows in where)
-    padded = [windows + windows[:1] * (longest - len(windows)) for windows in where]
+    longest = longest or max(len(windows) for windows in where)
+    repeated = filler or [windows[:1] for windows in where]
+    padded = [
+        windows + first * (longest - len(windows))
+        for windows, first in zip(where, repeated, strict=True)
+    ]
     flat = cut(data, role, [window for windows in padded for window in windows], warmup)
     stacked = jax.tree.map(lambda leaf: leaf.reshape(len(where), longest, *leaf.shape[1:]), flat)
     counts = np.array([len(windows) for windows in where])

@@ -8,16 +8,19 @@ import jax
 import numpy as np
 
 from kgml_jax.adaptation import Weights
+from kgml_jax.data.folds import deal
 from kgml_jax.runs.fitted import Calibrated, Pretrained, SiteFits
 from kgml_jax.runs.learnt import learnt
 from kgml_jax.sites import TRAIN, VALIDATION
 from kgml_jax.split import DividedSites
 from kgml_jax.training import health, run
 from kgml_jax.training.fit import Descent, Settings
+from kgml_jax.training.folds import Folded
 from kgml_jax.training.run import Calibration
 from kgml_jax.training.strategies import STRATEGIES, Strategy, present_name
 from kgml_jax.training.watch import Watch, unwatched
-from kgml_jax.training.windows import FitData, make_fit_data
+from kgml_jax.training.windows import FitData, make_fit_data, make_fold_data
+from kgml_jax.workflows.fitting import Fitting, Gate
 
 REFERENCE = "pretrained"
 """The pretrained model as it is, to which strategies are compared."""
@@ -40,7 +43,14 @@ class CalibrateSettings:
     devices, are equal within 1e-5 of the largest value (single precision)."""
     refit: bool = False
     """End with a fit on training and validation days together, of as many steps as were best on
-    validation. Validation errors stay those before it."""
+    validation. Validation errors stay those before it. With the gate by years it always does."""
+    gate: Gate = "validation"
+    """Which days say how many steps are best, and whether a site is better off with them.
+    validation: the validation days; years: whole crop-years that folds hold out in turn, then a fit
+    to all days that are not tested. A pretrained model that has learnt from the sites' training
+    days is at an advantage there."""
+    folds: int = 3
+    """Folds of the gate by years; each costs as many steps as a fit."""
 
     def of(self, strategy: Strategy) -> Settings:
         """Returns how a strategy descends; a group looks at more windows a step than a site."""
@@ -79,11 +89,18 @@ def _fits(name: str, weights: Weights) -> bool:
     return True
 
 
-def members(strategy: Strategy, data: DividedSites) -> list[list[int]]:
+def members(
+    strategy: Strategy, data: DividedSites, fold: np.ndarray | None = None
+) -> list[list[int]]:
     """Returns the site rows of each fit of a strategy.
 
     A fit without a day to train or to validate on, as of a site with a record of a few days, is not
     among them: the others do not need it.
+
+    Args:
+      strategy: of the fits.
+      data: sites with their split.
+      fold: in which a day is held out, (site, time); None where validation days decide.
 
     Raises:
       ValueError: there is no other.
@@ -92,8 +109,10 @@ def members(strategy: Strategy, data: DividedSites) -> list[list[int]]:
     rows = [[row] for row in range(len(sites))]
     if strategy.per == "group":
         rows = [[r for r, g in enumerate(sites.groups) if g == name] for name in sites.group_names]
-    has = {role: (data.roles == role).any(axis=1) for role in (TRAIN, VALIDATION)}
-    able = [fit for fit in rows if fit and has[TRAIN][fit].any() and has[VALIDATION][fit].any()]
+    judged = np.isin(data.roles, VALIDATION) if fold is None else fold > 0
+    # What is held out in one fold is learnt from in another.
+    learnt = np.isin(data.roles, TRAIN) if fold is None else data.learning_days
+    able = [fit for fit in rows if fit and learnt[fit].any() and judged[fit].any()]
     if not able:
         raise ValueError(
             f"no site has days both to train and to validate on in this split ({data.split.kind})"
@@ -102,7 +121,12 @@ def members(strategy: Strategy, data: DividedSites) -> list[list[int]]:
 
 
 def errors_of_sites(
-    descent: Descent, weights: Weights, base: Pretrained, data: DividedSites, phi: Any
+    descent: Descent,
+    weights: Weights,
+    base: Pretrained,
+    data: DividedSites,
+    phi: Any,
+    fold: np.ndarray | None = None,
 ) -> np.ndarray:
     """Returns the error on each site's validation days, (site,); NaN of sites that cannot learn.
 
@@ -111,12 +135,17 @@ def errors_of_sites(
       weights: where `phi` starts from.
       base: the pretrained model.
       data: sites with their split.
-      phi: what each site has, leaves (site, ...).
+      phi: what each site has, leaves (site, ...), with `fold` (site, fold, ...).
+      fold: in which a day is held out, (site, time): these days then take the place of validation.
     """
-    able = [row for row, *_ in members(STRATEGIES[REFERENCE], data)]
-    windows = make_fit_data(data, [[row] for row in able], base.warmup_days)
-    own = jax.tree.map(lambda leaf: leaf[np.array(able)], phi)
-    found = run.validation_errors(descent, weights, windows, own)
+    rows = [[row] for row, *_ in members(STRATEGIES[REFERENCE], data, fold)]
+    if fold is None:
+        judge, windows = descent, make_fit_data(data, rows, base.warmup_days)
+    else:
+        judge, windows = Folded(descent), make_fold_data(data, rows, base.warmup_days, fold)
+    able = np.array(rows)[:, 0]
+    own = jax.tree.map(lambda leaf: leaf[able], phi)
+    found = run.validation_errors(judge, weights, windows, own)
     errors = np.full(len(data), np.nan, found.dtype)
     errors[able] = found
     return errors
@@ -133,10 +162,18 @@ def descent_of(base: Pretrained, strategy: Strategy, settings: CalibrateSettings
     )
 
 
-def pretrained_errors(base: Pretrained, data: DividedSites) -> np.ndarray:
-    """Returns the error of the pretrained model on each site's validation days, (site,)."""
+def pretrained_errors(
+    base: Pretrained, data: DividedSites, fold: np.ndarray | None = None
+) -> np.ndarray:
+    """Returns the error of the pretrained model on each site's validation days, (site,).
+
+    Args:
+      base: the pretrained model.
+      data: sites with their split.
+      fold: in which a day is held out; see `errors_of_sites`.
+    """
     still = descent_of(base, STRATEGIES[REFERENCE], CalibrateSettings())
-    return errors_of_sites(still, base.weights, base, data, {})
+    return errors_of_sites(still, base.weights, base, data, {}, fold)
 
 
 def calibrate(
@@ -151,7 +188,8 @@ def calibrate(
 
     A site that finds nothing better than the pretrained model on its validation days keeps it;
     strategies from scratch have no such gate. With `refit` a site that found something descends
-    again, from the same start to training and validation days, as many steps as that took.
+    again, from the same start to training and validation days, as many steps as that took. With
+    the gate by years it is whole crop-years, held out in turn by folds, that decide.
 
     A site without a day to train or to validate on is set aside: it keeps the pretrained model, and
     `fits.troubles` says so, as it says what was not finite first where a descent ended for that.
@@ -173,20 +211,14 @@ def calibrate(
     settings, way = settings or CalibrateSettings(), STRATEGIES[strategy]
     fresh_key, fit_key = jax.random.split(jax.random.key(seed))
     weights = base.model.init(fresh_key) if way.scratch else base.weights
-    rows, descent = members(way, data), descent_of(base, way, settings)
-    shared: Any = {"site_batch": settings.site_batch}
-    windows = make_fit_data(data, rows, base.warmup_days)
+    fold = deal(data, settings.folds) if settings.gate == "years" else None
+    rows, descent = members(way, data, fold), descent_of(base, way, settings)
     started = time.perf_counter()
-    with watch(strategy, descent.settings.steps) as observer:
-        found = run.calibrate(descent, weights, windows, fit_key, observer=observer, **shared)
-    phi = found.phi
-    if settings.refit:
-        windows = make_fit_data(data, rows, base.warmup_days, learn_from=(TRAIN, VALIDATION))
-        with watch(f"{strategy}, refit", int(found.best_step.max())) as observer:
-            shared["observer"] = observer
-            again = run.refit(descent, weights, windows, fit_key, found, **shared)
-        health_now = {"healthy": again.healthy, "last": again.last}
-        phi, found = again.phi, found.replace(**health_now)  # type: ignore[attr-defined]
+    place = (rows, base.warmup_days, fit_key, settings.site_batch, watch)
+    fitting = Fitting(strategy, descent, weights, data, *place)
+    phi, found, windows = (
+        fitting.by_validation(settings.refit) if fold is None else fitting.by_folds(fold)
+    )
     seconds = time.perf_counter() - started
     troubles = _troubles(data, descent, weights, rows, windows, found)
     return Calibrated(
@@ -196,7 +228,7 @@ def calibrate(
         phi=phi,
         moved=np.asarray(found.best_step > 0),
         start=weights if way.scratch else None,
-        fits=_site_fits(base, data, way, rows, weights, found, seconds, troubles),
+        fits=_site_fits(base, data, way, rows, weights, found, fold, seconds, troubles),
         places={name: data.sites.place(row) for row, name in enumerate(data.sites.names)},
         groups=dict(zip(data.sites.names, data.sites.groups, strict=True)),
         learnt=learnt(data),
@@ -210,6 +242,7 @@ def _site_fits(
     rows: list[list[int]],
     weights: Weights,
     found: Calibration,
+    fold: np.ndarray | None,
     seconds: float,
     troubles: dict[str, str],
 ) -> SiteFits:
@@ -223,9 +256,9 @@ def _site_fits(
     validation, accepted = spread.best_error, spread.accepted
     if way.per == "group":
         descent = descent_of(base, way, CalibrateSettings())
-        validation = errors_of_sites(descent, weights, base, data, spread.phi)
+        validation = errors_of_sites(descent, weights, base, data, spread.phi, fold)
     if way.scratch:
-        accepted = validation < pretrained_errors(base, data)
+        accepted = validation < pretrained_errors(base, data, fold)
     return SiteFits(
         names=data.sites.names,
         validation_error=np.where(able, validation, np.nan),

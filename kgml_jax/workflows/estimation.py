@@ -10,15 +10,11 @@ import numpy as np
 from kgml_jax.adaptation import Weights
 from kgml_jax.data import folds
 from kgml_jax.inversion.diagnosis import diagnose
-from kgml_jax.inversion.folds import HeldOut, estimate_by_folds
 from kgml_jax.inversion.groups import group_priors
 from kgml_jax.inversion.increments import keep_books
 from kgml_jax.inversion.lasting_sites import lasting_errors, with_errors
 from kgml_jax.inversion.problem import Problem, Stream, default_prior_sd
 from kgml_jax.inversion.searches import prior_means
-from kgml_jax.inversion.sites import Estimates
-from kgml_jax.inversion.sites import estimate as estimate_sites
-from kgml_jax.inversion.solvers.registry import SOLVERS
 from kgml_jax.models import updates
 from kgml_jax.models.hybrid import with_updates
 from kgml_jax.models.parameter_learning import learnt_offsets
@@ -31,9 +27,8 @@ from kgml_jax.sites import VARIABLES, Sites
 from kgml_jax.split import DividedSites
 from kgml_jax.training.watch import Watch, unwatched
 from kgml_jax.workflows.estimated import Estimated
-
-Gate = Literal["years", "validation"]
-"""Which days decide whether what was found at a site is kept."""
+from kgml_jax.workflows.fitting import Gate
+from kgml_jax.workflows.searches import search, search_and_judge
 
 
 @dataclass(frozen=True)
@@ -128,7 +123,9 @@ def estimate_from(
     if settings.base == "groups":
         problem, base, more = from_groups(settings, problem, weights, informing, seed, watch)
         spent = spent + more
-    found, held_out = judge(settings, problem, weights, informing, fold, seed, base, watch)
+    found, held_out = search_and_judge(
+        settings, problem, weights, informing, fold, seed, base, watch
+    )
     considered = considered_beside(problem) if settings.consider else ()
     seconds = time.perf_counter() - began
     sites, site_batch = informing.sites, settings.site_batch
@@ -299,67 +296,3 @@ def from_groups(
         mean.astype(best.dtype),
         first.evaluations,
     )
-
-
-def judge(
-    settings: EstimateSettings,
-    problem: Problem,
-    weights: Weights,
-    data: DividedSites,
-    fold: np.ndarray | None,
-    seed: int,
-    base: np.ndarray | None,
-    watch: Watch = unwatched,
-) -> tuple[Estimates, HeldOut | None]:
-    """Searches the best parameters of all sites, with the gate that `fold` stands for.
-
-    Args:
-      settings: how.
-      problem: what is estimated.
-      weights: shared by all sites.
-      data: sites with their split.
-      fold: in which each day is held out, (site, time); None for the validation days.
-      seed: of starts and of searches that draw.
-      base: means of the priors, (site, p).
-      watch: makes the context of the searches.
-    """
-    if fold is None:
-        return search(settings, problem, weights, data, seed, base, watch), None
-    with watch("search", len(data) * settings.starts * (settings.folds + 1)) as observer:
-        return estimate_by_folds(
-            problem,
-            weights,
-            data,
-            fold,
-            SOLVERS[settings.solver],
-            jax.random.key(seed),
-            base=base,
-            starts=settings.starts,
-            site_batch=settings.site_batch,
-            observer=observer,
-        )
-
-
-def search(
-    settings: EstimateSettings,
-    problem: Problem,
-    weights: Weights,
-    data: DividedSites,
-    seed: int,
-    base: np.ndarray | None,
-    watch: Watch = unwatched,
-    name: str = "search",
-) -> Estimates:
-    """Searches the best parameters of all sites; `base` are the means of the priors, (site, p)."""
-    with watch(name, len(data) * settings.starts) as observer:
-        return estimate_sites(
-            problem,
-            weights,
-            data,
-            SOLVERS[settings.solver],
-            jax.random.key(seed),
-            base=base,
-            starts=settings.starts,
-            site_batch=settings.site_batch,
-            observer=observer,
-        )
