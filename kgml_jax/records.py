@@ -58,13 +58,17 @@ CANONICAL_UNITS = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class Quantity:
-    """What a field means: units, bounds, one line of text, and its prior value if it has one."""
+    """What a field means: units, bounds, one line of text, and its prior value if it has one.
+
+    `level` says whose a parameter is: of a "crop", which has it at every site, or of the "site".
+    """
 
     units: str
     doc: str
     bounds: tuple[float, float] | None = None
     default: float | None = None
     transform: str = "logit"
+    level: str = "site"
 
     def __post_init__(self) -> None:
         if self.units not in CANONICAL_UNITS:
@@ -78,6 +82,7 @@ def param(
     bounds: tuple[float, float],
     doc: str,
     transform: str = "logit",
+    level: str = "site",
 ) -> Any:
     """Declares a calibratable parameter: prior, units, bounds and meaning in one line.
 
@@ -87,8 +92,9 @@ def param(
       bounds: hard limits, kept by the bijection to unbounded space.
       doc: meaning and source.
       transform: `"logit"` (linear between the bounds) or `"log"` (logarithmic between them).
+      level: `"crop"`, a trait of what grows, or `"site"`.
     """
-    quantity = Quantity(units, doc, bounds, default, transform)
+    quantity = Quantity(units, doc, bounds, default, transform, level)
     return dataclasses.field(default_factory=lambda: constant(default), metadata={"q": quantity})
 
 

@@ -16,6 +16,7 @@ from kgml_jax.runs.directory import Run
 from kgml_jax.workflows import evaluation, scoring
 from kgml_jax.workflows.estimated import AFTER, BEFORE, Estimated
 from kgml_jax.workflows.estimation_tables import converged, parameter_table, prediction_table
+from kgml_jax.workflows.level_tables import level_table
 
 
 def write(run: Run, fitted: Estimated, draw: tuple[str, ...] = (), figures: bool = True) -> None:
@@ -33,6 +34,10 @@ def write(run: Run, fitted: Estimated, draw: tuple[str, ...] = (), figures: bool
     files.write_dataset(folder / "predictions.nc", prediction_table(fitted))
     grids = [parameter_grid(parameters), coverage_grid(fitted)]
     grids += [annual_grid(fitted), outcome_grid(results, fitted)]
+    if fitted.levels is not None:
+        levels = level_table(fitted.levels, fitted.found.problem)
+        files.write_dataset(folder / "levels.nc", levels)
+        grids.append(level_grid(levels))
     grids += [] if fitted.books is None else [update_grid(parameters, fitted.books)]
     scores = report.markdown(results)
     files.write_text(folder / "tables.md", "\n".join([*map(markdown, grids), scores]))
@@ -84,6 +89,23 @@ def parameter_grid(table: xr.Dataset) -> Grid:
     if daily := [str(name) for name in table["parameter"].values[table["moves_daily"] > 0]]:
         title += f". A network moves {', '.join(daily)} from day to day: these are bases"
     return Grid(title, tuple(columns), tuple(rows), 2)
+
+
+def level_grid(table: xr.Dataset) -> Grid:
+    """Tabulates what crops have at all sites, and what a site that was not seen would have."""
+    columns = ("parameter", "units", "prior", "level", "90 % of a new site", "spread", "sites")
+    rows = []
+    for name in table["parameter"].values:
+        one = table.sel(parameter=name)
+        ends = f"{number(float(one['lower']))} to {number(float(one['upper']))}"
+        row = [str(name), str(one["units"].item()), number(one["prior"].item())]
+        row += [number(float(one["value"])), ends, number(float(one["spread"]))]
+        rows.append((*row, f"{int(one['sites'])}"))
+    title = (
+        "Levels: traits of crops (TRAIT:CROP) and what sites have in common; spread: standard "
+        "deviation of sites about the level, unbounded space; sites: whose data inform it"
+    )
+    return Grid(title, columns, tuple(rows), 2)
 
 
 def update_grid(table: xr.Dataset, found: Books) -> Grid:

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from kgml_jax.bijections import constrain, unconstrain
-from kgml_jax.process.parameters import Params
-from kgml_jax.records import Field, quantities, record, var
+from kgml_jax.process.parameters import parameter
+from kgml_jax.records import Field, record, var
 
 CONFLICT = 2.0
 """Standard deviations of the prior beyond which an estimate says that prior and data disagree."""
@@ -137,7 +137,7 @@ def at_bound(offsets: Field, names: tuple[str, ...]) -> Field:
     Args:
       offsets: of `names` from their declared priors in unbounded space, all levels summed, (p,);
         leading axes, such as that of sites, stay.
-      names: fields of `Params`.
+      names: fields of `Params`, or such of one crop.
     """
     share = jax.nn.sigmoid(_priors(names, offsets) + offsets)
     return jnp.minimum(share, 1 - share) < BOUND_SHARE
@@ -199,15 +199,14 @@ def estimate(
     Args:
       offsets: of `names` from their declared priors in unbounded space, all levels summed, (p,).
       sd: their posterior standard deviation, (p,).
-      names: fields of `Params`.
+      names: fields of `Params`, or such of one crop.
       probability: between the two quantiles: 0.9 gives those of 5 and 95 %.
     """
     tail = NormalDist().inv_cdf(0.5 + probability / 2)
     nodes, shares = np.polynomial.hermite_e.hermegauss(QUADRATURE)
     steps = jnp.asarray([0.0, -tail, tail, *nodes], sd.dtype)
     unbounded = (_priors(names, offsets) + offsets)[:, None] + sd[:, None] * steps
-    declared = quantities(Params)
-    mapped = jnp.stack([constrain(z, declared[n]) for n, z in zip(names, unbounded, strict=True)])
+    mapped = jnp.stack([constrain(z, parameter(n)) for n, z in zip(names, unbounded, strict=True)])
     at_nodes, weights = mapped[:, 3:], jnp.asarray(shares / shares.sum(), sd.dtype)
     centred = at_nodes - (at_nodes @ weights)[:, None]
     return Estimate(
@@ -220,8 +219,7 @@ def estimate(
 
 def _priors(names: tuple[str, ...], like: Field) -> Field:
     # Declared prior values in unbounded space, (p,).
-    declared = quantities(Params)
     prior = lambda name: unconstrain(
-        jnp.asarray(declared[name].default, like.dtype), declared[name]
+        jnp.asarray(parameter(name).default, like.dtype), parameter(name)
     )
     return jnp.stack([prior(name) for name in names])

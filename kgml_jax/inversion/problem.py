@@ -13,7 +13,8 @@ from kgml_jax.adaptation import Weights
 from kgml_jax.inversion import lasting
 from kgml_jax.models import updates
 from kgml_jax.models.protocol import Model
-from kgml_jax.process.parameters import Params
+from kgml_jax.process.crops import NAMES
+from kgml_jax.process.parameters import CROP_TRAITS, Params, parameter, parted
 from kgml_jax.records import Field, Quantity, quantities
 from kgml_jax.sites import PREDICTABLE, Site
 
@@ -54,8 +55,9 @@ class Problem:
 
     Attributes:
       model: predicts one site; its weights hold `weights["process"][name]`.
-      names: fields of `process.Params` that are estimated, and then scheduled updates of the model,
-        by `ScheduledUpdate.name`.
+      names: fields of `process.Params` that are estimated, or such of one crop
+        (`parameters.trait_of_crop`), and then scheduled updates of the model, by
+        `ScheduledUpdate.name`.
       prior_sd: standard deviation of each one's offset.
       streams: what informs.
     """
@@ -84,9 +86,8 @@ class Problem:
     @property
     def quantities(self) -> dict[str, Quantity]:
         """Units, bounds and meaning of what is estimated, by name."""
-        declared = quantities(Params)
         moved = self.names[len(self.parameters) :]
-        return {name: declared[name] for name in self.parameters} | {
+        return {name: parameter(name) for name in self.parameters} | {
             name: updates.parse(name).quantity for name in moved
         }
 
@@ -216,11 +217,16 @@ def observed(site: Site, days: Field) -> Site:
     return site.replace(mask={name: mask & seen for name, mask in site.mask.items()})  # type: ignore[attr-defined]
 
 
+def _known(name: str) -> bool:
+    trait, crop = parted(name)
+    return trait in quantities(Params) and (not crop or (crop in NAMES and trait in CROP_TRAITS))
+
+
 def _check_names(names: Sequence[str]) -> None:
     declared = quantities(Params)
     moved = [updates.SEPARATOR in name for name in names]
     parameters = [name for name, is_update in zip(names, moved, strict=True) if not is_update]
-    if unknown := [name for name in parameters if name not in declared]:
+    if unknown := [name for name in parameters if not _known(name)]:
         raise ValueError(f"no parameter {', '.join(unknown)}; there are {', '.join(declared)}")
     if not parameters or len(set(names)) < len(names):
         raise ValueError(f"parameters {list(names)}; expected one or more, each once")

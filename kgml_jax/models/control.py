@@ -13,9 +13,11 @@ import jax.numpy as jnp
 
 from kgml_jax import bijections
 from kgml_jax.adaptation import Weights
+from kgml_jax.process.crops import NAMES
 from kgml_jax.process.drivers import Forcing
 from kgml_jax.process.ecosystem import Fluxes, Params, State
 from kgml_jax.process.factors import Factors
+from kgml_jax.process.parameters import parted
 from kgml_jax.process.state_update import Increment
 from kgml_jax.records import Field, quantities
 
@@ -85,10 +87,35 @@ def scheduled(params: Params, changes: Mapping[str, Field]) -> Controller:
     return Controller(params, act, inputs=dict(changes))
 
 
+def by_crop(weights: Weights, crop: Field) -> Controller:
+    """Returns the controller that gives every day the traits of its crop.
+
+    Args:
+      weights: of a model; beside the offsets of all parameters they may hold further ones of the
+        traits of some crops, `weights["process"]["TRAIT:CROP"]`, which add to them.
+      crop: row of the crop table of each day, int (time,); -1 where not known, which has no more
+        than what all crops have.
+    """
+    offsets = offsets_of(weights)
+    rows: dict[str, Field] = {}
+    for name, offset in weights["process"].items():  # type: ignore[union-attr]
+        trait, of = parted(name)
+        if of:
+            before = rows.get(trait, jnp.zeros(len(NAMES) + 1, jnp.result_type(offset)))
+            rows[trait] = before.at[NAMES.index(of)].add(offset)
+    params = constrained(offsets, {})
+    if not rows:
+        return constant(params)
+    # Unknown crops read the last row, which holds nothing.
+    row = jnp.where(crop >= 0, crop, len(NAMES)).astype(int)
+    return scheduled(params, {n: v[row] for n, v in constrained_some(offsets, rows).items()})
+
+
 def offsets_of(weights: Weights) -> dict[str, Field]:
     """Returns the unbounded offsets of all parameters that the weights of a model hold.
 
-    Amounts of scheduled updates, which the weights hold beside them, are left out.
+    Amounts of scheduled updates and traits of single crops, which the weights may hold beside them,
+    are left out.
     """
     declared = quantities(Params)
     held: Mapping[str, Field] = weights["process"]  # type: ignore[assignment]

@@ -14,9 +14,8 @@ from kgml_jax.models.control import (
     Controller,
     Day,
     Memory,
+    by_crop,
     constant,
-    constrained,
-    offsets_of,
 )
 from kgml_jax.models.observables import (
     YIELD,
@@ -90,8 +89,8 @@ class ProcessModel:
         return self.observe(weights, self.controller(weights, site), site)
 
     def controller(self, weights: Weights, site: Site) -> Controller:
-        """Returns what sets the parameters: nothing does after the first day."""
-        return constant(constrained(offsets_of(weights), {}))
+        """Returns what sets the parameters: nothing does after the first day but the crop."""
+        return by_crop(weights, site.forcing.crop)
 
     def observe(self, weights: Weights, controller: Controller, site: Site) -> dict[str, Field]:
         """Returns what is predicted of one site whose parameters a controller sets, (time,)."""

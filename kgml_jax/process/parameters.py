@@ -1,10 +1,11 @@
 """The parameters of one site: prior value, unit, bounds and meaning of each.
 
 Multipliers act on the crop table or on the site's soil attributes, so that one value of a site
-serves every crop it grows.
+serves every crop it grows. Those of the level "crop" are traits of what grows: a crop can have its
+own, which hold on the days that it stands (`trait_of_crop`).
 """
 
-from kgml_jax.records import Field, param, record
+from kgml_jax.records import Field, Quantity, param, quantities, record
 
 
 @record
@@ -16,6 +17,7 @@ class Params:
         units="1",
         bounds=(0.5, 1.8),
         transform="log",
+        level="crop",
         doc="Scales carboxylation capacity at 25 degC of the crop (vcm; prior tuned).",
     )
     stomatal_slope_multiplier: Field = param(
@@ -23,6 +25,7 @@ class Params:
         units="1",
         bounds=(0.6, 1.6),
         transform="log",
+        level="crop",
         doc="Scales the Medlyn slope g1 of the crop (g1m; prior tuned).",
     )
     specific_leaf_area_multiplier: Field = param(
@@ -30,6 +33,7 @@ class Params:
         units="1",
         bounds=(0.7, 1.4),
         transform="log",
+        level="crop",
         doc="Scales leaf area per leaf carbon of the crop (sla_m; range of WOFOST).",
     )
     vegetative_duration_multiplier: Field = param(
@@ -37,6 +41,7 @@ class Params:
         units="1",
         bounds=(0.8, 1.25),
         transform="log",
+        level="crop",
         doc="Scales thermal time from emergence to anthesis (ts1_m; span of CERES P1).",
     )
     reproductive_duration_multiplier: Field = param(
@@ -44,12 +49,14 @@ class Params:
         units="1",
         bounds=(0.8, 1.25),
         transform="log",
+        level="crop",
         doc="Scales thermal time from anthesis to maturity (ts2_m; span of CERES P5).",
     )
     growth_rate: Field = param(
         0.55,
         units="d-1",
         bounds=(0.2, 0.9),
+        level="crop",
         doc="Conversion of non-structural carbon to tissue at 25 degC (k_grow; prior tuned).",
     )
     maintenance_respiration_rate: Field = param(
@@ -57,18 +64,21 @@ class Params:
         units="g C gN-1 h-1",
         bounds=(0.006, 0.018),
         transform="log",
+        level="crop",
         doc="Maintenance respiration per tissue nitrogen at 25 degC (rm; EcoSIM 0.010).",
     )
     water_stress_sensitivity: Field = param(
         0.7,
         units="1",
         bounds=(0.3, 1.0),
+        level="crop",
         doc="Exponent of the supply/demand ratio on photosynthesis (w_sens; EcoSIM structure).",
     )
     critical_available_water: Field = param(
         0.45,
         units="1",
         bounds=(0.25, 0.65),
+        level="crop",
         doc="Available-water fraction below which uptake falls (p_crit; FAO-56 Table 22).",
     )
     rooting_depth_multiplier: Field = param(
@@ -76,6 +86,7 @@ class Params:
         units="1",
         bounds=(0.7, 1.3),
         transform="log",
+        level="crop",
         doc="Scales the largest rooting depth of the crop (zmax_m; FAO-56 Table 22, ranges).",
     )
     root_allocation_multiplier: Field = param(
@@ -83,12 +94,14 @@ class Params:
         units="1",
         bounds=(0.7, 1.3),
         transform="log",
+        level="crop",
         doc="Scales early allocation to roots of the crop (root_m; range of WOFOST).",
     )
     grain_onset_shift: Field = param(
         0.0,
         units="1",
         bounds=(-0.12, 0.12),
+        level="crop",
         doc="Shifts the development stage at which grain filling starts (grain_on; WOFOST).",
     )
     nitrogen_mobilisation_rate: Field = param(
@@ -96,6 +109,7 @@ class Params:
         units="d-1",
         bounds=(0.01, 0.10),
         transform="log",
+        level="crop",
         doc="Nitrogen that filling grain draws from leaves, stem and roots (k_mob; prior tuned).",
     )
     nitrogen_uptake_rate: Field = param(
@@ -103,12 +117,14 @@ class Params:
         units="d-1",
         bounds=(0.02, 0.4),
         transform="log",
+        level="crop",
         doc="Uptake of ammonium from well-rooted moist soil at 25 degC (k_up; prior tuned).",
     )
     nitrogen_fixation_fraction: Field = param(
         0.75,
         units="1",
         bounds=(0.4, 0.95),
+        level="crop",
         doc="Share of its nitrogen demand that a legume can fix (fix_max; prior tuned).",
     )
     senescence_multiplier: Field = param(
@@ -116,6 +132,7 @@ class Params:
         units="1",
         bounds=(0.5, 2.0),
         transform="log",
+        level="crop",
         doc="Scales leaf senescence of the crop (ksen_m; WOFOST SPAN).",
     )
     saturated_conductivity_multiplier: Field = param(
@@ -323,3 +340,31 @@ DEFAULT_SUBSET: tuple[str, ...] = (
     "tillage_effect",
 )
 """Parameters that fluxes of a tower can tell something about: the default of a site calibration."""
+
+
+CROP_TRAITS: tuple[str, ...] = tuple(
+    name for name, declared in quantities(Params).items() if declared.level == "crop"
+)
+"""Parameters that belong to a crop; all others are the site's."""
+
+OF = ":"
+
+
+def trait_of_crop(trait: str, crop: str) -> str:
+    """Returns the name of a trait of one crop, such as `vcmax_multiplier:corn`."""
+    return f"{trait}{OF}{crop}"
+
+
+def parted(name: str) -> tuple[str, str]:
+    """Returns the field of `Params` that a name speaks of, and the crop; "" if it is of no crop."""
+    trait, _, crop = name.partition(OF)
+    return trait, crop
+
+
+def parameter(name: str) -> Quantity:
+    """Returns what a parameter, or a trait of one crop, means.
+
+    Raises:
+      KeyError: there is no such parameter.
+    """
+    return quantities(Params)[parted(name)[0]]

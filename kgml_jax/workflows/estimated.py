@@ -13,6 +13,7 @@ from kgml_jax.display import Shown, counted
 from kgml_jax.inversion.diagnosis import Diagnosis, widen
 from kgml_jax.inversion.folds import HeldOut, predict_held_out
 from kgml_jax.inversion.increments import Books
+from kgml_jax.inversion.levels import Levels
 from kgml_jax.inversion.prediction import Prediction, predict_with_intervals
 from kgml_jax.inversion.problem import Problem
 from kgml_jax.inversion.sites import Estimates
@@ -38,6 +39,7 @@ class Estimated(Shown):
       simulations: spent on each site by all searches, (site,).
       seconds: of the searches, compilation included.
       held_out: what the folds of the gate found; None where validation days decided.
+      levels: what crops have at all sites, in unbounded space; None if it was not asked for.
       books: what updates added, leaves (site, ...); None without updates.
       site_batch: sites a device advances at once.
       considered: parameters that were not estimated and keep their prior uncertainty.
@@ -51,6 +53,7 @@ class Estimated(Shown):
     simulations: np.ndarray
     seconds: float
     held_out: HeldOut | None = None
+    levels: Levels | None = None
     books: Books | None = None
     site_batch: int = 1
     considered: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from kgml_jax.inversion.diagnosis import diagnose
 from kgml_jax.inversion.groups import group_priors
 from kgml_jax.inversion.increments import keep_books
 from kgml_jax.inversion.lasting_sites import lasting_errors, with_errors
+from kgml_jax.inversion.levels import Levels, estimate_levels
 from kgml_jax.inversion.problem import Problem, Stream, default_prior_sd
 from kgml_jax.inversion.searches import prior_means
 from kgml_jax.models import updates
@@ -20,12 +21,13 @@ from kgml_jax.models.hybrid import with_updates
 from kgml_jax.models.parameter_learning import learnt_offsets
 from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.protocol import Model
-from kgml_jax.process.parameters import DEFAULT_SUBSET, Params
+from kgml_jax.process.parameters import DEFAULT_SUBSET, Params, parted
 from kgml_jax.records import quantities
 from kgml_jax.runs.fitted import Pretrained
 from kgml_jax.sites import VARIABLES, Sites
 from kgml_jax.split import DividedSites
 from kgml_jax.training.watch import Watch, unwatched
+from kgml_jax.workflows.crop_levels import concerned, grown, levels_of_crops, traits, with_crops
 from kgml_jax.workflows.estimated import Estimated
 from kgml_jax.workflows.fitting import Gate
 from kgml_jax.workflows.searches import search, search_and_judge
@@ -49,8 +51,9 @@ class EstimateSettings:
     updates: tuple[str, ...] = ()
     """Pools to move at the start of a day, POOL@DATE such as soil_carbon@2005-01-01: by how much is
     estimated with the parameters, and what was added is a term of the budgets."""
-    base: Literal["defaults", "groups"] = "defaults"
-    """Means of the priors: the defaults, or shifts that the sites of a group share."""
+    base: Literal["defaults", "groups", "crops"] = "defaults"
+    """Means of the priors: the defaults; shifts that the sites of a group share; or traits that
+    each crop has at all sites and soil that sites have in common, with the spread among sites."""
     gate: Gate = "years"
     """On which days an estimate must be better than its start to be kept. years: on whole crop-
     years that folds hold out in turn, then an estimate from all days that are not tested;
@@ -115,13 +118,17 @@ def estimate_from(
 ) -> Estimated:
     """Estimates from given weights: searches and diagnoses all sites."""
     problem = make_problem(settings, model, data.sites)
+    weights = with_crops(weights, problem)
     began, base, spent = time.perf_counter(), None, np.zeros(len(data), int)
     fold = folds.deal(data, settings.folds) if settings.gate == "years" else None
     informing = data if fold is None else data.holding_out(np.zeros_like(fold, bool))
     if settings.errors == "lasting":
         informing, spent = with_lasting_errors(settings, problem, weights, informing, seed, watch)
-    if settings.base == "groups":
-        problem, base, more = from_groups(settings, problem, weights, informing, seed, watch)
+    levels = None
+    if settings.base != "defaults":
+        problem, base, more, levels = from_others(
+            settings, problem, weights, informing, seed, watch
+        )
         spent = spent + more
     found, held_out = search_and_judge(
         settings, problem, weights, informing, fold, seed, base, watch
@@ -148,6 +155,7 @@ def estimate_from(
         found=found,
         known=known,
         held_out=held_out,
+        levels=levels,
         simulations=spent + found.evaluations,
         seconds=seconds,
         books=keep_books(problem, weights, sites, moved, site_batch=site_batch)
@@ -183,8 +191,9 @@ def with_lasting_errors(
 
 
 def considered_beside(problem: Problem) -> tuple[str, ...]:
-    """Returns the parameters of the process that a problem does not estimate."""
-    return tuple(name for name in quantities(Params) if name not in problem.parameters)
+    """Returns the parameters of the process that a problem does not estimate, of no crop either."""
+    estimated = {parted(name)[0] for name in problem.parameters}
+    return tuple(name for name in quantities(Params) if name not in estimated)
 
 
 def starting_model(
@@ -202,10 +211,10 @@ def starting_model(
             observables=settings.further,
         )
         return model, model.init(jax.random.key(seed))
-    if settings.base == "groups" or settings.further:
+    if settings.base != "defaults" or settings.further:
         raise ValueError(
             "on top of a pretrained model the priors and the streams are its own; leave out "
-            f"{', '.join(settings.further) or 'the base groups'}"
+            f"{', '.join(settings.further) or f'the base {settings.base}'}"
         )
     if "process" not in base.weights:
         raise ValueError(
@@ -254,25 +263,29 @@ def make_problem(settings: EstimateSettings, model: Model, sites: Sites) -> Prob
       ValueError: a parameter or stream has no such name, or no site has any of the streams.
     """
     streams = [Stream(name, settings.inflation) for name in informing(settings.streams, sites)]
-    names = (*settings.parameters, *settings.updates)
+    parameters = settings.parameters
+    if settings.base == "crops":
+        parameters = levels_of_crops(parameters, grown(sites))
+    names = (*parameters, *settings.updates)
     return Problem(model, names, default_prior_sd(names), tuple(streams))
 
 
-def from_groups(
+def from_others(
     settings: EstimateSettings,
     problem: Problem,
     weights: Weights,
     data: DividedSites,
     seed: int,
     watch: Watch = unwatched,
-) -> tuple[Problem, np.ndarray, np.ndarray]:
-    """Estimates every site by itself, to centre its prior on what the others of its group share.
+) -> tuple[Problem, np.ndarray, np.ndarray, Levels | None]:
+    """Estimates every site by itself, to centre its prior on what other sites say of it.
 
     Returns:
       The problem with what is left of the prior's spread, the mean over sites of its variance; the
-      mean of each site's prior, (site, p); and the simulations spent on each site, (site,).
+      mean of each site's prior, (site, p); the simulations spent on each site, (site,); and the
+      levels of crops, None for groups.
     """
-    first = search(settings, problem, weights, data, seed, None, watch, "search without groups")
+    first = search(settings, problem, weights, data, seed, None, watch, "search without others")
     best = first.solutions.offsets[np.arange(len(data)), first.chosen]
     usable = np.where(first.healthy[:, None], best, 0.0)
     known = diagnose(
@@ -284,15 +297,24 @@ def from_groups(
         kept=first.healthy,
         site_batch=settings.site_batch,
     )
-    mean, spread = group_priors(
-        np.where(first.healthy[:, None], best, np.nan),
-        known.posterior.covariance,
-        np.asarray(data.sites.site.group).tolist(),
-        np.array(problem.prior_sd),
-    )
-    left = np.sqrt(np.mean(spread**2, axis=0))
+    sound = np.where(first.healthy[:, None], best, np.nan)
+    prior_sd, levels = np.array(problem.prior_sd), None
+    if settings.base == "groups":
+        group = np.asarray(data.sites.site.group).tolist()
+        mean, spread = group_priors(sound, known.posterior.covariance, group, prior_sd)
+    else:
+        has = concerned(problem, data.sites)
+        levels = estimate_levels(
+            sound, known.posterior.covariance, prior_sd, traits(problem.names), has
+        )
+        mean = levels.site_mean
+        # Of what a site does not have, nothing is said that another could mean.
+        counts = np.where(has.any(axis=0), has, True)
+        spread = np.where(counts, levels.site_sd, np.nan)
+    left = np.sqrt(np.nanmean(spread**2, axis=0))
     return (
         replace(problem, prior_sd=tuple(left.tolist())),
         mean.astype(best.dtype),
         first.evaluations,
+        levels,
     )

@@ -11,6 +11,7 @@ from kgml_jax.inversion.problem import Problem
 from kgml_jax.inversion.sites import Estimates
 from kgml_jax.models.hybrid import process_of
 from kgml_jax.process.ecosystem import Imbalance
+from kgml_jax.process.parameters import parted
 from kgml_jax.process.state_update import Increment
 from kgml_jax.records import quantities
 from kgml_jax.sites import PREDICTABLE, Sites
@@ -83,7 +84,7 @@ def parameter_table(fitted: "Estimated") -> xr.Dataset:
     if (world := true_world(sites)) is not None:
         # Nothing moved the pools of the synthetic sites.
         none = np.zeros(len(sites))
-        true = [world.get(f"true_{name}", none) for name in names]
+        true = [world.get(f"true_{parted(name)[0]}", none) for name in names]
         truth = np.stack([np.asarray(one) for one in true], axis=1)
         table["truth"] = (both, truth, _own("parameter of the synthetic site"))
     return table

@@ -140,7 +140,8 @@ def test_what_has_no_test_day_is_not_drawn(toy):
 def test_groups_pull_their_sites_together(toy):
     model = RespiringModel()
     weights, task = model.init(jax.random.key(0)), problem(model)
-    left, base, spent = estimation.from_groups(SETTINGS, task, weights, toy, 0)
+    settings = replace(SETTINGS, base="groups")
+    left, base, spent, _ = estimation.from_others(settings, task, weights, toy, 0)
     assert all(0.5 / np.sqrt(2) < sd < 0.5 for sd in left.prior_sd)
     assert (np.sign(base[0]) == np.sign(TRUTH[1])).all()
     assert (np.sign(base[2]) == np.sign(TRUTH[3])).all()
