@@ -49,14 +49,24 @@ def _site_climatology(
 ) -> np.ndarray:
     if not days.any():
         return np.full(target.shape, np.nan)
-    place = day_of_year - 1
-    seen = target[days].astype(float)
-    total = np.bincount(place[days], weights=seen, minlength=DAYS_ON_CIRCLE)
-    count = np.bincount(place[days], minlength=DAYS_ON_CIRCLE)
-    total, count = _circular_sum(total, half_window), _circular_sum(count, half_window)
-    cycle = np.where(count > 0, total / np.maximum(count, 1), seen.mean())
     # Padding days may carry any day of the year.
-    return cycle[np.clip(place, 0, DAYS_ON_CIRCLE - 1)]
+    place = np.clip(day_of_year - 1, 0, DAYS_ON_CIRCLE - 1)
+    return seasonal_cycle(target[days], place[days], half_window)[place]
+
+
+def seasonal_cycle(values: np.ndarray, place: np.ndarray, half_window: int = 7) -> np.ndarray:
+    """Returns means around each day of a circle of 366, `(366,)`; the mean of all where none is.
+
+    Args:
+      values: observed, at least one, `(observation,)`.
+      place: day of the year of each, counted from 0.
+      half_window: days on either side.
+    """
+    seen = values.astype(float)
+    total = np.bincount(place, weights=seen, minlength=DAYS_ON_CIRCLE)
+    count = np.bincount(place, minlength=DAYS_ON_CIRCLE)
+    total, count = _circular_sum(total, half_window), _circular_sum(count, half_window)
+    return np.where(count > 0, total / np.maximum(count, 1), seen.mean())
 
 
 def _circular_sum(values: np.ndarray, half_window: int) -> np.ndarray:
@@ -78,13 +88,13 @@ def boosting_pooled(
     Raises:
       ImportError: scikit-learn is absent; it comes with the extra `bench`.
     """
-    regressor = _regressor(iterations, seed)
+    trees = regressor(iterations, seed)
     latitude = np.asarray(sites.site.attributes.latitude)
     columns = daily_features(sites)
     place = np.broadcast_to(latitude[:, None, None], (*columns.shape[:2], 1))
     columns = np.concatenate([columns, place.astype(columns.dtype)], axis=-1)
     return {
-        name: _fit_predict(regressor, columns, np.asarray(target), _observed(sites, training, name))
+        name: _fit_predict(trees, columns, np.asarray(target), _observed(sites, training, name))
         for name, target in sites.site.targets.items()
     }
 
@@ -103,12 +113,12 @@ def boosting_per_site(
     Raises:
       ImportError: scikit-learn is absent; it comes with the extra `bench`.
     """
-    regressor = _regressor(iterations, seed)
+    trees = regressor(iterations, seed)
     columns = daily_features(sites)
     predicted = {}
     for name, target in sites.site.targets.items():
         rows = zip(columns, np.asarray(target), _observed(sites, training, name), strict=True)
-        predicted[name] = np.stack([_fit_predict(regressor, *row) for row in rows])
+        predicted[name] = np.stack([_fit_predict(trees, *row) for row in rows])
     return predicted
 
 
@@ -120,14 +130,15 @@ def daily_features(sites: Sites) -> np.ndarray:
     """
     forcing, valid = sites.site.forcing, np.asarray(sites.site.valid)
     weather = [np.asarray(getattr(forcing, name)) for name in REQUIRED_FORCING]
-    means = [_running_mean(field, valid, days) for field in weather for days in RUNNING_MEANS]
+    means = [running_mean(field, valid, days) for field in weather for days in RUNNING_MEANS]
     management = [np.asarray(getattr(forcing, name)) for name in MANAGEMENT]
     angle = 2 * np.pi * np.asarray(sites.site.calendar.day_of_year) / DAYS_ON_CIRCLE
     columns = [*weather, *means, *management, np.sin(angle), np.cos(angle)]
     return np.stack(columns, axis=-1).astype(weather[0].dtype)
 
 
-def _running_mean(field: np.ndarray, valid: np.ndarray, days: int) -> np.ndarray:
+def running_mean(field: np.ndarray, valid: np.ndarray, days: int) -> np.ndarray:
+    """Returns means over each day and those before it, `(site, time)`; padding does not count."""
     total = _trailing_sum(np.where(valid, field, 0.0), days)
     return total / np.maximum(_trailing_sum(valid.astype(float), days), 1)
 
@@ -144,10 +155,16 @@ def _observed(sites: Sites, training: np.ndarray, name: str) -> np.ndarray:
     return mask & np.asarray(training) & np.asarray(sites.site.valid)
 
 
-class _Regressor(Protocol):
-    def fit(self, X: Any, y: Any) -> Any: ...  # noqa: N803 (scikit-learn's name)
+class Regressor(Protocol):
+    """What is fitted to rows of features, as in scikit-learn."""
 
-    def predict(self, X: Any) -> Any: ...  # noqa: N803 (scikit-learn's name)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:  # noqa: N803 (scikit-learn's)
+        """Fits to rows."""
+        ...
+
+    def predict(self, X: Any) -> Any:  # noqa: N803 (scikit-learn's name)
+        """Returns a value a row."""
+        ...
 
 
 def require_scikit_learn() -> Any:
@@ -164,16 +181,27 @@ def require_scikit_learn() -> Any:
     return sklearn.ensemble
 
 
-def _regressor(iterations: int, seed: int) -> _Regressor:
+def regressor(iterations: int, seed: int, **options: Any) -> Regressor:
+    """Returns gradient boosting of trees, not fitted yet.
+
+    Args:
+      iterations: number of trees.
+      seed: of the trees.
+      options: further arguments of scikit-learn's `HistGradientBoostingRegressor`.
+
+    Raises:
+      ImportError: scikit-learn is absent; it comes with the extra `bench`.
+    """
+    chosen = {"learning_rate": 0.05, **options}
     trees = require_scikit_learn().HistGradientBoostingRegressor(
-        max_iter=iterations, learning_rate=0.05, random_state=seed
+        max_iter=iterations, random_state=seed, **chosen
     )
     # Early stopping would set aside shuffled days, neighbours of those it is fitted to.
     return trees.set_params(early_stopping=False)
 
 
 def _fit_predict(
-    regressor: _Regressor, columns: np.ndarray, target: np.ndarray, days: np.ndarray
+    regressor: Regressor, columns: np.ndarray, target: np.ndarray, days: np.ndarray
 ) -> np.ndarray:
     if not days.any():
         return np.full(target.shape, np.nan)
