@@ -1,4 +1,5 @@
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -8,15 +9,19 @@ import pytest
 import toys
 import xarray as xr
 from inversion_toys import NAMES, RespiringModel, SlopeModel, known_sites, problem
+from studies.measured_fields import readers
 from studies.measured_fields.grasslands import GRASSLANDS, SELHAUSEN
 from studies.measured_fields.management import FieldHistory, crop_years, management
 from studies.measured_fields.readers import MeasuredField
-from studies.towers import data, models, program, report, uncalibrated
-from studies.towers.data import CROP, GRASS, MONTHLY, Towers
+from studies.towers import data, models, program, protocols, report, uncalibrated
+from studies.towers.collection import EIGHT_DAILY, MONTHLY
+from studies.towers.data import Towers
+from studies.towers.folder import CROP, GRASS
 from studies.towers.models import AFTER, BEFORE, Effort
-from studies.towers.monthly import MonthlyModel, month_so_far, on_last_days
+from studies.towers.periods import EIGHT_DAYS, MONTH, PeriodModel, last_days, on_last_days, so_far
 
 from kgml_jax.data.splits import last_years
+from kgml_jax.errors import DataError
 from kgml_jax.models.features import Scale, Scaling
 from kgml_jax.process import crops
 from kgml_jax.process.drivers import Forcing
@@ -42,15 +47,26 @@ def test_the_mean_of_a_month_stands_on_its_last_day():
     for first, last in (*spans, ("1900-01-01", "1900-12-31")):
         dates = pd.date_range(first, last)
         daily = np.random.default_rng(0).normal(3, 2, len(dates))
-        found = np.asarray(month_so_far(jnp.asarray(daily), calendar_of(dates)))
+        found = np.asarray(so_far(jnp.asarray(daily), calendar_of(dates), MONTH))
         months = pd.Series(daily, dates).groupby([dates.year, dates.month])
         expected = months.expanding().mean().to_numpy()
         np.testing.assert_allclose(found, expected, atol=1e-3)  # float32 sum over 500 days
 
 
-def test_only_sites_of_the_monthly_group_have_means():
+def test_eight_days_are_counted_from_new_year_and_the_last_are_fewer():
+    dates = pd.date_range("2003-12-20", "2005-01-10")
+    daily = np.random.default_rng(0).normal(3, 2, len(dates))
+    found = np.asarray(so_far(jnp.asarray(daily), calendar_of(dates), EIGHT_DAYS))
+    eights = pd.Series(daily, dates).groupby([dates.year, (dates.day_of_year - 1) // 8])
+    np.testing.assert_allclose(found, eights.expanding().mean().to_numpy(), atol=1e-3)
+    starts = np.array(["2004-01-01", "2004-12-18", "2004-12-26"], "datetime64[D]")
+    expected = np.array(["2004-01-08", "2004-12-25", "2004-12-31"], "datetime64[D]")
+    np.testing.assert_array_equal(last_days(starts, EIGHT_DAYS), expected)
+
+
+def test_only_named_fluxes_of_sites_of_a_group_are_means():
     table = toys.sites(count=2, years=2)
-    model = MonthlyModel(SlopeModel(), monthly=1)
+    model = PeriodModel(SlopeModel(), ((1, (("Reco", MONTH),)),))
     weights = model.init(jax.random.key(0))
     weights["process"] = weights["process"] | {NAMES[0]: jnp.asarray(1.0)}
     own = table.site.replace(group=np.array([0, 1], np.int32))
@@ -59,26 +75,31 @@ def test_only_sites_of_the_monthly_group_have_means():
     np.testing.assert_array_equal(reported[0], daily[0])
     np.testing.assert_allclose(reported[1, 30], np.mean(daily[1, :31]), rtol=1e-5)
     assert not np.allclose(reported[1], daily[1])
+    others = jax.vmap(PeriodModel(SlopeModel(), ((1, (("NEE", MONTH),)),)).predict, (None, 0))
+    np.testing.assert_array_equal(others(weights, own)["Reco"], daily)
 
 
-def test_months_of_well_measured_years_become_observations():
-    months = pd.date_range("2001-01-01", periods=24, freq="MS")
-    columns = {name: ("month", np.arange(24.0)) for name in ("NEE", "Reco", "GPP", "ET")}
-    columns["quality"] = ("month", np.repeat([0.4, 0.9], 12))
-    fluxes = xr.Dataset(columns, coords={"month": months})
+def test_means_of_months_become_observations_of_their_last_days():
+    months = pd.date_range("2001-01-01", periods=24, freq="MS").to_numpy().astype("datetime64[D]")
     dates = np.arange("2001-01-01", "2002-11-16", dtype="datetime64[D]")
-    found = on_last_days(fluxes, dates, 0.5)["NEE"][1]
+    found = on_last_days(np.arange(24.0), months, dates, MONTH)
     seen = np.isfinite(found)
-    # 2001 was seldom measured, and November 2002 is not over.
-    np.testing.assert_array_equal(dates[seen].astype("datetime64[M]").astype(int) % 12, range(10))
-    assert dates[seen][1] == np.datetime64("2002-02-28")
-    np.testing.assert_array_equal(found[seen], np.arange(12, 22))
+    # November 2002 is not over.
+    np.testing.assert_array_equal(
+        dates[seen].astype("datetime64[M]").astype(int) % 12, [*range(12), *range(10)]
+    )
+    assert dates[seen][13] == np.datetime64("2002-02-28")
+    np.testing.assert_array_equal(found[seen], np.arange(22))
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"models": ("process", "gpp-forced")}, "--models gpp-forced: needs GPP"),
+        (
+            {"arms": ("dpl",), "protocol": "leave-site-out"},
+            "--arms dpl: leave-site-out has climatology",
+        ),
+        ({"folds": 1}, "--folds, --seeds are 1, 5; expected"),
         ({"years": 1}, "are 1, 0.5, 30.0; expected"),
         ({"model_error": -1.0}, "are 6, -1.0, 30.0; expected"),
         ({"error_days": 0}, "are 6, 0.5, 0; expected"),
@@ -132,7 +153,9 @@ def with_monthly_targets(sites, rows):
     of_month = pd.to_datetime(np.asarray(calendar.date), unit="D")
     targets, mask = {}, {}
     for name, values in site.targets.items():
-        whole = jax.vmap(month_so_far, in_axes=(0, None))(jnp.asarray(truth_of(name)), calendar)
+        whole = jax.vmap(partial(so_far, period=MONTH), in_axes=(0, None))(
+            jnp.asarray(truth_of(name)), calendar
+        )
         targets[name] = np.where(rows[:, None], whole, values).astype(values.dtype)
         mask[name] = np.where(rows[:, None], of_month.is_month_end, site.mask[name])
     return dataclasses.replace(sites, site=site.replace(targets=targets, mask=mask))
@@ -241,23 +264,25 @@ def test_harm_is_counted_on_the_test_years_and_what_the_gate_kept_is_marked():
     assert scores["harmed"].values.tolist() == [[1, 0, 0]]
 
 
-def test_a_stopped_run_goes_on_with_the_models_it_lacks(tmp_path, capsys):
+def test_a_stopped_run_goes_on_with_the_arms_it_lacks(tmp_path, capsys):
     towers, calls = toy_towers(), []
 
-    def calibrate(name, weighed, effort, folder):
+    def predict(name, trial, choices, folder):
         calls.append(name)
         return invented(towers, 1.0, [0.5, 0.5, 0.5], [1.0, 1.0, 1.0])
 
-    config = program.TowersConfig(run=tmp_path / "run", models=("process", "recurrent"))
-    program.run(config, towers, calibrate)
-    assert calls == ["process", "recurrent"]
-    (tmp_path / "run" / "recurrent.nc").unlink()
-    program.run(config, towers, calibrate)
-    assert calls == ["process", "recurrent", "recurrent"]
+    config = program.TowersConfig(run=tmp_path / "run", arms=("climatology", "process"))
+    program.run(config, towers, predict)
+    assert calls == ["climatology", "process"]
+    (tmp_path / "run" / "process.nc").unlink()
+    program.run(config, towers, predict)
+    assert calls == ["climatology", "process", "process"]
     written = {path.name for path in (tmp_path / "run").iterdir()}
     assert {"scores.nc", "tables.md", "towers.png", "split.json"} <= written
     assert "+50%" in (tmp_path / "run" / "tables.md").read_text()
-    assert "RMSE of NEE" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "RMSE of NEE" in printed
+    assert "Median R2 over towers" in printed
 
 
 @pytest.mark.slow
@@ -272,13 +297,31 @@ def test_records_of_one_year_are_refused(tmp_path):
     short = toys.sites(count=3, years=1)
     towers = Towers(toy_towers().fields, last_years(short).divide(short))
     with pytest.raises(ValueError, match="no record has two years, the last to hold out"):
-        program.run(program.TowersConfig(run=tmp_path / "run", models=("process",)), towers)
+        program.run(program.TowersConfig(run=tmp_path / "run", arms=("process",)), towers)
     assert not (tmp_path / "run").exists()
 
 
 def test_an_unknown_tower_is_named(tmp_path):
+    for name in ("fluxnet2015/a.csv", readers.MEAD_FORCING):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("")
     with pytest.raises(ValueError, match="no tower DE-Hai; there are US-CRT, "):
         data.read(tmp_path, 8, ("DE-Hai",))
+
+
+def test_european_towers_are_observed_by_days_and_by_eight_days(data_folder):
+    found = data.read(data_folder, None, ("DE-RuS", "DE-Seh"))
+    assert found.sites.groups == (CROP, EIGHT_DAILY)
+    site = found.sites.site
+    of_year = np.asarray(site.calendar.day_of_year)[1]
+    for name, daily in (("GPP", True), ("ET", True), ("NEE", False), ("Reco", False)):
+        seen = np.asarray(site.mask[name])[1]
+        assert seen.sum() > (1500 if daily else 150), name
+        assert daily == bool((of_year[seen] % 8 != 0).mean() > 0.5), name
+    # Half a kilometre apart, so left out together.
+    assert protocols.places(found.sites).tolist() == [0, 0]
+    with pytest.raises(DataError, match="all towers are of one place"):
+        protocols.make("leave-site-out", found, 5)
 
 
 def test_real_towers_have_crops_and_observations_in_every_role(data_folder):

@@ -17,7 +17,7 @@ from kgml_jax.data import attributes, estimates, quality, site_table, tables
 from kgml_jax.data.formats import county_yields as county_reports
 from kgml_jax.data.formats.fluxnet import latent_heat
 from kgml_jax.data.read import read
-from kgml_jax.data.schema import DEFAULT_OPTIONS, Note
+from kgml_jax.data.schema import DEFAULT_OPTIONS, Note, ReadOptions
 from kgml_jax.data.units import CARBON_GRAMS_PER_MICROMOLE, SECONDS_PER_DAY, convert
 from kgml_jax.errors import DataError
 from studies.measured_fields.catalogue import BUSHELS_PER_ACRE, CORN, SOYBEAN
@@ -45,6 +45,9 @@ _COLUMNS = {
 _TOWN = ("tmax_C", "tmin_C", "precip_mm")
 _TOWER = (*_TOWN, "sw_in_est_W_m2", "vpd_hPa", "ws_m_s", "n_hours")
 _COUNTY_CROPS = {CORN: "corn", SOYBEAN: "soybean"}
+
+_GIVEN = ("longitude", "vegetation")
+"""Of the place, as the source gave it."""
 
 Columns = Mapping[str, np.ndarray]
 
@@ -117,17 +120,21 @@ def field(history: FieldHistory, weather: xr.Dataset, notes: Sequence[Note] = ()
         {name: ("time", values) for name, values in management(history, dates).items()}
     )
     notes = [note for note in notes if note.variable != "soil"]
-    return MeasuredField(history, dataset.assign_attrs(site=history.site), (*notes, *more))
+    kept = {name: weather.attrs[name] for name in _GIVEN if name in weather.attrs}
+    attrs = {"site": history.site, **kept}
+    return MeasuredField(history, dataset.assign_attrs(attrs), (*notes, *more))
 
 
-def tower(folder: Path, history: FieldHistory) -> MeasuredField:
+def tower(
+    folder: Path, history: FieldHistory, options: ReadOptions = DEFAULT_OPTIONS
+) -> MeasuredField:
     """Reads a FLUXNET2015 site; days count where at least 75 % was measured or filled well."""
     pattern = f"FLX_{history.site}_FLUXNET2015_*_DD_*.csv"
     found = sorted((folder / "fluxnet2015").glob(pattern))
     if not found:
         path = folder / "fluxnet2015" / pattern
         raise DataError("no such file", found=str(path), expected="a daily FLUXNET file")
-    reading = read(found[0], folder / site_table.FILE_NAME)
+    reading = read(found[0], folder / site_table.FILE_NAME, options)
     return field(history, reading.sites[0], reading.notes)
 
 

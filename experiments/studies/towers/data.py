@@ -1,4 +1,4 @@
-"""The towers as sites: records with management, monthly fluxes on days, and who is what."""
+"""The towers as sites: records with management, their roles, and what their observations mean."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,22 +8,22 @@ import numpy as np
 import xarray as xr
 
 from kgml_jax.data.assemble import assemble
+from kgml_jax.data.schema import Note
 from kgml_jax.data.splits import last_years
 from kgml_jax.evaluation.tables import Grid
+from kgml_jax.models.protocol import Model
 from kgml_jax.sites import TRAIN, Sites
 from kgml_jax.split import ROLES, DividedSites
-from studies.measured_fields import readers
-from studies.measured_fields.catalogue import MEAD, TOWERS
-from studies.measured_fields.grasslands import GRASSLANDS, SELHAUSEN
 from studies.measured_fields.readers import MeasuredField
-from studies.measured_fields.simulated import LEAST_QUALITY
-from studies.towers.monthly import on_last_days
+from studies.towers.collection import EIGHT_DAILY, MONTHLY, PERIODS, is_here, read_collection
+from studies.towers.folder import CROP, GRASS, read_folder
+from studies.towers.periods import DAY, PeriodModel
 
-CROP, GRASS, MONTHLY = "crop", "grassland", "crop, monthly"
-"""Groups of the towers."""
+GROUPS = (CROP, EIGHT_DAILY, MONTHLY, GRASS)
+"""Groups of the towers, crops first."""
 
 STREAMS = ("NEE", "Reco", "ET")
-"""What informs and what is scored."""
+"""What informs process parameters, and is scored of models that they are estimated for."""
 
 
 @dataclass(frozen=True)
@@ -38,49 +38,75 @@ class Towers:
         """The records, without their split."""
         return self.data.sites
 
+    def period(self, row: int, name: str) -> str:
+        """Returns which period the observations of a flux are means of at a site."""
+        return PERIODS.get(self.sites.groups[row], {}).get(name, DAY)
+
+    def observed_as(self, model: Model) -> PeriodModel:
+        """Returns a model whose predictions are means of the periods of the observations."""
+        groups = self.sites.group_names
+        told = [(groups.index(group), of) for group, of in PERIODS.items() if group in groups]
+        return PeriodModel(model, tuple((index, tuple(of.items())) for index, of in told))
+
     @property
-    def monthly(self) -> int:
-        """Index of the group whose observations are means of months; -1 if there is none."""
-        names = self.sites.group_names
-        return names.index(MONTHLY) if MONTHLY in names else -1
+    def is_grass(self) -> np.ndarray:
+        """Which towers are of grassland, bool (site,)."""
+        return np.array([group == GRASS for group in self.sites.groups])
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Days of each record, (site,)."""
+        return np.asarray(self.sites.site.valid).sum(axis=1)
+
+    def recent(self, years: int) -> "Towers":
+        """Returns the towers with the last years of their records, divided as they are."""
+        fields = [replace(field, dataset=_last(field, years)) for field in self.fields]
+        sites = assemble([field.dataset for field in fields])
+        return Towers(tuple(fields), self.data.split.divide(sites))
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What was done to the data on the way in."""
+        return tuple(note for field in self.fields for note in field.notes)
 
 
-def read(folder: Path, years: int, names: Sequence[str] = ()) -> Towers:
-    """Reads the towers with their management; the last two years are held out.
+def read(
+    folder: Path,
+    years: int | None = None,
+    names: Sequence[str] = (),
+    management: Path | None = None,
+    skip_bad_sites: bool = False,
+) -> Towers:
+    """Reads towers with their management; the last two years are held out.
 
     Args:
-      folder: the real data.
-      years: at the end of a record that are used, to bound what a simulation costs.
+      folder: the project's real data, or any folder or file that `kgml_jax.read_sites` takes.
+      years: at the end of a record that are used; None uses all.
       names: of the sites to read; none reads all.
+      management: table of events; see `folder.read_folder`, `collection.read_collection`.
+      skip_bad_sites: go on without sites of a folder that cannot be used.
 
     Raises:
-      DataError: a file is missing or damaged; the message names it.
+      DataError: a file is missing or damaged, or what grows is not known; the message names it.
       ValueError: there is no tower of a name.
     """
-    histories = {history.site: (history, CROP) for history in (*TOWERS, SELHAUSEN)}
-    histories |= {history.site: (history, GRASS) for history in GRASSLANDS}
-    histories[MEAD.site] = (MEAD, MONTHLY)
-    if unknown := sorted(set(names) - set(histories)):
-        raise ValueError(f"no tower {', '.join(unknown)}; there are {', '.join(histories)}")
-    fields = []
-    for name, (history, kind) in histories.items():
-        if not names or name in names:
-            field = _mead(folder) if kind == MONTHLY else readers.tower(folder, history)
-            fields.append(replace(field, dataset=_last(field, years).assign_attrs(group=kind)))
+    if is_here(folder):
+        fields = read_collection(folder, management, names)
+    else:
+        fields = read_folder(folder, management, names, skip_bad_sites)
+    return assembled([replace(field, dataset=_last(field, years)) for field in fields])
+
+
+def assembled(fields: Sequence[MeasuredField]) -> Towers:
+    """Returns towers of which the last two years are held out."""
     sites = assemble([field.dataset for field in fields])
     return Towers(tuple(fields), last_years(sites).divide(sites))
 
 
-def _mead(folder: Path) -> MeasuredField:
-    field = readers.mead(folder, MEAD)
-    dates = field.dataset["time"].to_numpy().astype("datetime64[D]")
-    observed = on_last_days(readers.mead_fluxes(folder), dates, LEAST_QUALITY)
-    return replace(field, dataset=field.dataset.assign(observed))
-
-
-def _last(field: MeasuredField, years: int) -> xr.Dataset:
+def _last(field: MeasuredField, years: int | None) -> xr.Dataset:
     of_day = field.dataset["time"].dt.year
-    return field.dataset.isel(time=np.flatnonzero(of_day > of_day[-1].item() - years))
+    kept = of_day > of_day[-1].item() - (years or of_day.size)
+    return field.dataset.isel(time=np.flatnonzero(kept))
 
 
 def with_model_errors(towers: Towers, share: float, persistence: float) -> Towers:
@@ -88,7 +114,7 @@ def with_model_errors(towers: Towers, share: float, persistence: float) -> Tower
 
     The stated errors of towers are random ones, far below what models miss. The error of the
     model has a standard deviation of `share` of that of the training days of the site, and lasts
-    `persistence` days, which so count as one; an observation of a month counts as one anyway.
+    `persistence` days, which so count as one; a mean of eight days or a month counts as one anyway.
 
     Args:
       towers: the sites.
@@ -96,7 +122,6 @@ def with_model_errors(towers: Towers, share: float, persistence: float) -> Tower
       persistence: d.
     """
     site = towers.sites.site
-    daily = np.where(np.asarray(site.group) == towers.monthly, 1.0, persistence)[:, None]
     uncertainty = {}
     for name, stated in site.uncertainty.items():
         days = np.asarray(site.mask[name]) & (towers.data.roles == TRAIN)
@@ -104,6 +129,8 @@ def with_model_errors(towers: Towers, share: float, persistence: float) -> Tower
         some = days | ~days.any(axis=1, keepdims=True)
         spread = np.std(np.asarray(site.targets[name]), axis=1, where=some, keepdims=True)
         spread = np.where(days.any(axis=1, keepdims=True), spread, 0.0)
+        of_day = [towers.period(row, name) == DAY for row in range(len(towers.sites))]
+        daily = np.where(of_day, persistence, 1.0)[:, None]
         whole = np.sqrt(daily) * np.hypot(np.asarray(stated), share * spread)
         uncertainty[name] = whole.astype(np.asarray(stated).dtype)
     sites = replace(towers.sites, site=site.replace(uncertainty=uncertainty))  # type: ignore[attr-defined]

@@ -34,7 +34,7 @@ from kgml_jax.workflows.prediction import (
 )
 from kgml_jax.workflows.pretraining import ModelChoice, PretrainSettings
 from studies.towers.data import STREAMS, Towers
-from studies.towers.monthly import MonthlyModel
+from studies.towers.network import FLUXES
 
 BEFORE, AFTER = "before", "after"
 STRATEGY = "ftbsc"
@@ -125,7 +125,7 @@ def load_or_pretrain(name: kinds.Name, effort: Effort, folder: Path) -> Pretrain
 
 def _by_parameters(model: Model, weights: Weights, towers: Towers, effort: Effort) -> xr.Dataset:
     problem = Problem(
-        MonthlyModel(model, towers.monthly),
+        towers.observed_as(model),
         effort.parameters,
         default_prior_sd(effort.parameters),
         tuple(Stream(name) for name in STREAMS if name in towers.sites.site.targets),
@@ -156,7 +156,7 @@ def _by_parameters(model: Model, weights: Weights, towers: Towers, effort: Effor
 
 
 def _by_weights(base: Pretrained, towers: Towers, effort: Effort, run: Path) -> xr.Dataset:
-    base = replace(base, model=MonthlyModel(base.model, towers.monthly))
+    base = replace(base, model=towers.observed_as(base.model))
     settings = CalibrateSettings(steps=effort.steps, batch=4)
     # What a run that was stopped has left here was not taken over.
     shutil.rmtree(run, ignore_errors=True)
@@ -171,7 +171,7 @@ def _by_weights(base: Pretrained, towers: Towers, effort: Effort, run: Path) -> 
 
 def _dataset(fluxes: dict[str, Predicted], towers: Towers, accepted: np.ndarray) -> xr.Dataset:
     dims = ("strategy", "site", "day")
-    predicted = [name for name in STREAMS if name in fluxes[BEFORE]]
+    predicted = [name for name in FLUXES if name in fluxes[BEFORE]]
     columns = {
         name: (dims, np.stack([fluxes[when][name] for when in (BEFORE, AFTER)]).astype(np.float32))
         for name in predicted

@@ -1,14 +1,14 @@
-"""Calibrates every model at real towers and scores the last two years of each.
+"""Every model at real towers: the last years of each, or towers that no model has seen.
 
-Usage: `python experiments/towers.py [--data DIR] [--run DIR]`
+Usage: `python experiments/towers.py [--data DIR] [--management FILE] [--protocol leave-site-out]`
 
-Each model is taken as it comes (the process model with its priors, the others pretrained on the
-embedded synthetic sites) and as calibrated at each tower, whose last two years no model sees.
-Grasslands are a stress test: there is no grass in the crop table, and they are scored apart. A run
-that was stopped goes on with the models that it lacks.
+`last-years` learns from the earlier years of all towers, corrects at each by its own years, and
+scores its last two. `leave-site-out` scores towers of which nothing was seen: folds of places,
+every tower once. The arms differ in what they are told: weather; crop and calendar; what the
+process model predicts. A run that was stopped goes on with the arms that it lacks.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,49 +16,74 @@ import xarray as xr
 
 from kgml_jax.cli.console import say, show
 from kgml_jax.evaluation.tables import Grid, markdown
-from kgml_jax.models import kinds
 from kgml_jax.runs import directory, files, saved
 from kgml_jax.runs.files import write_dataset, write_text
 from kgml_jax.workflows.sites import fingerprints
 from studies.measured_fields import readers
+from studies.towers import ablation, figures, protocols, uncalibrated
 from studies.towers import data as towers_data
-from studies.towers import figures, uncalibrated
 from studies.towers import report as towers_report
+from studies.towers.arms import ARMS, CALIBRATED, Arm, Choices, predict
 from studies.towers.data import Towers
-from studies.towers.models import Effort, calibrate
+from studies.towers.models import Effort
+from studies.towers.network import NetworkChoice
+from studies.towers.protocols import Protocol, Trial
 
-Calibrate = Callable[[kinds.Name, Towers, Effort, Path], xr.Dataset]
+Predict = Callable[[Arm, Trial, Choices, Path], xr.Dataset]
 
 UNCALIBRATED = (uncalibrated.error_grid, uncalibrated.respiration_grid)
 
-MODELS: tuple[kinds.Name, ...] = ("process", "recurrent", "dpl", "closure", "residual-conserving")
+QUICK = NetworkChoice(hidden=16, steps=120, seeds=2)
+"""Of the quick form."""
+
+QUICK_ARMS: dict[Protocol, tuple[Arm, ...]] = {
+    "last-years": ("climatology", "boosting-calendar", "recurrent-calendar"),
+    "leave-site-out": ("climatology", "boosting-calendar", "recurrent-calendar", "process"),
+}
 
 
 @dataclass(frozen=True)
 class TowersConfig:
-    """Calibrate every model at real towers and score the last two years of each."""
+    """Every model at real towers: the last years of each, or towers that no model has seen."""
 
     data: Path = field(default_factory=readers.default_folder)
-    """Folder of real data; by default `KGML_JAX_DATA`, else `../shared/data`."""
+    """The project's real data (`KGML_JAX_DATA`, else `../shared/data`), or towers in any form that
+    `kgml-jax check` takes."""
     run: Path = Path("runs/real-towers")
     """Folder for everything this run writes."""
-    models: tuple[kinds.Name, ...] = MODELS
-    """Models by name."""
+    management: Path | None = None
+    """Table of events (docs/management.md); by default that of the real data, or `management.csv`
+    beside other data."""
+    also_learn_from: Path | None = None
+    """Further towers that are learnt from and not scored, such as the project's real data."""
+    protocol: Protocol = "last-years"
+    """last-years: learn from the earlier years of all towers and score the last two of each.
+    leave-site-out: score towers of which nothing was seen."""
+    arms: tuple[Arm, ...] = ()
+    """Arms by name; empty: all of the protocol."""
     sites: tuple[str, ...] = ()
     """Towers by name; empty: all."""
+    folds: int = 6
+    """Most parts that the places are dealt to, for leave-site-out."""
     years: int = 6
-    """Years at the end of a record that are used."""
+    """Years at the end of a record that the calibration of process parameters sees."""
     model_error: float = 0.5
     """Standard deviation of the error of a model whose process parameters are estimated, as a share
     of that of the training days of the site; 0.5 is an R2 of 0.75."""
     error_days: float = 30.0
     """Days that this error lasts, which count as one."""
     pretrain_steps: int = 1000
-    """Most gradient steps of pretraining a network; a hybrid takes a fifth of them."""
+    """Most gradient steps of pretraining a network on synthetic sites; a hybrid takes a fifth."""
     steps: int = 200
     """Most gradient steps of a network at a site."""
+    seeds: int = 5
+    """Members of an ensemble of recurrent networks."""
     uncalibrated: bool = False
     """Only simulate all towers with the priors of the process model, and print the errors."""
+    quick: bool = False
+    """A few arms with little effort: minutes in place of hours."""
+    skip_bad_sites: bool = False
+    """Go on without towers of `--data` that cannot be used, and say so."""
     seed: int = 0
     """Seed of weights and batches."""
     overwrite: bool = False
@@ -68,80 +93,127 @@ class TowersConfig:
 
 
 def main(config: TowersConfig) -> None:
-    """Calibrates model by model, then scores, prints and writes."""
+    """Predicts arm by arm, then scores, prints and writes."""
     check(config)
-    towers = towers_data.read(config.data, config.years, config.sites)
+    towers = towers_data.read(
+        config.data, None, config.sites, config.management, config.skip_bad_sites
+    )
+    _tell(towers)
     if config.uncalibrated:
+        towers = towers.recent(config.years)
         simulated = uncalibrated.simulate(towers)
         show([report(towers, simulated) for report in UNCALIBRATED])
         return
     run(config, towers)
 
 
-def run(config: TowersConfig, towers: Towers, calibrate: Calibrate = calibrate) -> None:
-    """Calibrates the models that the run lacks at some towers; then as `main`.
+def _tell(towers: Towers) -> None:
+    for note in towers.notes:
+        if note.variable == "management" and note.kind in ("warning", "left out"):
+            say(f"{note.site or 'towers'}: {note.message}")
+
+
+def run(config: TowersConfig, towers: Towers, predict: Predict = predict) -> None:
+    """Predicts with the arms that the run lacks; then as `main`.
 
     Args:
       config: checked.
-      towers: observations with their split.
-      calibrate: predicts all towers before and after; see `models.calibrate`.
+      towers: observations with their split by last years.
+      predict: an arm at all towers; see `arms.predict`.
 
     Raises:
       ValueError: no record is long enough to hold a year out.
+      DataError: all towers are of one place, so that none can be left out.
     """
-    if not towers.data.test_days.any():
+    trial = make_trial(config, towers)
+    if not trial.scored.any():
         names = ", ".join(towers.sites.names)
         raise ValueError(f"{names}: no record has two years, the last to hold out")
     with directory.claimed(config.run, config, config.overwrite, "towers", extendable=True) as run:
-        calibrate_all(replace(config, run=run.folder), towers, calibrate)
+        predict_all(replace(config, run=run.folder), trial, predict)
 
 
-def calibrate_all(config: TowersConfig, towers: Towers, calibrate: Calibrate) -> None:
-    """Calibrates every model that is not finished in a claimed folder, then reports."""
-    files.record_data(config.run, fingerprints(towers.sites))
-    files.write_json(config.run / "split.json", towers.data.split.periods)
-    effort = Effort(config.pretrain_steps, config.steps, config.seed)
-    weighed = towers_data.with_model_errors(towers, config.model_error, config.error_days)
-    predictions, tables = {}, []
-    for name in config.models:
+def make_trial(config: TowersConfig, towers: Towers) -> Trial:
+    """Returns who learns from what, with further towers to learn from if there are any."""
+    if config.also_learn_from is None:
+        return protocols.make(config.protocol, towers, config.folds)
+    others = towers_data.read(config.also_learn_from)
+    return protocols.make_with_others(config.protocol, towers, others, config.folds)
+
+
+def predict_all(config: TowersConfig, trial: Trial, predict: Predict) -> None:
+    """Predicts with every arm that is not finished in a claimed folder, then reports."""
+    files.record_data(config.run, fingerprints(trial.towers.sites))
+    files.write_json(config.run / "split.json", trial.towers.data.split.periods)
+    arms, tables = {}, []
+    for name in chosen_arms(config):
         path = config.run / f"{name}.nc"
         if not path.is_file():
-            say(f"Calibrating {name} at {len(towers.sites)} towers.")
-            title = f"Towers predicted before and after calibrating {name}"
-            write_dataset(path, calibrate(name, weighed, effort, config.run), title)
+            say(f"{name}: predicting {len(trial.towers.sites)} towers.")
+            found = predict(name, trial, choices(config), config.run)
+            write_dataset(path, found, f"Towers predicted by {name}, {config.protocol}")
         with xr.open_dataset(path) as stored:
-            predictions[name] = stored.load()
-        # After every model, so that a run that is stopped has the tables of those it has.
-        tables = report(config.run, predictions, towers)
+            arms[name] = stored.load()
+        # After every arm, so that a run that is stopped has the tables of those it has.
+        tables = report(config.run, arms, trial)
     show(tables)
     place = directory.final_name(config.run)
-    say(f"Everything is in {place}: scores.nc, tables.md, a file a model.")
+    say(f"Everything is in {place}: scores.nc, tables.md, a file an arm.")
+
+
+def chosen_arms(config: TowersConfig) -> Sequence[Arm]:
+    """Returns the arms of a run, in the order in which they run."""
+    if config.arms:
+        return config.arms
+    return (QUICK_ARMS if config.quick else ARMS)[config.protocol]
+
+
+def choices(config: TowersConfig) -> Choices:
+    """Returns how much is done for the arms."""
+    network = QUICK if config.quick else NetworkChoice(seeds=config.seeds)
+    effort = Effort(config.pretrain_steps, config.steps, config.seed)
+    return Choices(
+        effort,
+        network,
+        years=config.years,
+        model_error=config.model_error,
+        error_days=config.error_days,
+    )
 
 
 def check(config: TowersConfig) -> None:
     """Refuses what cannot be run.
 
     Raises:
-      ValueError: a model is told GPP, which towers do not measure apart from NEE, or a size has no
-        meaning.
+      ValueError: an arm is not of the protocol, or a size has no meaning.
     """
-    if told := [name for name in config.models if kinds.KINDS[name].gpp_given]:
-        raise ValueError(f"--models {', '.join(told)}: needs GPP, which a tower computes from NEE")
+    if strange := [name for name in config.arms if name not in ARMS[config.protocol]]:
+        known = ", ".join(ARMS[config.protocol])
+        raise ValueError(f"--arms {', '.join(strange)}: {config.protocol} has {known}")
     if config.years < 2 or config.model_error < 0 or config.error_days < 1:
         found = f"{config.years}, {config.model_error}, {config.error_days}"
         raise ValueError(
             f"--years, --model-error, --error-days are {found}; expected >= 2, >= 0, >= 1"
         )
+    if config.folds < 2 or config.seeds < 1:
+        raise ValueError(
+            f"--folds, --seeds are {config.folds}, {config.seeds}; expected >= 2, >= 1"
+        )
 
 
-def report(folder: Path, predictions: Mapping[str, xr.Dataset], towers: Towers) -> list[Grid]:
-    """Scores the models and writes scores, tables and figure; returns the tables."""
-    scores = towers_report.score(predictions, towers)
-    write_dataset(folder / "scores.nc", scores, "Scores of models at towers")
-    tables = [towers_data.split_grid(towers), *towers_report.grids(scores)]
-    if "dpl" in predictions:
-        learnt = saved.load_pretrained(folder / "pretrain-dpl").scaling
-        tables.append(towers_report.distance_grid(towers, learnt))
+def report(folder: Path, arms: Mapping[Arm, xr.Dataset], trial: Trial) -> list[Grid]:
+    """Scores the arms and writes scores, tables and figure; returns the tables."""
+    scores = ablation.score({str(name): found for name, found in arms.items()}, trial)
+    write_dataset(folder / "scores.nc", scores, "Scores of arms at towers")
+    tables = [towers_data.split_grid(trial.towers), *ablation.grids(scores, trial)]
+    calibrated = {name: found for name, found in arms.items() if name in CALIBRATED}
+    if calibrated and trial.calibrates:
+        own = towers_report.score(calibrated, trial.towers)
+        write_dataset(folder / "calibration.nc", own, "Models before and after calibration")
+        tables += towers_report.grids(own)
+        if "dpl" in calibrated and (folder / "pretrain-dpl").is_dir():
+            learnt = saved.load_pretrained(folder / "pretrain-dpl").scaling
+            tables.append(towers_report.distance_grid(trial.towers, learnt))
+        figures.draw(folder / "towers.png", own)
     write_text(folder / "tables.md", "\n".join(map(markdown, tables)))
-    figures.draw(folder / "towers.png", scores)
     return tables

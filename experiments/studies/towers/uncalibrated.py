@@ -1,6 +1,5 @@
 """The process model with its priors at all towers: errors by tower, and respiration in the cold."""
 
-import jax
 import numpy as np
 
 from kgml_jax.evaluation.tables import Grid, number
@@ -8,8 +7,9 @@ from kgml_jax.models.observables import NAMES
 from kgml_jax.models.simulation import priors, simulate_batches
 from kgml_jax.sites import TEST
 from studies.towers.data import STREAMS, Towers
+from studies.towers.inputs import taken
 from studies.towers.models import PROCESS
-from studies.towers.monthly import month_so_far
+from studies.towers.periods import DAY, so_far
 
 LEAF_AREA = "leaf_area_index"
 BARE = 0.1
@@ -23,19 +23,25 @@ LEAST_DAYS = 10
 
 
 def simulate(towers: Towers) -> dict[str, np.ndarray]:
-    """Returns daily fluxes and leaf area at all towers, months as observed, (site, time)."""
+    """Returns fluxes and leaf area at all towers, means as observed, (site, time)."""
+    found = simulate_days(towers)
+    for row in range(len(towers.sites)):
+        calendar = taken(towers.sites.site.calendar, row)
+        for name in NAMES:
+            if (period := towers.period(row, name)) != DAY:
+                found[name][row] = so_far(found[name][row], calendar, period)
+    return found
+
+
+def simulate_days(towers: Towers) -> dict[str, np.ndarray]:
+    """Returns daily fluxes and leaf area at all towers, (site, time)."""
     site, count = towers.sites.site, len(towers.sites)
     outputs = NAMES | {LEAF_AREA: LEAF_AREA}
     days = np.asarray(site.valid).sum(axis=1)
     arrays = priors(count), vars(site.attributes), vars(site.forcing)
     batches = simulate_batches(*arrays, tuple(outputs.values()), count, PROCESS, days)
     [(_, daily)] = batches
-    found = {name: np.array(daily[field]) for name, field in outputs.items()}
-    for row in np.flatnonzero(np.asarray(site.group) == towers.monthly):
-        calendar = jax.tree.map(lambda leaf, row=row: leaf[row], site.calendar)
-        for name in STREAMS:
-            found[name][row] = month_so_far(found[name][row], calendar)
-    return found
+    return {name: np.array(daily[field]) for name, field in outputs.items()}
 
 
 def error_grid(towers: Towers, simulated: dict[str, np.ndarray]) -> Grid:
