@@ -39,7 +39,7 @@ def score(arms: Mapping[str, xr.Dataset], trial: Trial) -> xr.Dataset:
     for name, arm in arms.items():
         fluxes = _strategies(arm)
         own = score_days(fluxes, sites, days, METRICS).drop_vars("variable_units")
-        own = own.merge(_daytime(fluxes, trial)).reindex(variable=list(FLUXES))
+        own = own.reindex(variable=list(FLUXES)).merge(_daytime(fluxes, trial))
         parts.append(own.assign(accepted=("site", arm["accepted"].to_numpy())))
         if members := _members(arm):
             seen = score_days(members, sites, days, ("r2",))["r2"].drop_vars("variable_units")

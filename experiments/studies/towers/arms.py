@@ -16,7 +16,7 @@ from studies.towers.data import with_model_errors
 from studies.towers.inputs import SIMULATED, TOLD, Simulated
 from studies.towers.learners import Predicted, TreeChoice
 from studies.towers.models import AFTER, BEFORE, Effort
-from studies.towers.network import NetworkChoice
+from studies.towers.network import FLUXES, NetworkChoice
 from studies.towers.protocols import Protocol, Trial
 
 Arm = Literal[
@@ -28,6 +28,7 @@ Arm = Literal[
     "recurrent-calendar",
     "recurrent-process",
     "process",
+    "mean",
     "recurrent-synthetic",
     "dpl",
     "closure",
@@ -54,9 +55,12 @@ LEARNING: tuple[Arm, ...] = (
     "recurrent-process",
 )
 
+TOGETHER: tuple[Arm, ...] = ("boosting-process", "recurrent-process", "process")
+"""Arms whose mean, each with the same weight, is the arm `mean`; nothing of it is fitted."""
+
 ARMS: dict[Protocol, tuple[Arm, ...]] = {
-    "last-years": (*LEARNING, *CALIBRATED),
-    "leave-site-out": (*LEARNING, "process"),
+    "last-years": (*LEARNING, *CALIBRATED, "mean"),
+    "leave-site-out": (*LEARNING, "process", "mean"),
 }
 """Arms of each protocol, in the order in which they run."""
 
@@ -102,7 +106,7 @@ def predict(name: Arm, trial: Trial, choices: Choices, folder: Path) -> xr.Datas
     if name in CALIBRATED and trial.calibrates:
         return _calibrated(CALIBRATED[name], trial, choices, folder)
     simulate = partial(simulated, trial, folder)
-    found = _learners(trial, choices, simulate)[name]()
+    found = _mean(folder) if name == "mean" else _learners(trial, choices, simulate)[name]()
     members = {key: values for key, values in found.items() if values.ndim > 2}
     means = {
         key: values.mean(axis=0) if values.ndim > 2 else values for key, values in found.items()
@@ -136,6 +140,29 @@ def _learners(
             trial, told, given(), choices.network, seed
         )
     return found
+
+
+def _mean(folder: Path) -> Predicted:
+    """Returns the mean of the arms `TOGETHER` before any of them was corrected at a tower.
+
+    Raises:
+      ValueError: one of them is not in the folder.
+    """
+    if absent := [name for name in TOGETHER if not (folder / f"{name}.nc").is_file()]:
+        needed = ", ".join(TOGETHER)
+        raise ValueError(f"the arm mean needs {needed} before it; {', '.join(absent)} is not there")
+    parts = []
+    for name in TOGETHER:
+        with xr.open_dataset(folder / f"{name}.nc") as stored:
+            parts.append(
+                {
+                    flux: stored[flux].sel(strategy=BEFORE).to_numpy()
+                    for flux in FLUXES
+                    if flux in stored
+                }
+            )
+    shared = [flux for flux in FLUXES if all(flux in part for part in parts)]
+    return {flux: np.mean([part[flux] for part in parts], axis=0) for flux in shared}
 
 
 def simulated(trial: Trial, folder: Path) -> Simulated:

@@ -22,8 +22,8 @@ Predicted = dict[str, np.ndarray]
 class TreeChoice:
     """How trees are grown; chosen on validation years of training towers."""
 
-    trees: int = 150
-    learning_rate: float = 0.06
+    trees: int = 100
+    learning_rate: float = 0.08
     leaves: int = 15
     least: int = 40
     columns: float = 0.3

@@ -45,7 +45,7 @@ OBJECTIVE = Total((Term("error", MaskedError(tuple(SCALES.items()), inverse_vari
 class NetworkChoice:
     """Size of the network and how it descends; chosen on validation years of training towers."""
 
-    hidden: int = 24
+    hidden: int = 16
     dropout: float = 0.2
     steps: int = 300
     batch: int = 16

@@ -1,0 +1,212 @@
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import toys
+import xarray as xr
+from studies.measured_fields.management import FieldHistory
+from studies.measured_fields.readers import MeasuredField
+from studies.towers import ablation, arms, correction, inputs, learners, network, protocols
+from studies.towers.arms import Choices
+from studies.towers.correction import Record
+from studies.towers.data import Towers
+from studies.towers.folder import CROP, GRASS
+from studies.towers.models import AFTER, BEFORE, Effort
+from studies.towers.network import NetworkChoice
+from studies.towers.protocols import Fold
+
+from kgml_jax.data.splits import last_years
+from kgml_jax.sites import TRAIN, Place
+
+COUNT = 4
+SMALL = NetworkChoice(hidden=4, steps=2, seeds=2, batch=2)
+
+
+def towers(years=4, noise=0.3):
+    """Three crops, two of them a kilometre apart, and a grassland; fluxes follow the radiation."""
+    table = toys.sites(count=COUNT, years=years)
+    groups, names = (CROP, CROP, CROP, GRASS), (CROP, GRASS)
+    rng = np.random.default_rng(0)
+    light = np.asarray(table.site.forcing.shortwave_radiation)
+    gpp = 0.4 * light + noise * rng.normal(size=light.shape)
+    fluxes = {"GPP": gpp, "Reco": 0.2 * light, "NEE": 0.2 * light - gpp, "ET": 0.1 * light}
+    targets = {name: values.astype(np.float32) for name, values in fluxes.items()}
+    mask = {name: np.asarray(table.site.valid) for name in targets}
+    site = table.site.replace(
+        targets=targets,
+        mask=mask,
+        uncertainty={name: np.full_like(light, 0.5) for name in targets},
+        group=np.array([names.index(group) for group in groups], np.int32),
+    )
+    places = tuple(Place(at, -90.0) for at in (41.0, 41.01, 45.0, 48.0))
+    sites = dataclasses.replace(table, groups=groups, group_names=names, site=site, places=places)
+    fields = tuple(
+        field(name, np.asarray(site.valid)[row].sum()) for row, name in enumerate(sites.names)
+    )
+    return Towers(fields, last_years(sites).divide(sites))
+
+
+def field(name, days):
+    stamps = pd.date_range("2001-01-01", periods=days)
+    values = {f"GPP{ablation.DAYTIME}": ("time", np.linspace(0.0, 9.0, days))}
+    values["NEE_uncertainty"] = ("time", np.full(days, 0.5))
+    return MeasuredField(
+        FieldHistory(name, {}, (), "invented"), xr.Dataset(values, {"time": stamps}), ()
+    )
+
+
+def simulated(found):
+    light = np.asarray(found.sites.site.forcing.shortwave_radiation)
+    return {name: 0.3 * light for name in inputs.SIMULATED}
+
+
+def test_every_tower_is_left_out_once_and_with_those_of_its_place():
+    trial = protocols.make("leave-site-out", towers(), 6)
+    assert sorted(row for fold in trial.folds for row in fold.scored) == list(range(COUNT))
+    for fold in trial.folds:
+        assert not set(fold.learns) & set(fold.scored)
+        # The first two are a kilometre apart.
+        assert (0 in fold.scored) == (1 in fold.scored)
+    assert len(trial.folds) == 3
+    assert not trial.calibrates
+    assert protocols.make("last-years", towers(), 6).calibrates
+
+
+@pytest.mark.parametrize("arm", ["climatology", "boosting", "recurrent"])
+def test_a_tower_left_out_teaches_nothing_of_itself(arm):
+    found = towers()
+    other = dataclasses.replace(found, data=altered(found.data, 0))
+    run = {
+        "climatology": learners.climatology,
+        "boosting": lambda trial: learners.boosting(trial, "weather", {}, learners.TreeChoice(5)),
+        "recurrent": lambda trial: learners.recurrent(trial, "weather", {}, SMALL),
+    }[arm]
+    before, after = (run(protocols.make("leave-site-out", one, 6))["GPP"] for one in (found, other))
+    np.testing.assert_array_equal(before[..., 0, :], after[..., 0, :])
+    # It does teach the towers of other places.
+    assert not np.array_equal(before[..., 2, :], after[..., 2, :])
+
+
+def altered(data, row):
+    site = data.sites.site
+    targets = {name: values.copy() for name, values in site.targets.items()}
+    for values in targets.values():
+        values[row] = values[row] + 5.0
+    sites = dataclasses.replace(data.sites, site=site.replace(targets=targets))
+    return dataclasses.replace(data, sites=sites)
+
+
+def test_the_season_of_a_tower_left_out_is_that_of_its_kind():
+    found = towers(noise=0.0)
+    trial = protocols.make("leave-site-out", found, 6)
+    predicted = learners.climatology(trial)["GPP"]
+    # The only grassland learns from all others, a crop from crops of other places.
+    learning = trial.towers.data.learning_days
+    gpp = np.asarray(found.sites.site.targets["GPP"])
+    means = [gpp[row][learning[row]].mean() for row in range(COUNT)]
+    assert predicted[0].mean() == pytest.approx(means[2], rel=0.05)
+    assert predicted[3].mean() == pytest.approx(np.mean(means[:3]), rel=0.05)
+
+
+def test_each_step_tells_more_and_never_a_place():
+    found = towers()
+    told = {
+        name: inputs.of_towers(found.data, name, simulated(found)).names for name in inputs.TOLD
+    }
+    assert set(told["weather"]) < set(told["calendar"]) < set(told["process"])
+    assert not {"latitude", "sand", "clay", "elevation"} & set(told["process"])
+    assert {"days_since_sowing", "crop_c4", "days since harvest"} <= set(told["calendar"])
+
+
+def test_days_since_something_happened_are_held_at_a_year():
+    happened = np.zeros((1, 800), bool)
+    happened[0, 10] = True
+    since = inputs.days_since(happened)[0]
+    assert since[[0, 9, 10, 11, 374, 375, 799]].tolist() == [365, 365, 0, 1, 364, 365, 365]
+
+
+def test_inputs_are_standardised_by_training_days_of_the_towers_learnt_from():
+    found = towers()
+    columns = inputs.of_towers(found.data, "weather", {})
+    scaled = inputs.standardised(columns, found.data, [1, 2])
+    days = found.data.roles == TRAIN
+    parts = [scaled[row][days[row]] for row in (1, 2)]
+    np.testing.assert_allclose(np.mean([one.mean(axis=0) for one in parts], axis=0), 0, atol=0.05)
+    far = inputs.Inputs(
+        np.where(columns.values > 0, columns.values * 1e3, columns.values), columns.names
+    )
+    far.values[1:3] = columns.values[1:3]
+    assert np.abs(inputs.standardised(far, found.data, [1, 2])).max() == inputs.MOST
+
+
+def test_towers_weigh_by_their_training_days_alone():
+    found = towers()
+    loud = altered(found.data, 0)
+    loud.sites.site.targets["GPP"][0][found.data.roles[0] != TRAIN] *= 9.0
+    own, other = (
+        network.weighed(data).sites.site.uncertainty["GPP"] for data in (found.data, loud)
+    )
+    np.testing.assert_allclose(own, other, rtol=1e-5)
+
+
+def test_an_ensemble_has_members_and_its_nee_closes(tmp_path):
+    trial = protocols.make("last-years", towers(), 6)
+    found = arms.predict("recurrent-calendar", trial, Choices(Effort(1, 1), SMALL), tmp_path)
+    assert found["strategy"].values.tolist() == [BEFORE, AFTER]
+    assert found.sizes["member"] == 2
+    np.testing.assert_allclose(found["NEE"], found["Reco"] - found["GPP"], atol=1e-4)
+    mean = found["NEE_member"].mean("member")
+    np.testing.assert_allclose(found["NEE"].sel(strategy=BEFORE), mean, atol=1e-5)
+
+
+def record(offset, years=4, seed=0):
+    rng = np.random.default_rng(seed)
+    days = 200 * years
+    season = np.sin(np.arange(days) / 30.0)
+    columns = np.stack([np.ones(days), season], axis=1)
+    year = np.repeat(np.arange(years), 200)
+    observed = season + offset[year] + 0.1 * rng.normal(size=days)
+    return Record(observed, season, columns, year, year < years - 1)
+
+
+def test_a_lasting_error_is_corrected_and_one_that_changes_by_the_year_is_left():
+    added = correction.correction(record(np.full(4, 2.0)))
+    assert added is not None
+    # The smallest penalty takes 3 % of a constant.
+    np.testing.assert_allclose(added, 2.0, atol=0.15)
+    assert correction.correction(record(np.array([2.0, -2.0, 0.0, 5.0]))) is None
+    # A year says nothing of how errors of years differ.
+    assert correction.correction(record(np.full(2, 2.0), years=2)) is None
+
+
+def test_scores_say_what_the_stated_errors_leave_and_count_both_partitions(tmp_path):
+    trial = protocols.make("leave-site-out", towers(), 6)
+    site = trial.towers.sites.site
+    truth = {name: np.asarray(values) for name, values in site.targets.items()}
+    columns = {name: (("strategy", "site", "day"), values[None]) for name, values in truth.items()}
+    exact = xr.Dataset(columns, {"strategy": [BEFORE], "site": list(trial.towers.sites.names)})
+    exact = exact.assign(accepted=("site", np.zeros(COUNT)))
+    scores = ablation.score({"exact": exact}, trial)
+    np.testing.assert_allclose(scores["r2"].sel(variable="NEE"), 1.0)
+    spread = np.var(truth["NEE"], axis=1)
+    ceiling = scores["ceiling"].sel(variable="NEE")
+    np.testing.assert_allclose(ceiling, 1 - 0.25 / spread, rtol=1e-3)
+    assert np.isnan(scores["ceiling"].sel(variable="GPP")).all()
+    assert (scores["r2_daytime"].sel(variable="GPP") < 0.9).all()
+    tables = ablation.grids(scores, trial)
+    assert all(len(row) == len(grid.columns) for grid in tables for row in grid.rows)
+    assert tables[0].rows[0] == ("crops", "exact", "1.00", "1.00", "1.00", "1.00")
+
+
+def test_the_mean_says_which_arms_it_needs(tmp_path):
+    trial = protocols.make("leave-site-out", towers(), 6)
+    with pytest.raises(ValueError, match="needs boosting-process, recurrent-process, process"):
+        arms.predict("mean", trial, Choices(Effort(1, 1)), Path(tmp_path))
+
+
+def test_folds_hold_everyone_the_others_teach():
+    trial = protocols.make("leave-site-out", towers(), 2)
+    assert all(isinstance(fold, Fold) for fold in trial.folds)
+    assert all(sorted((*fold.learns, *fold.scored)) == list(range(COUNT)) for fold in trial.folds)
