@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from management_tables import HEADER
 from small_inputs import tower_table
-from studies.towers import data, program
+from studies.towers import data, program, protocols
 from studies.towers.folder import CROP, GRASS, read_folder
 
 from kgml_jax.errors import DataError
@@ -88,3 +88,29 @@ def test_the_program_runs_on_a_folder_and_names_unknown_towers(folder, capsys):
     config = program.TowersConfig(data=folder, management=table, sites=("US-Zz9",))
     with pytest.raises(ValueError, match="no tower US-Zz9; there are US-Aa1, US-Bb2"):
         program.main(config)
+
+
+@pytest.mark.parametrize("protocol", ["last-years", "leave-site-out"])
+def test_further_towers_teach_and_are_not_scored(folder, tmp_path_factory, protocol):
+    (folder / "sites.csv").write_text("site,lat,lon\nUS-Aa1,41,-90\nUS-Bb2,43,-90\n")
+    other = tmp_path_factory.mktemp("others")
+    names = ("US-Aa1", "US-Cc3", "US-Dd4")
+    for site in names:
+        file = f"FLX_{site}_FLUXNET2015_SUBSET_DD_2001-2002_1-4.csv"
+        tower_table().to_csv(other / file, index=False)
+    # One is scored itself, another stands a kilometre from a tower that is.
+    (other / "sites.csv").write_text(
+        "site,lat,lon\nUS-Aa1,41,-90\nUS-Cc3,43.01,-90\nUS-Dd4,45,-90\n"
+    )
+    rows = [
+        f"{site},2001-05-01,planting,corn,,,\n{site},2001-10-10,harvest,corn,,,\n" for site in names
+    ]
+    towers = data.read(folder, management=events(folder))
+    others = data.read(other, management=events(other, "".join(rows)))
+    trial = protocols.make_with_others(protocol, towers, others, 6)
+    assert trial.towers.sites.names == ("US-Aa1", "US-Bb2", "US-Dd4")
+    assert trial.scored.any(axis=1).tolist() == [True, True, False]
+    assert all(2 in fold.learns and 2 not in fold.scored for fold in trial.folds)
+    assert [fold.scored for fold in trial.folds] == (
+        [(0, 1)] if protocol == "last-years" else [(0,), (1,)]
+    )

@@ -9,8 +9,8 @@ import xarray as xr
 from kgml_jax.evaluation.scores import score as score_days
 from kgml_jax.evaluation.tables import Grid, number
 from kgml_jax.sites import PREDICTABLE
-from studies.towers.collection import DAYTIME
 from studies.towers.data import GRASS, GROUPS
+from studies.towers.folder import DAYTIME
 from studies.towers.models import AFTER, BEFORE
 from studies.towers.network import FLUXES
 from studies.towers.protocols import Trial
@@ -39,7 +39,7 @@ def score(arms: Mapping[str, xr.Dataset], trial: Trial) -> xr.Dataset:
     for name, arm in arms.items():
         fluxes = _strategies(arm)
         own = score_days(fluxes, sites, days, METRICS).drop_vars("variable_units")
-        own = own.reindex(variable=list(FLUXES)).merge(_daytime(fluxes, trial))
+        own = own.reindex(variable=list(FLUXES)).assign(_daytime(fluxes, trial))
         parts.append(own.assign(accepted=("site", arm["accepted"].to_numpy())))
         if members := _members(arm):
             seen = score_days(members, sites, days, ("r2",))["r2"].drop_vars("variable_units")
@@ -90,11 +90,8 @@ def _daytime(fluxes: Mapping[str, Mapping[str, np.ndarray]], trial: Trial) -> xr
     sites = trial.towers.sites
     site = sites.site.replace(targets=targets, mask=mask)  # type: ignore[attr-defined]
     found = score_days(own, replace(sites, site=site), trial.scored, METRICS)
-    return (
-        found[list(METRICS)]
-        .drop_vars("variable_units")
-        .rename({name: f"{name}_daytime" for name in METRICS})
-    )
+    found = found[list(METRICS)].drop_vars("variable_units").reindex(variable=list(FLUXES))
+    return found.rename({name: f"{name}_daytime" for name in METRICS})
 
 
 def ceiling(trial: Trial) -> np.ndarray:

@@ -10,19 +10,24 @@ import numpy as np
 from kgml_jax.data.management import forcing as management_forcing
 from kgml_jax.data.management import reader as management_table
 from kgml_jax.data.management.reader import Diary
-from kgml_jax.data.read import ReadOptions
 from studies.measured_fields import readers
 from studies.measured_fields.catalogue import MEAD
 from studies.measured_fields.management import FieldHistory
 from studies.measured_fields.readers import MeasuredField
 from studies.measured_fields.simulated import LEAST_QUALITY
 from studies.towers import european
-from studies.towers.folder import CROP, GRASS, KNOWN, grouped, refuse_unknown
+from studies.towers.folder import (
+    CROP,
+    GRASS,
+    KNOWN,
+    OTHER,
+    grouped,
+    refuse_unknown,
+    with_daytime,
+)
 from studies.towers.periods import EIGHT_DAYS, MONTH, on_last_days
 
 EVENTS = "management/crop_tower_management_events_tidy.csv"
-
-_OTHER = ReadOptions(partition="DT")
 
 BY_TABLE = ("DE-Kli",)
 """Towers in the catalogue whose calendar there is assumed, and recorded in the table of events.
@@ -38,9 +43,6 @@ PERIODS: dict[str, dict[str, str]] = {
     EIGHT_DAILY: dict.fromkeys(("NEE", "Reco"), EIGHT_DAYS),
 }
 """By group, the period that observations are means of where it is no day."""
-
-DAYTIME = "_daytime"
-"""Ending of GPP and Reco of the other partition, which are only scored."""
 
 FLUXNET_GRASSLANDS = ("AU-Rig", "CN-Cng", "DE-Gri", "IT-Tor", "NL-Hor", "US-Cop")
 
@@ -92,7 +94,9 @@ def _readers(
 
 
 def _fluxnet(folder: Path, history: FieldHistory, diary: Diary | None) -> MeasuredField:
-    field = with_daytime(readers.tower(folder, history), readers.tower(folder, history, _OTHER))
+    field = with_daytime(
+        readers.tower(folder, history), readers.tower(folder, history, OTHER).dataset
+    )
     kind = GRASS if history.site in FLUXNET_GRASSLANDS else CROP
     if diary is not None:
         fields = [name for names in management_forcing.GROUPS.values() for name in names]
@@ -102,13 +106,6 @@ def _fluxnet(folder: Path, history: FieldHistory, diary: Diary | None) -> Measur
         history = replace(history, seasons=(), remark=words)
         field = MeasuredField(history, grouped(dataset), (*field.notes, *more))
     return replace(field, dataset=field.dataset.assign_attrs(group=kind))
-
-
-def with_daytime(field: MeasuredField, other: MeasuredField) -> MeasuredField:
-    """Returns a tower that also holds GPP and Reco of the daytime partition."""
-    names = [name for name in ("GPP", "Reco") if name in other.dataset]
-    values = {f"{name}{DAYTIME}": other.dataset[name] for name in names}
-    return replace(field, dataset=field.dataset.assign(values))
 
 
 def _european(folder: Path, diary: Diary, name: str) -> MeasuredField:

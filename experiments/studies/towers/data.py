@@ -64,6 +64,10 @@ class Towers:
         sites = assemble([field.dataset for field in fields])
         return Towers(tuple(fields), self.data.split.divide(sites))
 
+    def take(self, rows: Sequence[int]) -> "Towers":
+        """Returns the towers at `rows`, in that order."""
+        return Towers(tuple(self.fields[row] for row in rows), self.data.take(rows))
+
     @property
     def notes(self) -> tuple[Note, ...]:
         """What was done to the data on the way in."""

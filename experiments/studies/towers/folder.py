@@ -23,6 +23,12 @@ CROP, GRASS = "crop", "grassland"
 KNOWN = {history.site: history for history in (*TOWERS, SELHAUSEN, *GRASSLANDS)}
 """Calendars that the catalogue has, for towers that no table of events names."""
 
+DAYTIME = "_daytime"
+"""Ending of GPP and Reco of the daytime partition, which are only scored."""
+
+OTHER = ReadOptions(partition="DT")
+"""Reads the partition that is only scored."""
+
 _WORDS = {
     CROP: ("crop", "crops", "cropland", "cro"),
     GRASS: ("grassland", "grasslands", "grass", "pasture", "meadow", "gra"),
@@ -63,6 +69,8 @@ def read_folder(
     options = ReadOptions(skip_bad_sites=skip_bad_sites)
     reading = read(path, None, options, management)
     sites = {str(dataset.attrs["site"]): dataset for dataset in reading.sites}
+    daytime = read(path, None, replace(options, partition=OTHER.partition), management).sites
+    others = {str(dataset.attrs["site"]): dataset for dataset in daytime}
     refuse_unknown(names, sites)
     fields, bare = [], []
     for name, dataset in sites.items():
@@ -72,7 +80,7 @@ def read_folder(
         if (found := _managed(dataset, own)) is None:
             bare.append(name)
         else:
-            fields.append(found)
+            fields.append(with_daytime(found, others[name]))
     if not fields:
         raise DataError(
             "it is not known what grows at any tower",
@@ -117,6 +125,16 @@ def _with_word_of(field: MeasuredField, bare: Sequence[str]) -> MeasuredField:
     return replace(
         field, notes=(*field.notes, Note("", "management", "left out", len(bare), message))
     )
+
+
+def with_daytime(field: MeasuredField, other: xr.Dataset) -> MeasuredField:
+    """Returns a tower that also holds GPP and Reco of the daytime partition, where they differ."""
+    added = {}
+    for name in [name for name in ("GPP", "Reco") if name in other and name in field.dataset]:
+        values = other[name].sel(time=field.dataset["time"])
+        if not np.array_equal(values, field.dataset[name], equal_nan=True):
+            added[f"{name}{DAYTIME}"] = ("time", values.to_numpy())
+    return replace(field, dataset=field.dataset.assign(added))
 
 
 def has_stand(dataset: xr.Dataset) -> bool:

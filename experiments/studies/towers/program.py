@@ -111,6 +111,12 @@ def _tell(towers: Towers) -> None:
     for note in towers.notes:
         if note.variable == "management" and note.kind in ("warning", "left out"):
             say(f"{note.site or 'towers'}: {note.message}")
+    for site, periods in towers.data.split.periods.items():
+        roles = [role for _, _, role in periods]
+        if "test" not in roles:
+            say(f"{site}: a year of observations: it teaches, and last-years does not score it")
+        elif len(set(roles)) < 3 or roles.count("train") > 1:
+            say(f"{site}: too few years for three roles: blocks of one train and validate")
 
 
 def run(config: TowersConfig, towers: Towers, predict: Predict = predict) -> None:

@@ -1,5 +1,6 @@
 """Who learns from what, and is scored where: the last years of each tower, or whole towers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -108,16 +109,23 @@ def places(sites: Sites) -> np.ndarray:
 
     Towers without coordinates are places of their own.
     """
-    where = [sites.place(row) for row in range(len(sites))]
-    angles = np.array(
-        [[np.nan if at is None else at for at in (p.latitude, p.longitude)] for p in where], float
-    )
-    place = np.arange(len(sites))
-    for row in range(len(sites)):
+    return places_of(_where(sites))
+
+
+def places_of(where: Sequence[tuple[float, float]]) -> np.ndarray:
+    """Returns the index of the place of every point (latitude, longitude), degrees; NaN unknown."""
+    place = np.arange(len(where))
+    for row, point in enumerate(where):
         for other in range(row):
-            if distance(*angles[row], *angles[other]) < ONE_PLACE:
+            if distance(*point, *where[other]) < ONE_PLACE:
                 place[place == place[row]] = place[other]
     return np.unique(place, return_inverse=True)[1]
+
+
+def _where(sites: Sites) -> list[tuple[float, float]]:
+    known = [sites.place(row) for row in range(len(sites))]
+    number = lambda at: np.nan if at is None else at
+    return [(number(place.latitude), number(place.longitude)) for place in known]
 
 
 def distance(latitude: float, longitude: float, other: float, further: float) -> float:
@@ -140,26 +148,22 @@ def make_with_others(protocol: Protocol, towers: Towers, others: Towers, folds: 
       others: that are learnt from.
       folds: most parts that the places are dealt to, for leave-site-out.
     """
-    both = (*towers.sites.names, *others.sites.names)
-    names = [name for name in others.sites.names if both.count(name) == 1]
-    kept = [field for field in others.fields if str(field.dataset.attrs["site"]) in names]
-    together = assembled([*towers.fields, *kept])
-    count, place = len(towers.sites), places(together.sites)
-    far = [row for row in range(count, len(place)) if place[row] not in place[:count]]
-    together = assembled([together.fields[row] for row in (*range(count), *far)])
+    known = {*towers.sites.names}
+    new = [row for row, name in enumerate(others.sites.names) if name not in known]
+    place = places_of([*_where(towers.sites), *_where(others.take(new).sites)])
+    count = len(towers.sites)
+    far = [row for row, at in zip(new, place[count:], strict=True) if at not in place[:count]]
+    together = assembled([*towers.fields, *others.take(far).fields])
+    trial = make(protocol, together, folds) if protocol == "last-years" else None
     mine = np.arange(len(together.sites)) < count
-    if protocol == "last-years":
-        trial = make(protocol, together, folds)
-        return replace(trial, scored=trial.scored & mine[:, None])
+    if trial is not None:
+        fold = Fold(tuple(range(len(mine))), tuple(range(count)))
+        return replace(trial, folds=(fold,), scored=trial.scored & mine[:, None])
     taught = replace(together, data=last_years(together.sites, test=0).divide(together.sites))
-    place = places(together.sites)
-    parts = dealt(place[:count], together.is_grass[:count], min(folds, len(set(place[:count]))))
-    found = [
-        Fold(
-            tuple(row for row in range(len(mine)) if not (mine[row] and parts[row] == part)),
-            tuple(np.flatnonzero(parts == part).tolist()),
-        )
-        for part in np.unique(parts)
-    ]
+    part = dealt(place[:count], towers.is_grass, min(folds, len(set(place[:count].tolist()))))
+    found = []
+    for one in np.unique(part):
+        scored = tuple(np.flatnonzero(part == one).tolist())
+        found.append(Fold(tuple(row for row in range(len(mine)) if row not in scored), scored))
     seen = np.asarray(together.sites.site.valid) & mine[:, None]
     return Trial(taught, tuple(found), seen)
