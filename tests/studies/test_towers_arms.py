@@ -145,9 +145,8 @@ def test_towers_weigh_by_their_training_days_alone():
     found = towers()
     loud = altered(found.data, 0)
     loud.sites.site.targets["GPP"][0][found.data.roles[0] != TRAIN] *= 9.0
-    own, other = (
-        network.weighed(data).sites.site.uncertainty["GPP"] for data in (found.data, loud)
-    )
+    changed = dataclasses.replace(found, data=loud)
+    own, other = (network.weighed(one).sites.site.uncertainty["GPP"] for one in (found, changed))
     np.testing.assert_allclose(own, other, rtol=1e-5)
 
 
@@ -175,7 +174,9 @@ def test_a_lasting_error_is_corrected_and_one_that_changes_by_the_year_is_left()
     added = correction.correction(record(np.full(4, 2.0)))
     assert added is not None
     # The smallest penalty takes 3 % of a constant.
-    np.testing.assert_allclose(added, 2.0, atol=0.15)
+    np.testing.assert_allclose(added.added, 2.0, atol=0.15)
+    np.testing.assert_allclose(added.tried[:600], 2.0, atol=0.15)
+    assert not added.tried[600:].any()
     assert correction.correction(record(np.array([2.0, -2.0, 0.0, 5.0]))) is None
     # A year says nothing of how errors of years differ.
     assert correction.correction(record(np.full(2, 2.0), years=2)) is None

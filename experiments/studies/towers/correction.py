@@ -21,6 +21,9 @@ RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0)
 LEAST_GAIN = 0.02
 """Share of its squared error that a correction must save in years that it was not fitted to."""
 
+SIGNS = {"Reco": 1.0, "GPP": -1.0}
+"""How NEE changes with them."""
+
 LEAST_DAYS = 20
 """Observations of a year from which it counts as one."""
 
@@ -39,12 +42,26 @@ class Record:
     learning: np.ndarray
 
 
+@dataclass(frozen=True)
+class Correction:
+    """What is added to a flux at one tower, (day,).
+
+    Attributes:
+      added: by the fit to all learning years.
+      tried: on the days of each learning year, by the fit to the others; 0 elsewhere.
+    """
+
+    added: np.ndarray
+    tried: np.ndarray
+
+
 def corrected(
     trial: Trial, predicted: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Corrects predictions at every tower by its learning years.
 
-    NEE follows from Reco and GPP where it did before.
+    NEE follows from Reco and GPP where it did before; neither is corrected where NEE would lose by
+    it in years that were not fitted to.
 
     Args:
       trial: a protocol in which towers have years to learn from.
@@ -55,40 +72,57 @@ def corrected(
     """
     after = {name: values.copy() for name, values in predicted.items()}
     moved = np.zeros(len(trial.towers.sites), bool)
-    balanced = _balanced(predicted)
+    balanced = _balanced(trial, predicted)
     names = [name for name in FLUXES if name in predicted and not (balanced and name == "NEE")]
     for row in range(len(moved)):
-        for name in names:
-            record = _record(trial, predicted, name, row)
-            if (added := correction(record)) is not None:
-                after[name][row] = record.predicted + added
-                moved[row] = True
-    if balanced:
-        after["NEE"] = predicted["NEE"] + sum(
-            sign * _daily_change(trial, predicted, after, name)
-            for name, sign in (("Reco", 1.0), ("GPP", -1.0))
-        )
+        found = {name: correction(_record(trial, predicted, name, row)) for name in names}
+        found = {name: one for name, one in found.items() if one is not None}
+        if balanced:
+            found = _gaining(trial, predicted["NEE"][row], found, row)
+        for name, one in found.items():
+            after[name][row] += one.added
+        if balanced:
+            changes = {name: one.added for name, one in found.items()}
+            after["NEE"][row] += _change_of_nee(trial, changes, row)
+        moved[row] = bool(found)
     return after, moved
 
 
-def _balanced(predicted: Mapping[str, np.ndarray]) -> bool:
+def _gaining(
+    trial: Trial, nee: np.ndarray, found: dict[str, Correction], row: int
+) -> dict[str, Correction]:
+    """Returns corrections without those of Reco and GPP where NEE of other years loses by them."""
+    site = trial.towers.sites.site
+    if "NEE" not in site.targets:
+        return found
+    seen = np.asarray(site.mask["NEE"])[row] & trial.towers.data.learning_days[row]
+    change = _change_of_nee(trial, {name: one.tried for name, one in found.items()}, row)
+    residual = (np.asarray(site.targets["NEE"])[row] - nee)[seen]
+    if np.sum((residual - change[seen]) ** 2) <= np.sum(residual**2):
+        return found
+    return {name: one for name, one in found.items() if name not in SIGNS}
+
+
+def _change_of_nee(trial: Trial, changes: Mapping[str, np.ndarray], row: int) -> np.ndarray:
+    """Returns what Reco and GPP change NEE by, as means of the periods of its observations."""
+    total = np.zeros(np.shape(trial.towers.sites.site.valid)[1])
+    for name, sign in SIGNS.items():
+        if name in changes:
+            same = trial.towers.period(row, name) == trial.towers.period(row, "NEE")
+            own = changes[name]
+            total += sign * (own if same else as_observed(trial, row, "NEE", own))
+    return total
+
+
+def _balanced(trial: Trial, predicted: Mapping[str, np.ndarray]) -> bool:
+    """Whether NEE is Reco - GPP, in means of the periods of its observations."""
     if not {"NEE", "Reco", "GPP"} <= set(predicted):
         return False
-    # Where periods differ (GPP by days, NEE by eight), the difference is that of the periods.
-    gap = predicted["Reco"] - predicted["GPP"] - predicted["NEE"]
-    return bool(np.nanmedian(np.abs(gap)) < 1e-3)
-
-
-def _daily_change(
-    trial: Trial, before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray], name: str
-) -> np.ndarray:
-    """Returns what was added to a flux, as means of the periods in which NEE is observed."""
-    added = after[name] - before[name]
-    rows = []
-    for row, one in enumerate(added):
-        same = trial.towers.period(row, name) == trial.towers.period(row, "NEE")
-        rows.append(one if same else as_observed(trial, row, "NEE", one))
-    return np.stack(rows)
+    rows = range(len(trial.towers.sites))
+    own = [
+        _change_of_nee(trial, {name: predicted[name][row] for name in SIGNS}, row) for row in rows
+    ]
+    return bool(np.nanmedian(np.abs(np.stack(own) - predicted["NEE"])) < 1e-3)
 
 
 def _record(trial: Trial, predicted: Mapping[str, np.ndarray], name: str, row: int) -> Record:
@@ -108,7 +142,7 @@ def _record(trial: Trial, predicted: Mapping[str, np.ndarray], name: str, row: i
     )
 
 
-def correction(record: Record) -> np.ndarray | None:
+def correction(record: Record) -> Correction | None:
     """Returns what is to be added on every day; None where no year would gain by it."""
     residual = record.observed - record.predicted
     years = [
@@ -118,24 +152,26 @@ def correction(record: Record) -> np.ndarray | None:
     ]
     if len(years) < 2:
         return None
-    errors = {ridge: _error_of_other_years(record, residual, years, ridge) for ridge in RIDGES}
-    best = min(errors, key=lambda ridge: errors[ridge])
     held = np.isin(record.year, years) & record.learning
+    tried = {ridge: _of_other_years(record, residual, years, ridge) for ridge in RIDGES}
+    errors = {ridge: np.sum((residual - one)[held] ** 2) for ridge, one in tried.items()}
+    best = min(errors, key=lambda ridge: errors[ridge])
     if errors[best] > (1 - LEAST_GAIN) * np.sum(residual[held] ** 2):
         return None
-    return record.columns @ _fitted(record.columns[held], residual[held], best)
+    weights = _fitted(record.columns[held], residual[held], best)
+    return Correction(record.columns @ weights, tried[best])
 
 
-def _error_of_other_years(
+def _of_other_years(
     record: Record, residual: np.ndarray, years: list[int], ridge: float
-) -> float:
-    total = 0.0
+) -> np.ndarray:
+    """Returns what fits to the other years add on the days of each year, (day,); 0 elsewhere."""
+    added = np.zeros(len(residual))
     for year in years:
-        out = record.learning & (record.year == year)
+        out = record.year == year
         kept = record.learning & np.isin(record.year, years) & ~out
-        weights = _fitted(record.columns[kept], residual[kept], ridge)
-        total += float(np.sum((residual[out] - record.columns[out] @ weights) ** 2))
-    return total
+        added[out] = record.columns[out] @ _fitted(record.columns[kept], residual[kept], ridge)
+    return added
 
 
 def _fitted(columns: np.ndarray, values: np.ndarray, ridge: float) -> np.ndarray:

@@ -11,7 +11,7 @@ from studies.towers import inputs as tower_inputs
 from studies.towers import network
 from studies.towers.inputs import Inputs, Simulated, Told, taken
 from studies.towers.network import FLUXES, NetworkChoice
-from studies.towers.periods import DAY, so_far
+from studies.towers.periods import DAY, DAYS, so_far
 from studies.towers.protocols import Trial
 
 Predicted = dict[str, np.ndarray]
@@ -27,6 +27,8 @@ class TreeChoice:
     leaves: int = 15
     least: int = 40
     columns: float = 0.3
+    every: int = 3
+    """d between examples of daily observations: neighbouring days tell the same."""
 
     @property
     def options(self) -> dict[str, float]:
@@ -88,7 +90,7 @@ def boosting(
     columns = tower_inputs.of_towers(trial.towers.data, told, simulated).with_means()
     found = empty(trial)
     for name, predicted in found.items():
-        examples = [_examples(trial, columns, row, name) for row in _rows(trial)]
+        examples = [_examples(trial, columns, row, name, choice.every) for row in _rows(trial)]
         for fold in trial.folds:
             taught = [examples[row] for row in fold.learns if examples[row][1].size]
             if not taught:
@@ -102,14 +104,20 @@ def boosting(
 
 
 def _examples(
-    trial: Trial, columns: Inputs, row: int, name: str
+    trial: Trial, columns: Inputs, row: int, name: str, every: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns inputs, values and weights of a tower's days to learn from."""
+    """Returns inputs, values and weights of a tower's days to learn from.
+
+    A tower weighs as the root of the days that its observations stand for.
+    """
     site = trial.towers.sites.site
-    days = np.asarray(site.mask[name])[row] & trial.towers.data.learning_days[row]
+    days = np.flatnonzero(np.asarray(site.mask[name])[row] & trial.towers.data.learning_days[row])
+    lasts = DAYS[trial.towers.period(row, name)]
+    weight = np.sqrt(lasts * days.size) / max(days.size, 1)
+    days = days[:: every if lasts == 1 else 1]
     seen = as_observed(trial, row, name, columns.values[row])[days]
-    weight = np.full(days.sum(), 1.0 / np.sqrt(max(days.sum(), 1)))
-    return seen, np.asarray(site.targets[name])[row][days], weight
+    weights = np.full(days.size, weight * (every if lasts == 1 else 1))
+    return seen, np.asarray(site.targets[name])[row][days], weights
 
 
 def as_observed(trial: Trial, row: int, name: str, daily: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ from kgml_jax.split import DividedSites
 from kgml_jax.training.fit import Descent, Direct, Settings
 from kgml_jax.training.windows import make_fit_data
 from studies.towers.data import Towers
-from studies.towers.periods import PeriodModel
+from studies.towers.periods import DAYS, PeriodModel
 
 PREDICTED = ("GPP", "Reco", "ET")
 """Outputs of the network, not negative; NEE := Reco - GPP."""
@@ -128,16 +128,18 @@ def driven(data: DividedSites, inputs: np.ndarray) -> DividedSites:
     return replace(data, sites=replace(data.sites, site=site))
 
 
-def weighed(data: DividedSites) -> DividedSites:
+def weighed(towers: Towers) -> DividedSites:
     """Returns towers whose uncertainties weigh their days for all to learn from.
 
     A day's error counts in standard deviations of the flux, halfway between those of its tower and
-    `SCALES`, and a tower as the root of its days: neither the largest fluxes nor the longest record
-    decide alone. Only training days of a tower are looked at, for its own weight.
+    `SCALES`, and a tower as the root of the days that its observations stand for: neither the
+    largest fluxes nor the longest record decide alone. Only training days of a tower are looked at,
+    for its own weight.
 
     Args:
-      data: towers with roles.
+      towers: with roles.
     """
+    data = towers.data
     site, training = data.sites.site, data.roles == TRAIN
     uncertainty = dict(site.uncertainty)
     for name in [name for name in FLUXES if name in site.targets]:
@@ -145,7 +147,8 @@ def weighed(data: DividedSites) -> DividedSites:
         own = [values[days] for values, days in zip(site.targets[name], seen, strict=True)]
         spread = np.array([np.std(one) if one.size > 1 else SCALES[name] for one in own])
         counts = np.array([max(one.size, 1) for one in own])
-        variance = SCALES[name] * np.maximum(spread, 0.1 * SCALES[name]) * np.sqrt(counts)
+        lasts = np.array([DAYS[towers.period(row, name)] for row in range(len(own))])
+        variance = SCALES[name] * np.maximum(spread, 0.1 * SCALES[name]) * np.sqrt(counts / lasts)
         wide = np.broadcast_to(np.sqrt(variance)[:, None], np.shape(seen))
         uncertainty[name] = wide.astype(np.float32)
     site = site.replace(uncertainty=uncertainty)  # type: ignore[attr-defined]
@@ -173,7 +176,7 @@ def train(
       longest: rows with as many years, to whose number windows are filled up with empty ones, so
         that folds run one program.
     """
-    data = weighed(driven(towers.data, inputs))
+    data = driven(weighed(towers), inputs)
     rows = [row for row in learns if (data.roles[row] == TRAIN).any()]
     both = [rows, [*longest]] if longest else [rows]
     years = jax.tree.map(lambda leaf: leaf[0], make_fit_data(data, both, WARMUP))

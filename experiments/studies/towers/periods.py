@@ -1,6 +1,5 @@
 """Observations that are means of periods stand on the last day, and models predict the same."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +15,8 @@ from kgml_jax.sites import Calendar, Site, leap
 DAY, EIGHT_DAYS, MONTH = "day", "8 days", "month"
 """Periods that observations may be means of; eight days count from the first of January on."""
 
-Periods = Mapping[str, str]
-"""Period of an observed quantity where it is no day."""
+DAYS = {DAY: 1, EIGHT_DAYS: 8, MONTH: 30}
+"""Days that an observation stands for."""
 
 _BEFORE_MONTH = np.array([0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334])
 
