@@ -68,6 +68,7 @@ def so_far(daily: Field, calendar: Calendar, period: str) -> Field:
 
     A record that begins within a period has the mean of its days from there.
     """
+    daily = jnp.asarray(daily)
     end = jnp.arange(1, daily.shape[0] + 1)
     count = jnp.minimum(_elapsed(calendar, period), end)
     # Sums of the few days of a period, not differences of sums over years, which float32 blurs.
