@@ -158,6 +158,12 @@ def test_an_ensemble_has_members_and_its_nee_closes(tmp_path):
     np.testing.assert_allclose(found["NEE"], found["Reco"] - found["GPP"], atol=1e-4)
     mean = found["NEE_member"].mean("member")
     np.testing.assert_allclose(found["NEE"].sel(strategy=BEFORE), mean, atol=1e-5)
+    # Of the validation years it is told how good it is there, before any correction.
+    scores = ablation.score({"climatology": found.drop_dims("member"), "network": found}, trial)
+    assert np.isfinite(scores["r2_validation"].sel(arm="network")).all()
+    assert np.isnan(scores["r2_validation"].sel(arm="climatology")).all()
+    (row, *_) = ablation.validation_grid(scores, trial).rows
+    assert row[:2] == ("crops", "network")
 
 
 def record(offset, years=4, seed=0):

@@ -8,7 +8,7 @@ import xarray as xr
 
 from kgml_jax.evaluation.scores import score as score_days
 from kgml_jax.evaluation.tables import Grid, number
-from kgml_jax.sites import PREDICTABLE
+from kgml_jax.sites import PREDICTABLE, VALIDATION
 from studies.towers.data import GRASS, GROUPS
 from studies.towers.folder import DAYTIME
 from studies.towers.models import AFTER, BEFORE
@@ -32,7 +32,8 @@ def score(arms: Mapping[str, xr.Dataset], trial: Trial) -> xr.Dataset:
       `METRICS`, dims (arm, strategy, site, variable); `<metric>_daytime` against the daytime
       partition where towers have it; `r2_member`, dims (arm, member, site, variable), of ensembles;
       `ceiling`, dims (site, variable): the R2 of a prediction without error, NaN where no
-      uncertainty is stated; `accepted`, dims (arm, site).
+      uncertainty is stated; `accepted`, dims (arm, site); `r2_validation`, dims (arm, site, variable),
+      of ensembles in their validation years, where the towers scored have any.
     """
     sites, days = trial.towers.sites, trial.scored
     parts, of_members = [], {}
@@ -40,11 +41,13 @@ def score(arms: Mapping[str, xr.Dataset], trial: Trial) -> xr.Dataset:
         fluxes = _strategies(arm)
         own = score_days(fluxes, sites, days, METRICS).drop_vars("variable_units")
         own = own.reindex(variable=list(FLUXES)).assign(_daytime(fluxes, trial))
-        parts.append(own.assign(accepted=("site", arm["accepted"].to_numpy())))
         if members := _members(arm):
+            if trial.calibrates:
+                own = own.assign(r2_validation=_validation(fluxes, trial))
             seen = score_days(members, sites, days, ("r2",))["r2"].drop_vars("variable_units")
             seen = seen.rename(strategy="member").reindex(variable=list(FLUXES))
             of_members[name] = seen.assign_coords(member=np.arange(len(members)))
+        parts.append(own.assign(accepted=("site", arm["accepted"].to_numpy())))
     label = xr.DataArray(list(arms), dims="arm", name="arm")
     scores = xr.concat(parts, dim=label, join="outer", data_vars="all", coords="minimal")
     if of_members:
@@ -53,6 +56,17 @@ def score(arms: Mapping[str, xr.Dataset], trial: Trial) -> xr.Dataset:
         scores["r2_member"] = together.assign_coords(arm=scores["arm"])
     scores["ceiling"] = (("site", "variable"), ceiling(trial))
     return scores.assign_coords(variable_units=("variable", [PREDICTABLE[v].units for v in FLUXES]))
+
+
+def _validation(fluxes: Mapping[str, Mapping[str, np.ndarray]], trial: Trial) -> xr.DataArray:
+    """Returns R2 on the validation years, which networks stop by and no weight is fitted to."""
+    days = trial.towers.data.roles == VALIDATION
+    found = score_days({BEFORE: fluxes[BEFORE]}, trial.towers.sites, days, ("r2",))["r2"]
+    return (
+        found.drop_vars("variable_units")
+        .squeeze("strategy", drop=True)
+        .reindex(variable=list(FLUXES))
+    )
 
 
 def _strategies(arm: xr.Dataset) -> dict[str, dict[str, np.ndarray]]:
@@ -130,6 +144,8 @@ def grids(scores: xr.Dataset, trial: Trial) -> list[Grid]:
     tables += [site_grid(scores, str(name)) for name in FLUXES]
     if trial.calibrates:
         tables.append(harm_grid(scores, trial))
+    if "r2_validation" in scores:
+        tables.append(validation_grid(scores, trial))
     if "r2_daytime" in scores:
         tables.append(partition_grid(scores, trial))
     if "r2_member" in scores:
@@ -189,6 +205,18 @@ def harm_grid(scores: xr.Dataset, trial: Trial) -> Grid:
                 rows.append((kind, str(arm), f"{np.median(own):+.1%}", f"{own.max():+.1%}", worse))
     columns = ("towers", "arm", "median", "worst", "grown by more than 3 %")
     return Grid("Change of the RMSE of NEE by calibration at the tower", columns, tuple(rows), 2)
+
+
+def validation_grid(scores: xr.Dataset, trial: Trial) -> Grid:
+    """Tabulates median R2 of networks in validation years: which inputs are worth their place."""
+    rows = []
+    for kind, chosen in kinds_of_towers(trial).items():
+        for arm in scores["arm"].to_numpy():
+            own = scores["r2_validation"].sel(arm=arm).isel(site=chosen)
+            if own.notnull().any():
+                rows.append((kind, str(arm), *(_median(own.sel(variable=v)) for v in FLUXES)))
+    title = "Median R2 in the validation years, by which inputs and sizes are chosen"
+    return Grid(title, ("towers", "arm", *FLUXES), tuple(rows), 2)
 
 
 def partition_grid(scores: xr.Dataset, trial: Trial) -> Grid:
