@@ -32,8 +32,8 @@ def score(arms: Mapping[str, xr.Dataset], trial: Trial) -> xr.Dataset:
       `METRICS`, dims (arm, strategy, site, variable); `<metric>_daytime` against the daytime
       partition where towers have it; `r2_member`, dims (arm, member, site, variable), of ensembles;
       `ceiling`, dims (site, variable): the R2 of a prediction without error, NaN where no
-      uncertainty is stated; `accepted`, dims (arm, site); `r2_validation`, dims (arm, site, variable),
-      of ensembles in their validation years, where the towers scored have any.
+      uncertainty is stated; `accepted`, dims (arm, site); `r2_validation`, dims (arm, site,
+      variable), of ensembles in their validation years, where the towers scored have any.
     """
     sites, days = trial.towers.sites, trial.scored
     parts, of_members = [], {}

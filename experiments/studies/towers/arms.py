@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import xarray as xr
@@ -45,15 +45,10 @@ CALIBRATED: dict[Arm, kinds.Name] = {
 }
 """Arms whose own calibration is part of them, with their kind of model."""
 
-LEARNING: tuple[Arm, ...] = (
-    "climatology",
-    "boosting-weather",
-    "boosting-calendar",
-    "boosting-process",
-    "recurrent-weather",
-    "recurrent-calendar",
-    "recurrent-process",
+LEARNING: tuple[Arm, ...] = tuple(
+    name for name in get_args(Arm) if name not in CALIBRATED and name != "mean"
 )
+"""Arms that learn from the fluxes of towers."""
 
 TOGETHER: tuple[Arm, ...] = ("boosting-process", "recurrent-process", "process")
 """Arms whose mean, each with the same weight, is the arm `mean`; nothing of it is fitted."""
