@@ -114,6 +114,7 @@ def test_predictions_have_intervals_that_cover(toy, written):
     assert "all days, true" not in tables
 
 
+@pytest.mark.slow
 def test_intervals_that_are_drawn_are_the_conformal_ones(last_year):
     fitted = estimated(last_year)
     drawn = estimate_report.with_intervals(fitted)

@@ -139,7 +139,9 @@ def reference():
         return jax.device_get(predicted(OBSERVANT)(neutral(OBSERVANT), site))
 
 
-@pytest.mark.parametrize("name", HYBRIDS)
+@pytest.mark.parametrize(
+    "name", [HYBRIDS[0], *(pytest.param(name, marks=pytest.mark.slow) for name in HYBRIDS[1:])]
+)
 def test_every_hybrid_starts_at_the_process_model(name, reference):
     fluxes = outcome(name, neutral(built(name)), one_site(2, DAYS))
     for variable in NAMES:

@@ -1,3 +1,5 @@
+"""Crops, soils and water of the synthetic Midwest respond as fields do."""
+
 import pytest
 from studies.process_model.response_scenarios import perform
 from studies.process_model.responses import CHECKS, KNOWN, OK
@@ -8,6 +10,7 @@ def experiment():
     return perform(years=18, weathers=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "check", CHECKS, ids=lambda one: f"{one.scenario}-{one.crop}-{one.quantity}"
 )

@@ -178,6 +178,7 @@ def judged(folder):
     return {claim.name: claim.verdict for claim in verdicts(results, results.chosen())}
 
 
+@pytest.mark.slow
 def test_the_verdicts_follow_from_the_cells(tmp_path, capsys):
     config = replace(CONFIG, run=tmp_path / "run")
     run_toys(config.run)

@@ -20,6 +20,7 @@ def world():
     return worlds.make_world(count=9, years=3, twist="priming", seed=1)
 
 
+@pytest.mark.slow
 def test_both_splits_train_and_validate_on_as_many_site_years(world):
     for split in (SITES, STATE):
         for role, expected in ((TRAIN, 6), (VALIDATION, 6)):
@@ -27,6 +28,7 @@ def test_both_splits_train_and_validate_on_as_many_site_years(world):
             assert sum(map(len, years)) == expected
 
 
+@pytest.mark.slow
 def test_a_split_leaves_out_a_site_of_every_state_or_a_state(world):
     groups = np.array(world.sites.groups)
     unknown = {
@@ -37,6 +39,7 @@ def test_a_split_leaves_out_a_site_of_every_state_or_a_state(world):
     assert groups[unknown[STATE]].tolist() == ["IA"] * 3
 
 
+@pytest.mark.slow
 def test_the_first_year_is_neither_learnt_from_nor_scored(world):
     first = np.asarray(world.sites.site.calendar.year_index) == 0
     for sites in (world.sites, world.truth):
@@ -45,6 +48,7 @@ def test_the_first_year_is_neither_learnt_from_nor_scored(world):
     assert not any(days[first].any() for days in world.scored.values())
 
 
+@pytest.mark.slow
 def test_no_scored_day_has_been_learnt_from(world):
     for question, days in world.scored.items():
         roles = world.data[worlds.QUESTIONS[question]].roles
@@ -59,6 +63,7 @@ def test_no_scored_day_has_been_learnt_from(world):
     )
 
 
+@pytest.mark.slow
 def test_the_truth_is_what_is_observed_without_its_noise(world):
     site, true = world.sites.site, world.truth.site
     for name in SHOWN:
@@ -75,6 +80,7 @@ def test_offsets_are_those_that_displace_the_prior():
         np.testing.assert_allclose(worlds.offsets(name, values), [-0.5, 0.0, 0.7], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_known_site_is_nearest_to_itself_and_others_to_one_like_them(world):
     known = [0, 3, 6]
     donors = training.nearest(world.sites, known)

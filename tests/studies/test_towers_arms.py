@@ -74,13 +74,16 @@ def test_every_tower_is_left_out_once_and_with_those_of_its_place():
     assert protocols.make("last-years", towers(), 6).calibrates
 
 
+FEW_TREES = learners.TreeChoice(trees=5, bins=16)
+
+
 @pytest.mark.parametrize("arm", ["climatology", "boosting", "recurrent"])
 def test_a_tower_left_out_teaches_nothing_of_itself(arm):
     found = towers()
     other = dataclasses.replace(found, data=altered(found.data, 0))
     run = {
         "climatology": learners.climatology,
-        "boosting": lambda trial: learners.boosting(trial, "weather", {}, learners.TreeChoice(5)),
+        "boosting": lambda trial: learners.boosting(trial, "weather", {}, FEW_TREES),
         "recurrent": lambda trial: learners.recurrent(trial, "weather", {}, SMALL),
     }[arm]
     before, after = (run(protocols.make("leave-site-out", one, 6))["GPP"] for one in (found, other))

@@ -29,6 +29,7 @@ class TreeChoice:
     columns: float = 0.3
     every: int = 3
     """d between examples of daily observations: neighbouring days tell the same."""
+    bins: int = 255
 
     @property
     def options(self) -> dict[str, float]:
@@ -38,6 +39,7 @@ class TreeChoice:
             "max_leaf_nodes": self.leaves,
             "min_samples_leaf": self.least,
             "max_features": self.columns,
+            "max_bins": self.bins,
         }
 
 
