@@ -18,26 +18,38 @@ def estimated(rng, truth, precision, prior_sd=S):
     return offsets, covariance[..., None] * np.eye(truth.shape[1])
 
 
-@pytest.fixture(scope="module")
-def world():
-    # 400 sites: a level, and a spread that differs from parameter to parameter.
-    rng = np.random.default_rng(100)
+def drawn(seed, sites=SITES):
+    """Sites about a level, with a spread that differs from parameter to parameter."""
+    rng = np.random.default_rng(seed)
     level, spread = np.array([0.6, -0.4, 0.1]), np.array([0.15, 0.3, 0.2])
-    truth = level + spread * rng.normal(size=(SITES, 3))
-    precision = rng.uniform(10, 200, (SITES, 3))
+    truth = level + spread * rng.normal(size=(sites, 3))
+    precision = rng.uniform(10, 200, (sites, 3))
     return level, spread, truth, estimated(rng, truth, precision)
 
 
-def test_level_and_spread_of_sites_are_found(world):
-    level, spread, _, (offsets, covariance) = world
+@pytest.fixture(scope="module")
+def world():
+    return drawn(0)
+
+
+def test_the_spread_of_sites_is_found(world):
+    _, spread, _, (offsets, covariance) = world
     found = estimate_levels(offsets, covariance, S)
-    sd = np.sqrt(np.diagonal(found.covariance))
-    # The mean of 400 sites is known to a 20th of what one says; within 3 standard deviations.
-    assert (np.abs(found.mean - level) < 3 * sd).all()
-    assert (sd < 0.025).all()
+    # The mean of 400 sites is known to a 20th of what one says.
+    assert (np.sqrt(np.diagonal(found.covariance)) < 0.025).all()
     # A standard deviation of 400 sites has an error of 4 %, more where they are known as badly as
     # they spread: within three of them.
     np.testing.assert_allclose(found.spread, spread, rtol=0.15)
+
+
+def test_errors_of_levels_are_as_large_as_is_said():
+    scores = []
+    for seed in range(60):
+        level, _, _, (offsets, covariance) = drawn(seed, sites=60)
+        found = estimate_levels(offsets, covariance, S)
+        scores.append((found.mean - level) / np.sqrt(np.diagonal(found.covariance)))
+    # Root mean squares of 60 normal scores lie within 1 +- 3 / sqrt(120).
+    np.testing.assert_allclose(np.sqrt(np.mean(np.square(scores), axis=0)), 1.0, atol=0.27)
 
 
 def test_a_site_left_out_is_nearer_to_its_level_than_to_the_default(world):
