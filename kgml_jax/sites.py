@@ -85,10 +85,15 @@ HALF_A_YEAR = 182
 
 
 def day_of_season(site: Site) -> Field:
-    """Returns the day of the year on which the season is the same north of the equator, (time,)."""
+    """Returns the day of the year that has the same season north of the equator, (..., time).
+
+    Args:
+      site: one, or windows of it with a leading axis.
+    """
     day = site.calendar.day_of_year
+    south = jnp.expand_dims(site.attributes.latitude < 0, -1)
     southern = day + jnp.where(day > HALF_A_YEAR, -HALF_A_YEAR, 366 - HALF_A_YEAR)
-    return jnp.where(site.attributes.latitude < 0, southern, day)
+    return jnp.where(south, southern, day)
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,24 @@ def test_winter_respiration_is_compared_on_observed_winter_days_without_a_crop(s
     assert compiled(rule)({"Rh": site.targets["Reco"] + 1.0}, sown) == 0.0
 
 
+def test_winter_respiration_of_windows_knows_the_hemisphere_of_each(site):
+    southern = dataclasses.replace(
+        site, attributes=dataclasses.replace(site.attributes, latitude=np.float32(-35.0))
+    )
+    windows = jax.tree.map(lambda *leaves: np.stack(leaves), site, southern, site)
+    rule = compiled(WinterRespiration(sd=2.0))
+    off = {"Rh": windows.targets["Reco"] + np.float32([1.0, 3.0, 1.0])[:, None]}
+    winters = []
+    for one in (site, southern, site):
+        day = np.asarray(one.calendar.day_of_year)
+        day = day if one is site else np.where(day > 182, day - 182, day + 184)
+        free = np.asarray(one.forcing.occupied) == 0
+        winters.append(((day < 105) | (day > 300)) & free & np.asarray(one.mask["Reco"]))
+    expected = sum(w.sum() * e**2 / 4 for w, e in zip(winters, (1.0, 3.0, 1.0), strict=True))
+    expected /= sum(w.sum() for w in winters)
+    np.testing.assert_allclose(rule(off, windows), expected, rtol=1e-5)
+
+
 def test_hard_samples_count_later():
     pacing = SelfPaced(threshold=1.0, growth=2.0)
     losses = jnp.array([0.5, 1.5, 3.0])
