@@ -29,7 +29,8 @@ class TreeChoice:
     columns: float = 0.3
     every: int = 3
     """d between examples of daily observations: neighbouring days tell the same."""
-    bins: int = 255
+    bins: int = 64
+    """Of each input; weighted quantiles of more take longer than the trees."""
 
     @property
     def options(self) -> dict[str, float]:
