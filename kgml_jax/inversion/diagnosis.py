@@ -119,13 +119,15 @@ def _diagnose_site(
     prior_sd = jnp.asarray(problem.prior_sd, offsets.dtype)
     informing = jnp.where(kept, jacobian, 0.0)
     after = posterior.laplace(informing, prior_sd)
-    # What an error of the considered parameters makes of the estimates.
-    passed_on = -after.covariance @ (informing.T @ derivatives[:, other])
-    spread = jnp.asarray(wide.prior_sd, offsets.dtype)[other]
-    factor = jnp.zeros((len(wide.names),) * 2, offsets.dtype)
-    factor = factor.at[jnp.ix_(own, own)].set(after.factor)
-    factor = factor.at[jnp.ix_(own, other)].set(passed_on * spread)
-    factor = factor.at[other, other].set(spread)
+    factor = after.factor
+    if considered:
+        # What an error of the considered parameters makes of the estimates.
+        passed_on = -after.covariance @ (informing.T @ derivatives[:, other])
+        spread = jnp.asarray(wide.prior_sd, offsets.dtype)[other]
+        factor = jnp.zeros((len(wide.names),) * 2, offsets.dtype)
+        factor = factor.at[jnp.ix_(own, own)].set(after.factor)
+        factor = factor.at[jnp.ix_(own, other)].set(passed_on * spread)
+        factor = factor.at[other, other].set(spread)
     sd = jnp.linalg.norm(factor[own], axis=1)
     common = jnp.stack([weights["process"][name] for name in problem.names])  # type: ignore[index]
     unbounded = common + learnt + base + offsets
