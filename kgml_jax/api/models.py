@@ -49,19 +49,29 @@ dpl, dpl-dynamic, closure, residual, residual-conserving
     )
 
 
-def pretrain(model: Model, data: DividedSites, seed: int = 0, **settings: Any) -> Pretrained:
+def pretrain(
+    model: Model,
+    data: DividedSites,
+    seed: int = 0,
+    start: Pretrained | None = None,
+    **settings: Any,
+) -> Pretrained:
     """Trains one model on the training days of all sites.
 
     Args:
       model: see `make_model`.
       data: sites with their split.
       seed: of the weights, batches and dropout.
+      start: what the same model learnt from other data, such as synthetic sites: its weights are
+        gone on from, in place of drawn ones.
       settings: fields of `workflows.pretraining.PretrainSettings`, such as `steps` or `batch`.
 
     Raises:
-      DataError: a site lacks what the model is driven by: a crop calendar, or GPP.
+      DataError: a site lacks what the model is driven by: a crop calendar, or GPP; or a test day is
+        one that `start` looked at.
       DivergedError: the loss was not finite before validation ever improved.
-      ValueError: a setting is not known, or there is no day to train or to validate on.
+      ValueError: a setting is not known, there is no day to train or to validate on, or `start` is
+        another model.
 
     Example:
       >>> base.training.sites, base.training.steps
@@ -69,7 +79,7 @@ def pretrain(model: Model, data: DividedSites, seed: int = 0, **settings: Any) -
     """
     require_divided(data)
     chosen = settings_of(pretraining.PretrainSettings, settings)
-    return pretraining.pretrain(model, data, seed, chosen, _watch)
+    return pretraining.pretrain(model, data, seed, chosen, _watch, start)
 
 
 def calibrate(
@@ -93,7 +103,7 @@ def calibrate(
       (True, dtype('bool'))
     """
     require_divided(data)
-    site_sources.require_drivers(base, data.sites)
+    site_sources.require_drivers(base.model, data.sites)
     site_sources.assert_unseen(base.split, data)
     chosen = settings_of(calibration.CalibrateSettings, settings)
     return calibration.calibrate(base, data, strategy, seed, chosen, _watch)

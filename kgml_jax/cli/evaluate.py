@@ -67,7 +67,7 @@ def evaluate(config: EvaluateConfig, run: Run) -> None:
     split = Split.from_json(json.dumps(files.read_json(config.from_run / "split.json")))
     require_unchanged(config.from_run, config.data, choice)
     sites = load(config.data.after(choice))
-    require_drivers(base, sites)
+    require_drivers(base.model, sites)
     data = evaluation.divide_as_run(split, base.split, sites)
     drawings.require_sites(config.draw, data)
     fitted = {

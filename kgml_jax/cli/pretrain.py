@@ -4,10 +4,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
+import tyro
+
 from kgml_jax.cli import command, console, report
 from kgml_jax.data.choices import DataChoice, SplitChoice
 from kgml_jax.data.splits import leaky_inputs
-from kgml_jax.models.features import INPUT_SETS
+from kgml_jax.models import kinds
 from kgml_jax.runs import directory, saved
 from kgml_jax.runs.directory import Run
 from kgml_jax.runs.resume import CHECKPOINT_EVERY, open_progress
@@ -21,6 +23,9 @@ class PretrainConfig:
 
     run: Path = Path("runs/pretrain")
     """Folder for everything this run writes."""
+    from_run: Annotated[Path | None, tyro.conf.arg(name="from")] = None
+    """Finished run of pretrain whose model is trained further on these data, such as one of
+    synthetic sites on towers; its inputs and sizes are kept."""
     data: Annotated[DataChoice, command.FLAT] = field(default_factory=DataChoice)
     split: Annotated[SplitChoice, command.FLAT] = field(default_factory=SplitChoice)
     model: Annotated[ModelChoice, command.FLAT] = field(default_factory=ModelChoice)
@@ -39,25 +44,39 @@ class PretrainConfig:
 
 def main(config: PretrainConfig) -> None:
     """Trains, scores the held-out days, and writes the run directory."""
-    with directory.claimed(config.run, config, config.overwrite, "pretrain") as run:
+    if config.from_run is not None:
+        directory.require_finished(config.from_run)
+        if config.model != ModelChoice():
+            raise ValueError(
+                "with --from the model is that of the run; leave out --model, its inputs and sizes"
+            )
+    with directory.claimed(
+        config.run, config, config.overwrite, "pretrain", source=config.from_run
+    ) as run:
         pretrain(config, run)
 
 
 def pretrain(config: PretrainConfig, run: Run) -> None:
     """Trains, scores and writes in a claimed folder, or goes on with what is there."""
-    choice = config.model.resolved()
-    prescribed = choice.reads_gpp or config.data.prescribe_gpp
+    start = None if config.from_run is None else saved.load_pretrained(config.from_run)
+    reads_gpp = config.model.resolved().reads_gpp if start is None else kinds.reads_gpp(start.model)
+    prescribed = reads_gpp or config.data.prescribe_gpp
     data = sites.divide(sites.load(replace(config.data, prescribe_gpp=prescribed)), config.split)
-    model = pretraining.make_model(choice, data)
-    told = (*INPUT_SETS[choice.inputs], *(["prescribed_gpp"] if choice.reads_gpp else []))
+    model = start.model if start is not None else pretraining.make_model(config.model, data)
+    told = ("prescribed_gpp",) if reads_gpp else ()
     if warning := leaky_inputs(told, tuple(data.sites.site.targets)):
         console.warn(warning)
-    kept = open_progress(run, config, data, seconds=config.checkpoint_every, tell=console.note)
+    before = () if start is None else (start.fingerprint,)
+    kept = open_progress(
+        *(run, config, data, *before),
+        seconds=config.checkpoint_every,
+        tell=console.note,
+    )
     report.write_inputs(run.folder, data)
     if saved.is_saved(run.folder):
         base = saved.load_pretrained(run.folder)
     else:
         watch = console.logged(run.folder, kept=kept)
-        base = pretraining.pretrain(model, data, config.seed, config.settings, watch)
+        base = pretraining.pretrain(model, data, config.seed, config.settings, watch, start)
         saved.save(base, run.folder)
     report.finish_pretraining(run, evaluation.assess_pretraining(base, data), config.figures)

@@ -94,6 +94,21 @@ def of_training(names: Sequence[str], data: DividedSites) -> Envelope:
     return Envelope(spans, tuple(grown), tuple(sorted(classes)))
 
 
+def joined(first: Envelope, second: Envelope) -> Envelope:
+    """Returns the envelope of what was trained on one and then on the other, of the same inputs."""
+    spans = tuple(
+        Span(one.name, min(one.low, other.low), max(one.high, other.high))
+        for one, other in zip(first.inputs, second.inputs, strict=True)
+    )
+    both = lambda a, b: tuple(sorted({*a, *b}))
+    return Envelope(
+        spans,
+        both(first.crops, second.crops),
+        both(first.vegetation, second.vegetation),
+        measured=first.measured and second.measured,
+    )
+
+
 def of_scaling(scaling: Scaling) -> Envelope:
     """Returns what stands for the envelope of a model whose ranges were not kept."""
     return Envelope(tuple(_about_mean(scale) for scale in scaling.inputs), measured=False)

@@ -66,7 +66,7 @@ def predict_fields(
       ValueError: the choice is not possible with what was fitted.
     """
     base = fitted.base if isinstance(fitted, Calibrated) else fitted
-    require_drivers(base, sites)
+    require_drivers(base.model, sites)
     taken = lenders(fitted, sites, unknown)
     if isinstance(taken.fitted, Calibrated):
         fluxes = predict_calibrated(taken.fitted, sites, unit_of=taken.unit_of)

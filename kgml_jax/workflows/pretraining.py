@@ -10,7 +10,6 @@ import jax
 import numpy as np
 
 from kgml_jax.adaptation import Weights
-from kgml_jax.data.choices import require_crops, require_gpp
 from kgml_jax.models import envelope, kinds
 from kgml_jax.models.features import INPUT_SETS, Scaling, fit_scaling
 from kgml_jax.models.observables import FURTHER_NAMES
@@ -26,6 +25,7 @@ from kgml_jax.training import health, joint
 from kgml_jax.training.fit import Settings
 from kgml_jax.training.watch import Watch, unwatched
 from kgml_jax.training.windows import FitData, make_joint_data
+from kgml_jax.workflows.sites import assert_unseen, require_drivers
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,7 @@ def pretrain(
     seed: int = 0,
     settings: PretrainSettings | None = None,
     watch: Watch = unwatched,
+    start: Pretrained | None = None,
 ) -> Pretrained:
     """Trains one model on the training days of all sites.
 
@@ -165,18 +166,20 @@ def pretrain(
       seed: of the weights, batches and dropout.
       settings: the descent.
       watch: makes the context of a descent, which gives what observes it.
+      start: the same model as trained on other data, whose weights are gone on from; what it has
+        seen and learnt from counts as seen and learnt from by the result.
 
     Raises:
-      DataError: a site lacks what the model is driven by: a crop calendar, or GPP.
-      ValueError: the split leaves no training or no validation day.
+      DataError: a site lacks what the model is driven by: a crop calendar, or GPP; or a test day is
+        one that `start` looked at.
+      ValueError: the split leaves no training or no validation day, or `start` is another model.
       DivergedError: the loss was not finite before validation ever improved, and not one
         site but most, or the descent at every rate, are the cause.
     """
     settings = settings or PretrainSettings()
-    if kinds.has_process(model):
-        require_crops(data.sites)
-    if kinds.reads_gpp(model):
-        require_gpp(data.sites)
+    require_drivers(model, data.sites)
+    if start is not None:
+        _require_same(model, start, data)
     scaling = getattr(model, "scaling", None)
     scaling = scaling or make_scaling("default", data, kinds.reads_gpp(model))
     warmup = kinds.memory_days(model) if settings.warmup_days is None else settings.warmup_days
@@ -192,12 +195,18 @@ def pretrain(
     )
     how = _descent_settings(settings, model)
     with watch("pretraining", settings.steps) as observer:
-        start = model.init(init_key)
+        first = model.init(init_key) if start is None else start.weights
         weights, fit = joint.pretrain(
-            model, objective, start, windows, how, fit_key, observer, names=names
+            model, objective, first, windows, how, fit_key, observer, names=names
         )
     gone = joint.left_out(fit, windows)
     stayed = np.flatnonzero(~np.isin(data.sites.site.identity, [*gone])).tolist()
+    inputs = [scale.name for scale in scaling.inputs]
+    seen = envelope.of_training(inputs, data.take(stayed) if gone else data)
+    marks = {*learnt(data)}
+    if start is not None:
+        seen = seen if start.envelope is None else envelope.joined(start.envelope, seen)
+        marks |= {*(start.learnt or ())}
     return Pretrained(
         model=model,
         weights=jax.tree.map(np.asarray, weights),
@@ -217,11 +226,18 @@ def pretrain(
             restarted_at=fit.restarts,
             troubles=_troubles(model, objective, how, fit.best, windows, gone, names),
         ),
-        envelope=envelope.of_training(
-            [scale.name for scale in scaling.inputs], data.take(stayed) if gone else data
-        ),
-        learnt=learnt(data),
+        envelope=seen,
+        learnt=tuple(sorted(marks)),
     )
+
+
+def _require_same(model: Model, start: Pretrained, data: DividedSites) -> None:
+    if start.model != model:
+        raise ValueError(
+            f"the weights to go on from are those of another {type(start.model).__name__}; "
+            "expected the model that is trained"
+        )
+    assert_unseen(start.split, data)
 
 
 def _troubles(

@@ -175,21 +175,21 @@ def divide_after(base: Pretrained, other: OtherData, choice: SplitChoice) -> Div
       ValueError: an option has no meaning here, or it is not known what the model learnt from.
     """
     sites = load(other.after(base.origin))
-    require_drivers(base, sites)
+    require_drivers(base.model, sites)
     if other.data is not None:
         return divide_new(base, sites, choice)
     return divide_again(base, sites, choice)
 
 
-def require_drivers(base: Pretrained, sites: Sites) -> None:
-    """Refuses sites that lack what the model is driven by beside weather.
+def require_drivers(model: Any, sites: Sites) -> None:
+    """Refuses sites that lack what a model is driven by beside weather.
 
     Raises:
       DataError: naming the sites without a crop calendar, or without GPP to prescribe.
     """
-    if kinds.has_process(base.model):
+    if kinds.has_process(model):
         require_crops(sites)
-    if kinds.reads_gpp(base.model):
+    if kinds.reads_gpp(model):
         require_gpp(sites)
 
 
