@@ -130,8 +130,10 @@ def learnt_offsets(
 ) -> np.ndarray | None:
     """Returns what the network of a dPL model adds to parameters, unbounded, (site, parameter).
 
-    None for other models.
+    None for other models. What wraps a model, to change no more than what its predictions mean,
+    has it as `model`.
     """
+    model = getattr(model, "model", model)
     if not isinstance(model, ParameterLearningModel):
         return None
     learnt = jax.vmap(model.site_offsets, in_axes=(None, 0))(weights, sites.site)

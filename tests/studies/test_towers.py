@@ -18,6 +18,7 @@ from studies.towers.collection import EIGHT_DAILY, MONTHLY
 from studies.towers.data import Towers
 from studies.towers.folder import CROP, GRASS
 from studies.towers.models import AFTER, BEFORE, Effort
+from studies.towers.parameters import Search
 from studies.towers.periods import EIGHT_DAYS, MONTH, PeriodModel, last_days, on_last_days, so_far
 
 from kgml_jax.data.splits import last_years
@@ -100,9 +101,7 @@ def test_means_of_months_become_observations_of_their_last_days():
             "--arms dpl: leave-site-out has climatology",
         ),
         ({"folds": 1}, "--folds, --seeds are 1, 5; expected"),
-        ({"years": 1}, "are 1, 0.5, 30.0; expected"),
-        ({"model_error": -1.0}, "are 6, -1.0, 30.0; expected"),
-        ({"error_days": 0}, "are 6, 0.5, 0; expected"),
+        ({"years": 1}, "--years is 1; expected"),
     ],
 )
 def test_what_cannot_be_run_is_refused_before_anything_is_written(tmp_path, change, message):
@@ -175,7 +174,7 @@ def toy_split(sites):
     return DividedSites.of_roles(sites, roles)
 
 
-EFFORT = Effort(pretrain_steps=1, steps=1, parameters=NAMES, site_batch=2)
+EFFORT = Effort(1, 1, search=Search(parameters=NAMES, folds=2, site_batch=2))
 
 
 def test_days_and_months_determine_the_parameters_of_every_site(tmp_path):
@@ -195,6 +194,14 @@ def test_days_and_months_determine_the_parameters_of_every_site(tmp_path):
     assert not scores["harmed"].any()
     tables = report.grids(scores)
     assert all(len(row) == len(grid.columns) for grid in tables for row in grid.rows)
+    intervals = next(grid for grid in tables if "inside 90 % intervals" in grid.title)
+    assert [row[:3] for row in intervals.rows] == [
+        (kind, "process", stream) for kind in ("crops", "grasslands") for stream in ("NEE", "Reco")
+    ]
+    # What is observed is the truth: no day lies outside of any interval.
+    assert {cell.split(" of")[0] for row in intervals.rows for cell in row[3:5]} == {"100%"}
+    flags = next(grid for grid in tables if grid.title.startswith("Parameters identified"))
+    assert {row[2] for row in flags.rows} == {"3, 0, 0"}
     overview = tables[0]
     kinds = [row[:2] for row in overview.rows]
     assert kinds == [(k, m) for k in ("crops", "grasslands") for m in ("process", "recurrent")]

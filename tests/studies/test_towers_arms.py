@@ -13,12 +13,12 @@ from studies.towers.arms import Choices
 from studies.towers.correction import Record
 from studies.towers.data import Towers
 from studies.towers.folder import CROP, GRASS
-from studies.towers.models import AFTER, BEFORE, Effort
+from studies.towers.models import AFTER, BEFORE, ESTIMATED, HELD_OUT, Effort
 from studies.towers.network import NetworkChoice
 from studies.towers.protocols import Fold
 
 from kgml_jax.data.splits import last_years
-from kgml_jax.sites import TRAIN, Place
+from kgml_jax.sites import TRAIN, VALIDATION, Place
 
 COUNT = 4
 SMALL = NetworkChoice(hidden=4, steps=2, seeds=2, batch=2)
@@ -156,7 +156,7 @@ def test_towers_weigh_by_their_training_days_alone():
 def test_an_ensemble_has_members_and_its_nee_closes(tmp_path):
     trial = protocols.make("last-years", towers(), 6)
     found = arms.predict("recurrent-calendar", trial, Choices(Effort(1, 1), SMALL), tmp_path)
-    assert found["strategy"].values.tolist() == [BEFORE, AFTER]
+    assert found["strategy"].values.tolist() == [BEFORE, AFTER, HELD_OUT]
     assert found.sizes["member"] == 2
     np.testing.assert_allclose(found["NEE"], found["Reco"] - found["GPP"], atol=1e-4)
     mean = found["NEE_member"].mean("member")
@@ -167,6 +167,69 @@ def test_an_ensemble_has_members_and_its_nee_closes(tmp_path):
     assert np.isnan(scores["r2_validation"].sel(arm="climatology")).all()
     (row, *_) = ablation.validation_grid(scores, trial).rows
     assert row[:2] == ("crops", "network")
+
+
+def test_what_is_corrected_has_not_seen_the_days_that_it_is_corrected_by():
+    found = towers()
+    fold = arms.deal(found.data)
+    assert (fold >= 0).any(axis=1).all()
+    day = np.flatnonzero(fold[0] == 0)
+    site = found.sites.site
+    loud = {name: np.array(values) for name, values in site.targets.items()}
+    for values in loud.values():
+        values[:, day] += 5.0
+    sites = dataclasses.replace(found.sites, site=site.replace(targets=loud))
+    other = dataclasses.replace(found, data=dataclasses.replace(found.data, sites=sites))
+    learn = lambda trial: learners.boosting(trial, "weather", {}, FEW_TREES)
+    before, after = (
+        arms.unseen(protocols.make("last-years", one, 6), learn)["GPP"] for one in (found, other)
+    )
+    np.testing.assert_array_equal(np.isfinite(before), fold >= 0)
+    np.testing.assert_array_equal(before[0][day], after[0][day])
+    others = np.flatnonzero(fold[0] == 1)
+    assert not np.array_equal(before[0][others], after[0][others])
+
+
+def test_a_site_left_with_one_role_trains_and_validates_in_blocks():
+    data = towers().data
+    validation = data.roles == VALIDATION
+    less = arms.hiding(data, validation)
+    assert not less.learning_days[validation].any()
+    trained = data.roles == TRAIN
+    np.testing.assert_array_equal(less.learning_days, trained)
+    share = (less.roles[trained] == VALIDATION).mean()
+    assert 0.3 < share < 0.34
+    some = np.zeros_like(trained)
+    some[:, :40] = trained[:, :40]
+    kept = arms.hiding(data, some).roles
+    np.testing.assert_array_equal(kept[~some], data.roles[~some])
+
+
+def test_the_mean_is_corrected_as_estimated_and_by_days_its_parts_have_not_seen(tmp_path):
+    trial = protocols.make("last-years", towers(), 6)
+    truth = {name: np.asarray(v) for name, v in trial.towers.sites.site.targets.items()}
+    sites = list(trial.towers.sites.names)
+    off = {BEFORE: 1.0, ESTIMATED: 0.7, HELD_OUT: 1.3}
+    for name in arms.TOGETHER:
+        own = off if name == "process" else {BEFORE: 1.0, HELD_OUT: 1.3}
+        columns = {
+            flux: (("strategy", "site", "day"), np.stack([values * by for by in own.values()]))
+            for flux, values in truth.items()
+        }
+        xr.Dataset(columns, {"strategy": list(own), "site": sites}).to_netcdf(
+            tmp_path / f"{name}.nc"
+        )
+    found = arms.predict("mean", trial, Choices(Effort(1, 1)), tmp_path)
+    gpp = found["GPP"]
+    np.testing.assert_allclose(gpp.sel(strategy=ESTIMATED), 0.9 * truth["GPP"], rtol=1e-5)
+    learning = trial.towers.data.learning_days
+    np.testing.assert_allclose(
+        gpp.sel(strategy=HELD_OUT).to_numpy()[learning], 1.3 * truth["GPP"][learning], rtol=1e-5
+    )
+    # What is too high on days held out is lowered on the others.
+    assert found["accepted"].values.all()
+    scored = gpp.sel(strategy=AFTER).to_numpy()[trial.scored]
+    assert (scored < 0.9 * truth["GPP"][trial.scored]).mean() > 0.9
 
 
 def record(offset, years=4, seed=0):

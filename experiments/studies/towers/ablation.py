@@ -11,12 +11,13 @@ from kgml_jax.evaluation.tables import Grid, number
 from kgml_jax.sites import PREDICTABLE, VALIDATION
 from studies.towers.data import GRASS, GROUPS
 from studies.towers.folder import DAYTIME
-from studies.towers.models import AFTER, BEFORE
+from studies.towers.models import AFTER, BEFORE, ESTIMATED, HELD_OUT
 from studies.towers.network import FLUXES
 from studies.towers.protocols import Trial
 
 METRICS = ("r2", "rmse", "bias")
 PARTITIONED = ("GPP", "Reco")
+NOTHING = "-"
 CROPS, GRASSES, DAILY = "crops", "grasslands", "crops with NEE by day"
 """Kinds of towers that medians are over."""
 
@@ -74,6 +75,8 @@ def _strategies(arm: xr.Dataset) -> dict[str, dict[str, np.ndarray]]:
     return {
         str(one): {name: arm[name].sel(strategy=one).to_numpy() for name in names}
         for one in arm["strategy"].to_numpy()
+        # Of days that are scored it is no further prediction.
+        if one != HELD_OUT
     }
 
 
@@ -159,6 +162,10 @@ def best_known(scores: xr.Dataset) -> xr.Dataset:
     return scores.sel(strategy=last)
 
 
+def _order(scores: xr.Dataset) -> list[str]:
+    return [one for one in (BEFORE, ESTIMATED, AFTER) if one in scores["strategy"]]
+
+
 def median_grid(scores: xr.Dataset, trial: Trial, metric: str) -> Grid:
     """Tabulates medians over the towers of a kind: an arm a row, a flux a column."""
     rows = []
@@ -167,10 +174,12 @@ def median_grid(scores: xr.Dataset, trial: Trial, metric: str) -> Grid:
             cells = []
             for name in FLUXES:
                 own = scores[metric].sel(arm=arm, variable=name).isel(site=chosen)
-                pair = [_median(own.sel(strategy=one)) for one in scores["strategy"].to_numpy()]
-                cells.append(" > ".join(pair))
+                steps = [_median(own.sel(strategy=one)) for one in _order(scores)]
+                cells.append(" > ".join(step for step in steps if step != NOTHING) or NOTHING)
             rows.append((kind, str(arm), *cells))
-    arrows = "; before > after the correction at the tower" if AFTER in scores["strategy"] else ""
+    arrows = ""
+    if AFTER in scores["strategy"]:
+        arrows = "; before (> with estimated parameters) > after the correction at the tower"
     title = f"Median {'R2' if metric == 'r2' else 'RMSE'} over towers{arrows}"
     units = [f", {PREDICTABLE[name].units}" if metric == "rmse" else "" for name in FLUXES]
     columns = [f"{name}{unit}" for name, unit in zip(FLUXES, units, strict=True)]
@@ -259,4 +268,4 @@ def member_grid(scores: xr.Dataset, trial: Trial) -> Grid:
 
 def _median(values: xr.DataArray) -> str:
     finite = values.to_numpy()[np.isfinite(values.to_numpy())]
-    return number(float(np.median(finite))) if finite.size else "-"
+    return number(float(np.median(finite))) if finite.size else NOTHING

@@ -1,7 +1,7 @@
 """The arms of the tower experiment by name, and what each of them predicts at all towers."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
@@ -10,12 +10,15 @@ import numpy as np
 import xarray as xr
 
 from kgml_jax.cli.console import say
+from kgml_jax.data import folds
+from kgml_jax.data.years import BLOCK_DAYS, BLOCKS_PER_CYCLE
 from kgml_jax.models import kinds
+from kgml_jax.sites import TEST, TRAIN, VALIDATION
+from kgml_jax.split import DividedSites
 from studies.towers import correction, learners, models, uncalibrated
-from studies.towers.data import with_model_errors
 from studies.towers.inputs import SIMULATED, TOLD, Simulated
 from studies.towers.learners import Predicted, TreeChoice
-from studies.towers.models import AFTER, BEFORE, Effort
+from studies.towers.models import AFTER, BEFORE, ESTIMATED, FOLDS, HELD_OUT, Effort
 from studies.towers.network import FLUXES, NetworkChoice
 from studies.towers.protocols import Protocol, Trial
 
@@ -71,16 +74,12 @@ class Choices:
       network: of recurrent networks.
       trees: of boosting.
       years: at the end of a record that the calibration of process parameters sees; None all.
-      model_error: share of the spread of the training days that a model misses.
-      error_days: d that such an error lasts.
     """
 
     effort: Effort
     network: NetworkChoice = field(default_factory=NetworkChoice)
     trees: TreeChoice = field(default_factory=TreeChoice)
     years: int | None = 6
-    model_error: float = 0.5
-    error_days: float = 30.0
 
 
 def predict(name: Arm, trial: Trial, choices: Choices, folder: Path) -> xr.Dataset:
@@ -94,27 +93,91 @@ def predict(name: Arm, trial: Trial, choices: Choices, folder: Path) -> xr.Datas
 
     Returns:
       Fluxes, dims (strategy, site, day), strategies `BEFORE` and, where towers have years to learn
-      from, `AFTER` what was learnt from all was corrected at each; `accepted`, dim (site,), whether
+      from, `AFTER` what was learnt from all was corrected at each, and `HELD_OUT` what is predicted
+      of learning days by what has not seen them; `accepted`, dim (site,), whether
       it was; of ensembles `<flux>_member`, dims (member, site, day); of models with process
       parameters further as `models.calibrate`.
     """
     if name in CALIBRATED and trial.calibrates:
         return _calibrated(CALIBRATED[name], trial, choices, folder)
-    simulate = partial(simulated, trial, folder)
-    found = _mean(folder) if name == "mean" else _learners(trial, choices, simulate)[name]()
-    members = {key: values for key, values in found.items() if values.ndim > 2}
-    means = {
+    if name == "mean":
+        start, latest, blind = (_mean(folder, one) for one in (BEFORE, ESTIMATED, HELD_OUT))
+        return _finished(trial, start, latest, lambda: blind)
+    learn = lambda trial: _learners(trial, choices, partial(simulated, trial, folder))[name]()
+    found = learn(trial)
+    start = _over_members(found)
+    if name == "climatology" and trial.calibrates:
+        # The season of a tower is its own already.
+        return _dataset({BEFORE: start, AFTER: start}, trial)
+    predicted = _finished(trial, start, start, lambda: unseen(trial, learn))
+    members = {
+        f"{key}_member": (("member", "site", "day"), values)
+        for key, values in found.items()
+        if values.ndim > 2
+    }
+    return predicted.assign(members)
+
+
+def _finished(
+    trial: Trial, start: Predicted, latest: Predicted, held_out: Callable[[], Predicted]
+) -> xr.Dataset:
+    """Corrects what was learnt at each tower that has years for it.
+
+    Args:
+      trial: who learns from what.
+      start: predictions before anything was fitted to single towers, by flux, (site, time).
+      latest: with parameters estimated at each tower, if there are any.
+      held_out: makes predictions of learning days by what has not seen them.
+    """
+    if not trial.calibrates:
+        return _dataset({BEFORE: start}, trial)
+    dealt, blind = deal(trial.towers.data) >= 0, held_out()
+    tried = {key: np.where(dealt, blind[key], values) for key, values in latest.items()}
+    after, moved = correction.corrected(trial, tried)
+    strategies = {BEFORE: start, ESTIMATED: latest, AFTER: after, HELD_OUT: tried}
+    if latest is start:
+        del strategies[ESTIMATED]
+    return _dataset(strategies, trial, moved)
+
+
+def _over_members(found: Predicted) -> Predicted:
+    return {
         key: values.mean(axis=0) if values.ndim > 2 else values for key, values in found.items()
     }
-    strategies = {BEFORE: means}
-    accepted = np.zeros(len(trial.towers.sites), np.float32)
-    if trial.calibrates:
-        # The season of a tower is its own already.
-        strategies[AFTER] = means
-        if name != "climatology":
-            strategies[AFTER], moved = correction.corrected(trial, means)
-            accepted = moved.astype(np.float32)
-    return _dataset(trial, strategies, accepted, members)
+
+
+def deal(data: DividedSites) -> np.ndarray:
+    """Returns the fold in which each learning day is held out, -1 on others, (site, time)."""
+    return folds.deal(data, FOLDS)
+
+
+def unseen(trial: Trial, learn: Callable[[Trial], Predicted]) -> Predicted:
+    """Returns what an arm predicts of learning days that it has not seen; NaN on other days.
+
+    What was fitted to a day says nothing of how the arm errs at the tower: crop-years are held out
+    in turn, at all towers together.
+    """
+    fold, found = deal(trial.towers.data), learners.empty(trial)
+    for one in range(FOLDS):
+        less = replace(trial.towers, data=hiding(trial.towers.data, fold == one))
+        for key, values in _over_members(learn(replace(trial, towers=less))).items():
+            found[key] = np.where(fold == one, values, found[key])
+    return found
+
+
+def hiding(data: DividedSites, days: np.ndarray) -> DividedSites:
+    """Returns the sites without some learning days, bool (site, time).
+
+    Of what is left of a site that then only trains, or only validates, every third block of 30 days
+    validates and the others train.
+    """
+    roles = np.where(days & data.learning_days, TEST, data.roles)
+    for own in roles:
+        rest = np.flatnonzero((own == TRAIN) | (own == VALIDATION))
+        if np.unique(own[rest]).size == 1:
+            block = np.arange(rest.size) // BLOCK_DAYS % BLOCKS_PER_CYCLE
+            own[rest] = np.where(block == BLOCKS_PER_CYCLE - 1, VALIDATION, TRAIN)
+    return replace(data, roles=roles.astype(data.roles.dtype))
 
 
 def _learners(
@@ -137,8 +200,8 @@ def _learners(
     return found
 
 
-def _mean(folder: Path) -> Predicted:
-    """Returns the mean of the arms `TOGETHER` before any of them was corrected at a tower.
+def _mean(folder: Path, strategy: str) -> Predicted:
+    """Returns the mean of the arms `TOGETHER` by a strategy, of arms without it as they come.
 
     Raises:
       ValueError: one of them is not in the folder.
@@ -149,9 +212,10 @@ def _mean(folder: Path) -> Predicted:
     parts = []
     for name in TOGETHER:
         with xr.open_dataset(folder / f"{name}.nc") as stored:
+            own = strategy if strategy in stored["strategy"].to_numpy() else BEFORE
             parts.append(
                 {
-                    flux: stored[flux].sel(strategy=BEFORE).to_numpy()
+                    flux: stored[flux].sel(strategy=own).to_numpy()
                     for flux in FLUXES
                     if flux in stored
                 }
@@ -174,27 +238,33 @@ def simulated(trial: Trial, folder: Path) -> Simulated:
 
 
 def _dataset(
-    trial: Trial,
-    strategies: Mapping[str, Predicted],
-    accepted: np.ndarray,
-    members: Mapping[str, np.ndarray],
+    strategies: Mapping[str, Predicted], trial: Trial, accepted: np.ndarray | None = None
 ) -> xr.Dataset:
-    names = list(strategies[BEFORE])
     dims = ("strategy", "site", "day")
+    names = list(strategies[BEFORE])
     columns = {name: (dims, np.stack([of[name] for of in strategies.values()])) for name in names}
-    of_members = {
-        f"{name}_member": (("member", *dims[1:]), values) for name, values in members.items()
-    }
     coordinates = {"strategy": list(strategies), "site": list(trial.towers.sites.names)}
-    found = xr.Dataset({**columns, **of_members}, coordinates)
-    return found.astype(np.float32).assign(accepted=("site", accepted))
+    accepted = np.zeros(len(trial.towers.sites)) if accepted is None else accepted
+    found = xr.Dataset(columns, coordinates).astype(np.float32)
+    return found.assign(accepted=("site", accepted.astype(np.float32)))
+
+
+def _corrected(found: xr.Dataset, trial: Trial) -> xr.Dataset:
+    """Corrects what was estimated at each tower, as it errs on crop-years that it has not seen."""
+    names = [name for name in FLUXES if name in found]
+    unseen = {name: found[name].sel(strategy=HELD_OUT).to_numpy() for name in names}
+    after, _ = correction.corrected(trial, unseen)
+    for name, values in after.items():
+        found[name].loc[{"strategy": AFTER}] = values
+    return found
 
 
 def _calibrated(name: kinds.Name, trial: Trial, choices: Choices, folder: Path) -> xr.Dataset:
     """Calibrates tower by tower on the last years of its record, and lays that on the whole."""
     towers = trial.towers if choices.years is None else trial.towers.recent(choices.years)
-    weighed = with_model_errors(towers, choices.model_error, choices.error_days)
-    found = models.calibrate(name, weighed, choices.effort, folder)
+    found = models.calibrate(name, towers, choices.effort, folder)
+    if HELD_OUT in found["strategy"]:
+        found = _corrected(found, replace(trial, towers=towers, scored=towers.data.test_days))
     length = np.shape(trial.towers.sites.site.valid)[1]
     whole, kept = trial.towers.lengths, towers.lengths
     columns = {}

@@ -96,6 +96,7 @@ def _gaining(
     if "NEE" not in site.targets:
         return found
     seen = np.asarray(site.mask["NEE"])[row] & trial.towers.data.learning_days[row]
+    seen &= np.isfinite(nee)
     change = _change_of_nee(trial, {name: one.tried for name, one in found.items()}, row)
     residual = (np.asarray(site.targets["NEE"])[row] - nee)[seen]
     if np.sum((residual - change[seen]) ** 2) <= np.sum(residual**2):
@@ -131,7 +132,8 @@ def _record(trial: Trial, predicted: Mapping[str, np.ndarray], name: str, row: i
     angle = 2 * np.pi * np.asarray(calendar.day_of_year) / 365.25
     stands = (np.asarray(site.forcing.occupied)[row] > 0).astype(float)
     seen = np.asarray(site.mask[name])[row] & data.learning_days[row]
-    own = np.where(np.isfinite(predicted[name][row]), predicted[name][row], 0.0).astype(float)
+    said = np.isfinite(predicted[name][row])
+    own, seen = np.where(said, predicted[name][row], 0.0).astype(float), seen & said
     mean, spread = (own[seen].mean(), own[seen].std()) if seen.any() else (0.0, 1.0)
     level = (own - mean) / max(spread, 1e-3)
     known = np.stack([np.ones_like(level), np.sin(angle), np.cos(angle), stands], axis=1)

@@ -17,13 +17,17 @@ from kgml_jax.split import ROLES, DividedSites
 from studies.measured_fields.readers import MeasuredField
 from studies.towers.collection import EIGHT_DAILY, MONTHLY, PERIODS, is_here, read_collection
 from studies.towers.folder import CROP, GRASS, read_folder
-from studies.towers.periods import DAY, PeriodModel
+from studies.towers.periods import DAY, MONTH, PeriodModel
 
 GROUPS = (CROP, EIGHT_DAILY, MONTHLY, GRASS)
 """Groups of the towers, crops first."""
 
 STREAMS = ("NEE", "Reco", "ET")
 """What informs process parameters, and is scored of models that they are estimated for."""
+
+MONTHLY_ERROR = 0.5
+"""Standard deviation of what a model misses of a month, over that of the training months: 0.5 is an
+R2 of 0.75."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,22 @@ def with_model_errors(towers: Towers, share: float, persistence: float) -> Tower
         daily = np.where(of_day, persistence, 1.0)[:, None]
         whole = np.sqrt(daily) * np.hypot(np.asarray(stated), share * spread)
         uncertainty[name] = whole.astype(np.asarray(stated).dtype)
+    sites = replace(towers.sites, site=site.replace(uncertainty=uncertainty))  # type: ignore[attr-defined]
+    return replace(towers, data=replace(towers.data, sites=sites))
+
+
+def with_errors_of_months(towers: Towers) -> Towers:
+    """Returns the towers with what a model cannot get right in the uncertainties of months.
+
+    How long errors last is estimated from the residuals of days and of eight days; months are too
+    few for that, and what is stated of them is far below what models miss.
+    """
+    weighed = with_model_errors(towers, MONTHLY_ERROR, 1.0).sites.site.uncertainty
+    site, rows = towers.sites.site, range(len(towers.sites))
+    uncertainty = {}
+    for name, stated in site.uncertainty.items():
+        of_month = np.array([towers.period(row, name) == MONTH for row in rows])[:, None]
+        uncertainty[name] = np.where(of_month, weighed[name], stated)
     sites = replace(towers.sites, site=site.replace(uncertainty=uncertainty))  # type: ignore[attr-defined]
     return replace(towers, data=replace(towers.data, sites=sites))
 

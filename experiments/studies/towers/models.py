@@ -1,7 +1,7 @@
 """Every model at the towers, before and after its calibration."""
 
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +12,31 @@ import xarray as xr
 from kgml_jax.adaptation import Weights
 from kgml_jax.cli.console import logged, say
 from kgml_jax.data.choices import DataChoice, SplitChoice
-from kgml_jax.inversion.diagnosis import diagnose
-from kgml_jax.inversion.problem import Problem, Stream, default_prior_sd
-from kgml_jax.inversion.sites import estimate
-from kgml_jax.inversion.solvers.least_squares import LevenbergMarquardt
 from kgml_jax.models import kinds
-from kgml_jax.models.parameter_learning import learnt_offsets
 from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.protocol import Model
-from kgml_jax.process.parameters import DEFAULT_SUBSET
-from kgml_jax.runs import saved
+from kgml_jax.runs import directory, saved
 from kgml_jax.runs.fitted import Pretrained
 from kgml_jax.training import checkpoint
-from kgml_jax.workflows import calibration, pretraining, sites
+from kgml_jax.workflows import calibration, estimated, pretraining, sites
 from kgml_jax.workflows.calibration import CalibrateSettings
-from kgml_jax.workflows.estimated import predict_shifted
 from kgml_jax.workflows.prediction import (
     Predicted,
     predict_calibrated,
     predict_pretrained,
 )
 from kgml_jax.workflows.pretraining import ModelChoice, PretrainSettings
-from studies.towers.data import STREAMS, Towers
+from studies.towers import parameters
+from studies.towers.data import Towers
 from studies.towers.network import FLUXES
+from studies.towers.parameters import Search
 
-BEFORE, AFTER = "before", "after"
+BEFORE, ESTIMATED, AFTER = "before", "estimated", "after"
+HELD_OUT = "held out"
+"""What is predicted of learning days by what has not seen them, and of other days by the latest."""
+
+FOLDS = 3
+"""Parts of crop-years that are held out in turn, of estimates and of corrections."""
 STRATEGY = "ftbsc"
 """How networks without a process model are calibrated."""
 
@@ -57,15 +57,13 @@ class Effort:
       pretrain_steps: most gradient steps of a network on the synthetic sites; a fifth of a hybrid.
       steps: most gradient steps of a network at a site.
       seed: of weights and batches.
-      parameters: of the process model that are estimated.
-      site_batch: sites a device advances at once.
+      search: of process parameters.
     """
 
     pretrain_steps: int
     steps: int
     seed: int = 0
-    parameters: tuple[str, ...] = DEFAULT_SUBSET
-    site_batch: int = 8
+    search: Search = field(default_factory=Search)
 
 
 def calibrate(
@@ -83,22 +81,24 @@ def calibrate(
 
     Args:
       name: of the model.
-      towers: where, with the uncertainties that weigh the observations of process parameters.
+      towers: where.
       effort: see `Effort`.
-      folder: for the pretraining run, used as it is if finished.
+      folder: for the pretraining run, used as it is if finished, and for searches.
       process: what the name "process" stands for.
 
     Returns:
       Fluxes, dims (strategy, site, day), `accepted` (site), and of models with process parameters
-      `value`, `shrinkage` and `identified`, dims (site, parameter).
+      what `parameters.described` says.
     """
+    searches = folder / directory.PROGRESS / name
     if name == "process":
-        return _by_parameters(process, process.init(jax.random.key(0)), towers, effort)
+        weights = process.init(jax.random.key(0))
+        return _by_parameters(process, weights, towers, effort.search, searches)
     base = load_or_pretrain(name, effort, folder)
     if not kinds.KINDS[name].has_process:
         return _by_weights(base, towers, effort, folder / f"calibrate-{name}")
     model = replace(base.model, process=replace(base.model.process, **SPUN_UP))
-    return _by_parameters(model, base.weights, towers, effort)
+    return _by_parameters(model, base.weights, towers, effort.search, searches)
 
 
 def load_or_pretrain(name: kinds.Name, effort: Effort, folder: Path) -> Pretrained:
@@ -123,36 +123,15 @@ def load_or_pretrain(name: kinds.Name, effort: Effort, folder: Path) -> Pretrain
     return base
 
 
-def _by_parameters(model: Model, weights: Weights, towers: Towers, effort: Effort) -> xr.Dataset:
-    problem = Problem(
-        towers.observed_as(model),
-        effort.parameters,
-        default_prior_sd(effort.parameters),
-        tuple(Stream(name) for name in STREAMS if name in towers.sites.site.targets),
-    )
-    solver, key = LevenbergMarquardt(), jax.random.key(effort.seed)
-    found = estimate(problem, weights, towers.data, solver, key, site_batch=effort.site_batch)
-    known = diagnose(
-        problem,
-        weights,
-        towers.data,
-        found.base,
-        found.offsets,
-        kept=found.accepted,
-        learnt=learnt_offsets(model, problem.names, weights, towers.sites),
-        site_batch=effort.site_batch,
-    )
-    fluxes = {
-        BEFORE: predict_shifted(problem, weights, towers.sites, found.base),
-        AFTER: predict_shifted(problem, weights, towers.sites, found.base + found.offsets),
-    }
-    both = ("site", "parameter")
-    return _dataset(fluxes, towers, found.accepted).assign(
-        value=(both, np.asarray(known.parameters.value, np.float32)),
-        shrinkage=(both, np.asarray(known.posterior.shrinkage, np.float32)),
-        identified=(both, np.asarray(known.identification.identified, np.float32)),
-        parameter=list(problem.names),
-    )
+def _by_parameters(
+    model: Model, weights: Weights, towers: Towers, search: Search, folder: Path
+) -> xr.Dataset:
+    found = parameters.estimate(model, weights, towers, search, folder)
+    latest = found.fluxes[estimated.AFTER]
+    fluxes = {BEFORE: found.fluxes[estimated.BEFORE], ESTIMATED: latest, AFTER: latest}
+    fluxes[HELD_OUT] = parameters.held_out(found)
+    predicted = _dataset(fluxes, towers, found.found.accepted)
+    return predicted.merge(parameters.described(found).assign_coords(site=predicted["site"]))
 
 
 def _by_weights(base: Pretrained, towers: Towers, effort: Effort, run: Path) -> xr.Dataset:
@@ -173,9 +152,9 @@ def _dataset(fluxes: dict[str, Predicted], towers: Towers, accepted: np.ndarray)
     dims = ("strategy", "site", "day")
     predicted = [name for name in FLUXES if name in fluxes[BEFORE]]
     columns = {
-        name: (dims, np.stack([fluxes[when][name] for when in (BEFORE, AFTER)]).astype(np.float32))
+        name: (dims, np.stack([of[name] for of in fluxes.values()]).astype(np.float32))
         for name in predicted
     }
-    coordinates = {"strategy": [BEFORE, AFTER], "site": list(towers.sites.names)}
+    coordinates = {"strategy": list(fluxes), "site": list(towers.sites.names)}
     predictions = xr.Dataset(columns, coords=coordinates)
     return predictions.assign(accepted=("site", np.asarray(accepted, np.float32)))

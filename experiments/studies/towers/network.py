@@ -11,6 +11,7 @@ import numpy as np
 from flax import nnx
 
 from kgml_jax.adaptation import Weights
+from kgml_jax.models.protocol import Model
 from kgml_jax.nets.functional import Network
 from kgml_jax.nets.kgml_ag import drop
 from kgml_jax.nets.recurrent import GRU
@@ -177,18 +178,50 @@ def train(
         that folds run one program.
     """
     data = driven(weighed(towers), inputs)
+    model = TowerNetwork(inputs.shape[-1], choice.hidden, choice.dropout)
+    keys = jax.random.split(jax.random.key(seed), choice.seeds)
+    start = _starts(model)(keys)
+    return descend(towers, data, learns, model, start, _settings(choice), keys, WARMUP, longest)
+
+
+def descend(
+    towers: Towers,
+    data: DividedSites,
+    learns: Sequence[int],
+    model: Model,
+    start: Weights,
+    settings: Settings,
+    keys: jax.Array,
+    warmup: int,
+    longest: Sequence[int] = (),
+) -> Ensemble:
+    """Trains every member of an ensemble on the training days of some towers.
+
+    Args:
+      towers: with roles.
+      data: the same as the model sees them, weighed.
+      learns: rows of the towers that are looked at, no other is.
+      model: predicts days.
+      start: weights of each member, leaves (seed, ...).
+      settings: the descent.
+      keys: of batches and dropout, (seed,).
+      warmup: d before a year that bring the state up to date.
+      longest: see `train`.
+    """
     rows = [row for row in learns if (data.roles[row] == TRAIN).any()]
     both = [rows, [*longest]] if longest else [rows]
-    years = jax.tree.map(lambda leaf: leaf[0], make_fit_data(data, both, WARMUP))
-    model = TowerNetwork(inputs.shape[-1], choice.hidden, choice.dropout)
+    years = jax.tree.map(lambda leaf: leaf[0], make_fit_data(data, both, warmup))
     observed = towers.observed_as(model)
-    descent = Descent(observed, OBJECTIVE, Direct(), _settings(choice))
-    keys = jax.random.split(jax.random.key(seed), choice.seeds)
-    begin, go_on = _programs(descent)
-    weights, fit = begin(keys, years)
+    begin, go_on = _programs(Descent(observed, OBJECTIVE, Direct(), settings))
+    fit = begin(start, years, keys)
     while np.asarray(fit.active).any():
-        fit = go_on(weights, fit, years)
+        fit = go_on(start, fit, years)
     return Ensemble(observed, fit.best, np.asarray(fit.best_error))
+
+
+@lru_cache(maxsize=8)
+def _starts(model: TowerNetwork) -> Any:
+    return jax.jit(jax.vmap(model.init))
 
 
 def _settings(choice: NetworkChoice) -> Settings:
@@ -206,8 +239,5 @@ def _settings(choice: NetworkChoice) -> Settings:
 
 @lru_cache(maxsize=8)
 def _programs(descent: Descent) -> tuple[Any, Any]:
-    def begin(keys: jax.Array, years: Any) -> Any:
-        weights = jax.vmap(descent.model.init)(keys)
-        return weights, jax.vmap(descent.init, in_axes=(0, None, 0))(weights, years, keys)
-
-    return jax.jit(begin), jax.jit(jax.vmap(descent.round, in_axes=(0, 0, None)))
+    mapped = lambda function, axes: jax.jit(jax.vmap(function, in_axes=axes))
+    return mapped(descent.init, (0, None, 0)), mapped(descent.round, (0, 0, None))

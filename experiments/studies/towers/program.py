@@ -20,7 +20,7 @@ from kgml_jax.runs import directory, files, saved
 from kgml_jax.runs.files import write_dataset, write_text
 from kgml_jax.workflows.sites import fingerprints
 from studies.measured_fields import readers
-from studies.towers import ablation, figures, protocols, uncalibrated
+from studies.towers import ablation, figures, parameters, protocols, uncalibrated
 from studies.towers import data as towers_data
 from studies.towers import report as towers_report
 from studies.towers.arms import ARMS, CALIBRATED, Arm, Choices, predict
@@ -67,11 +67,8 @@ class TowersConfig:
     """Most parts that the places are dealt to, for leave-site-out."""
     years: int = 6
     """Years at the end of a record that the calibration of process parameters sees."""
-    model_error: float = 0.5
-    """Standard deviation of the error of a model whose process parameters are estimated, as a share
-    of that of the training days of the site; 0.5 is an R2 of 0.75."""
-    error_days: float = 30.0
-    """Days that this error lasts, which count as one."""
+    base: parameters.Base = "defaults"
+    """Means of the priors of process parameters in calibration; see `kgml-jax estimate --base`."""
     pretrain_steps: int = 1000
     """Most gradient steps of pretraining a network on synthetic sites; a hybrid takes a fifth."""
     steps: int = 200
@@ -177,14 +174,9 @@ def chosen_arms(config: TowersConfig) -> Sequence[Arm]:
 def choices(config: TowersConfig) -> Choices:
     """Returns how much is done for the arms."""
     network = QUICK if config.quick else NetworkChoice(seeds=config.seeds)
-    effort = Effort(config.pretrain_steps, config.steps, config.seed)
-    return Choices(
-        effort,
-        network,
-        years=config.years,
-        model_error=config.model_error,
-        error_days=config.error_days,
-    )
+    search = parameters.Search(base=config.base, seed=config.seed)
+    effort = Effort(config.pretrain_steps, config.steps, config.seed, search)
+    return Choices(effort, network, years=config.years)
 
 
 def check(config: TowersConfig) -> None:
@@ -196,11 +188,8 @@ def check(config: TowersConfig) -> None:
     if strange := [name for name in config.arms if name not in ARMS[config.protocol]]:
         known = ", ".join(ARMS[config.protocol])
         raise ValueError(f"--arms {', '.join(strange)}: {config.protocol} has {known}")
-    if config.years < 2 or config.model_error < 0 or config.error_days < 1:
-        found = f"{config.years}, {config.model_error}, {config.error_days}"
-        raise ValueError(
-            f"--years, --model-error, --error-days are {found}; expected >= 2, >= 0, >= 1"
-        )
+    if config.years < 2:
+        raise ValueError(f"--years is {config.years}; expected >= 2")
     if config.folds < 2 or config.seeds < 1:
         raise ValueError(
             f"--folds, --seeds are {config.folds}, {config.seeds}; expected >= 2, >= 1"

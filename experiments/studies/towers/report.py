@@ -16,6 +16,7 @@ from kgml_jax.records import quantities
 from kgml_jax.sites import PREDICTABLE
 from studies.towers.data import GRASS, STREAMS, Towers
 from studies.towers.models import AFTER, BEFORE
+from studies.towers.parameters import FLAGS, INTERVALS
 
 HARM = 0.01
 """Share by which the error of NEE must grow for a site to count as harmed."""
@@ -35,8 +36,8 @@ def score(predictions: Mapping[str, xr.Dataset], towers: Towers) -> xr.Dataset:
     Returns:
       `METRICS`, dims (model, strategy, site, variable); `climatology_rmse`, of the mean of the
       other years at the day of the year, dims (site, variable); `accepted` and `harmed`, dims
-      (model, site); `identified`, `shrinkage` and `value`, dims (model, site, parameter), NaN for
-      models without process parameters.
+      (model, site); and what `parameters.described` says, NaN for models without process
+      parameters.
     """
     data = towers.data
     predicted = {name for model in predictions.values() for name in _predicted(model)}
@@ -86,7 +87,7 @@ def grids(scores: xr.Dataset) -> list[Grid]:
     errors = [error_grid(scores, str(name)) for name in scores["variable"].values]
     tables = [overview_grid(scores), *errors]
     if "identified" in scores:
-        tables += [count_grid(scores), parameter_grid(scores)]
+        tables += [count_grid(scores), parameter_grid(scores), interval_grid(scores)]
     return tables
 
 
@@ -161,15 +162,47 @@ def _pair(here: xr.Dataset) -> str:
 
 
 def count_grid(scores: xr.Dataset) -> Grid:
-    """Tabulates how many parameters are identified at every site."""
-    counts = scores["identified"].sum("parameter")
+    """Tabulates how many parameters of every site have which flag."""
+    counts = scores[list(FLAGS)].sum("parameter")
     models = _with_parameters(scores)
     rows = []
     for site in counts["site"].values:
-        cells = [f"{counts.sel(site=site, model=name).item():.0f}" for name in models]
+        cells = []
+        for name in models:
+            own = counts.sel(site=site, model=name)
+            kept = "" if scores["accepted"].sel(site=site, model=name).item() else " ="
+            cells.append(", ".join(f"{own[flag].item():.0f}" for flag in FLAGS) + kept)
         rows.append((str(site), str(scores["group"].sel(site=site).item()), *cells))
-    title = f"Parameters identified, of {scores.sizes['parameter']}; 0 where the prior is kept"
+    title = (
+        "Parameters identified, beyond two standard deviations of their prior, at a bound, of "
+        f"{scores.sizes['parameter']}; =: the gate kept the prior"
+    )
     return Grid(title, ("site", "kind", *models), tuple(rows), 2)
+
+
+def interval_grid(scores: xr.Dataset) -> Grid:
+    """Tabulates the share of held-out days and years that 90 % intervals hold."""
+    rows = []
+    for kind, chosen in kinds_of_sites(scores).items():
+        for model in _with_parameters(scores):
+            for stream in scores["stream"].values:
+                own = scores.sel(model=model, stream=stream).isel(site=chosen)
+                cells = [_inside(own.sel(interval=name)) for name in INTERVALS]
+                rows.append((kind, model, str(stream), *cells))
+    title = (
+        "Share of the held-out observations inside 90 % intervals, pooled, and of how many: days "
+        "by the error model; days with intervals stretched by held-out crop-years of the learning "
+        "years; sums over the observed days of a year by the error model"
+    )
+    columns = ("sites", "model", "stream", "days", "days, conformal", "years")
+    return Grid(title, columns, tuple(rows), 3)
+
+
+def _inside(own: xr.Dataset) -> str:
+    counted = own["counted"].sum().item()
+    if not counted:
+        return "-"
+    return f"{(own['inside'] * own['counted']).sum().item() / counted:.0%} of {counted:.0f}"
 
 
 def parameter_grid(scores: xr.Dataset) -> Grid:

@@ -1,0 +1,73 @@
+"""Hybrids that have seen towers: first synthetic sites, then the learning years of all towers.
+
+The third stage, the tower itself, is the correction that all arms have.
+"""
+
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+
+from kgml_jax.models.hybrid import Hybrid
+from kgml_jax.runs.fitted import Pretrained
+from kgml_jax.training.fit import Settings
+from studies.towers import network
+from studies.towers.learners import Predicted, empty
+from studies.towers.models import SPUN_UP
+from studies.towers.protocols import Trial
+
+WARMUP = 365
+"""d before a year: the process model starts on a first of January."""
+
+
+@dataclass(frozen=True)
+class HybridChoice:
+    """How hybrids descend on towers; chosen on validation years of training towers."""
+
+    steps: int = 60
+    batch: int = 12
+    learning_rate: float = 5e-3
+    seeds: int = 5
+
+
+def hybrid(trial: Trial, bases: list[Pretrained], choice: HybridChoice, seed: int = 0) -> Predicted:
+    """Predicts with hybrids that were trained further on the towers of each fold.
+
+    Args:
+      trial: who learns from what.
+      bases: the same hybrid as trained on synthetic sites, with weights of each member.
+      choice: the descent.
+      seed: of batches.
+
+    Returns:
+      Means of the periods observed, (seed, site, time).
+    """
+    model: Hybrid = bases[0].model
+    # Windows of a year and the one before are too short to start from a state of the record.
+    whole = replace(model, process=replace(model.process, **SPUN_UP))
+    start = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(base.weights for base in bases))
+    towers, found = trial.towers, empty(trial, len(bases))
+    data = network.weighed(towers)
+    for number, fold in enumerate(trial.folds):
+        keys = jax.random.split(jax.random.key(seed + number), len(bases))
+        ensemble = network.descend(
+            *(towers, data, fold.learns, model, start, _settings(choice), keys, WARMUP)
+        )
+        ensemble = replace(ensemble, model=towers.observed_as(whole))
+        members = ensemble.predict(towers.data, fold.scored)
+        for name, predicted in found.items():
+            predicted[:, list(fold.scored)] = members[name]
+    return found
+
+
+def _settings(choice: HybridChoice) -> Settings:
+    return Settings(
+        steps=choice.steps,
+        batch=choice.batch,
+        learning_rate=choice.learning_rate,
+        warmup_steps=choice.steps // 10,
+        cosine=True,
+        weight_decay=1e-3,
+        validate_every=max(choice.steps // 10, 1),
+        patience=5,
+    )
