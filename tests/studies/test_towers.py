@@ -97,8 +97,8 @@ def test_means_of_months_become_observations_of_their_last_days():
     ("change", "message"),
     [
         (
-            {"arms": ("dpl",), "protocol": "leave-site-out"},
-            "--arms dpl: leave-site-out has climatology",
+            {"arms": ("recurrent-synthetic",), "protocol": "leave-site-out"},
+            "--arms recurrent-synthetic: leave-site-out has climatology",
         ),
         ({"folds": 1}, "--folds, --seeds are 1, 5; expected"),
         ({"years": 1}, "--years is 1; expected"),
@@ -284,6 +284,12 @@ def test_a_stopped_run_goes_on_with_the_arms_it_lacks(tmp_path, capsys):
     (tmp_path / "run" / "process.nc").unlink()
     program.run(config, towers, predict)
     assert calls == ["climatology", "process", "process"]
+    # Further arms may be asked for, and stand beside those that are there.
+    more = dataclasses.replace(config, arms=("mean",))
+    program.run(more, towers, predict)
+    assert calls[3:] == ["mean"]
+    with xr.open_dataset(tmp_path / "run" / "scores.nc") as scores:
+        assert scores["arm"].values.astype(str).tolist() == ["climatology", "process", "mean"]
     written = {path.name for path in (tmp_path / "run").iterdir()}
     assert {"scores.nc", "tables.md", "towers.png", "split.json"} <= written
     assert "+50%" in (tmp_path / "run" / "tables.md").read_text()

@@ -2,59 +2,19 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-import toys
 import xarray as xr
-from studies.measured_fields.management import FieldHistory
-from studies.measured_fields.readers import MeasuredField
 from studies.towers import ablation, arms, correction, inputs, learners, network, protocols
 from studies.towers.arms import Choices
 from studies.towers.correction import Record
-from studies.towers.data import Towers
-from studies.towers.folder import CROP, GRASS
 from studies.towers.models import AFTER, BEFORE, ESTIMATED, HELD_OUT, Effort
 from studies.towers.network import NetworkChoice
 from studies.towers.protocols import Fold
+from tower_toys import COUNT, altered, towers
 
-from kgml_jax.data.splits import last_years
-from kgml_jax.sites import TRAIN, VALIDATION, Place
+from kgml_jax.sites import TRAIN, VALIDATION
 
-COUNT = 4
 SMALL = NetworkChoice(hidden=4, steps=2, seeds=2, batch=2)
-
-
-def towers(years=4, noise=0.3):
-    """Three crops, two of them a kilometre apart, and a grassland; fluxes follow the radiation."""
-    table = toys.sites(count=COUNT, years=years)
-    groups, names = (CROP, CROP, CROP, GRASS), (CROP, GRASS)
-    rng = np.random.default_rng(0)
-    light = np.asarray(table.site.forcing.shortwave_radiation)
-    gpp = 0.4 * light + noise * rng.normal(size=light.shape)
-    fluxes = {"GPP": gpp, "Reco": 0.2 * light, "NEE": 0.2 * light - gpp, "ET": 0.1 * light}
-    targets = {name: values.astype(np.float32) for name, values in fluxes.items()}
-    mask = {name: np.asarray(table.site.valid) for name in targets}
-    site = table.site.replace(
-        targets=targets,
-        mask=mask,
-        uncertainty={name: np.full_like(light, 0.5) for name in targets},
-        group=np.array([names.index(group) for group in groups], np.int32),
-    )
-    places = tuple(Place(at, -90.0) for at in (41.0, 41.01, 45.0, 48.0))
-    sites = dataclasses.replace(table, groups=groups, group_names=names, site=site, places=places)
-    fields = tuple(
-        field(name, np.asarray(site.valid)[row].sum()) for row, name in enumerate(sites.names)
-    )
-    return Towers(fields, last_years(sites).divide(sites))
-
-
-def field(name, days):
-    stamps = pd.date_range("2001-01-01", periods=days)
-    values = {f"GPP{ablation.DAYTIME}": ("time", np.linspace(0.0, 9.0, days))}
-    values["NEE_uncertainty"] = ("time", np.full(days, 0.5))
-    return MeasuredField(
-        FieldHistory(name, {}, (), "invented"), xr.Dataset(values, {"time": stamps}), ()
-    )
 
 
 def simulated(found):
@@ -90,15 +50,6 @@ def test_a_tower_left_out_teaches_nothing_of_itself(arm):
     np.testing.assert_array_equal(before[..., 0, :], after[..., 0, :])
     # It does teach the towers of other places.
     assert not np.array_equal(before[..., 2, :], after[..., 2, :])
-
-
-def altered(data, row):
-    site = data.sites.site
-    targets = {name: values.copy() for name, values in site.targets.items()}
-    for values in targets.values():
-        values[row] = values[row] + 5.0
-    sites = dataclasses.replace(data.sites, site=site.replace(targets=targets))
-    return dataclasses.replace(data, sites=sites)
 
 
 def test_the_season_of_a_tower_left_out_is_that_of_its_kind():

@@ -13,9 +13,11 @@ from kgml_jax.cli.console import say
 from kgml_jax.data import folds
 from kgml_jax.data.years import BLOCK_DAYS, BLOCKS_PER_CYCLE
 from kgml_jax.models import kinds
+from kgml_jax.runs.fitted import Pretrained
 from kgml_jax.sites import TEST, TRAIN, VALIDATION
 from kgml_jax.split import DividedSites
-from studies.towers import correction, learners, models, uncalibrated
+from studies.towers import correction, hybrids, learners, models, uncalibrated
+from studies.towers.hybrids import HybridChoice
 from studies.towers.inputs import SIMULATED, TOLD, Simulated
 from studies.towers.learners import Predicted, TreeChoice
 from studies.towers.models import AFTER, BEFORE, ESTIMATED, FOLDS, HELD_OUT, Effort
@@ -32,21 +34,20 @@ Arm = Literal[
     "recurrent-process",
     "process",
     "mean",
-    "recurrent-synthetic",
     "dpl",
     "closure",
     "residual-conserving",
+    "recurrent-synthetic",
 ]
-"""The last four learn from synthetic sites and are calibrated tower by tower."""
 
 CALIBRATED: dict[Arm, kinds.Name] = {
     "process": "process",
     "recurrent-synthetic": "recurrent",
-    "dpl": "dpl",
-    "closure": "closure",
-    "residual-conserving": "residual-conserving",
 }
 """Arms whose own calibration is part of them, with their kind of model."""
+
+HYBRIDS: tuple[kinds.Name, ...] = ("dpl", "closure", "residual-conserving")
+"""Arms that learn from synthetic sites and then from towers."""
 
 LEARNING: tuple[Arm, ...] = tuple(
     name for name in get_args(Arm) if name not in CALIBRATED and name != "mean"
@@ -73,12 +74,14 @@ class Choices:
       effort: of models that are calibrated tower by tower.
       network: of recurrent networks.
       trees: of boosting.
+      hybrid: of hybrids, in their second stage.
       years: at the end of a record that the calibration of process parameters sees; None all.
     """
 
     effort: Effort
     network: NetworkChoice = field(default_factory=NetworkChoice)
     trees: TreeChoice = field(default_factory=TreeChoice)
+    hybrid: HybridChoice = field(default_factory=HybridChoice)
     years: int | None = 6
 
 
@@ -103,7 +106,9 @@ def predict(name: Arm, trial: Trial, choices: Choices, folder: Path) -> xr.Datas
     if name == "mean":
         start, latest, blind = (_mean(folder, one) for one in (BEFORE, ESTIMATED, HELD_OUT))
         return _finished(trial, start, latest, lambda: blind)
-    learn = lambda trial: _learners(trial, choices, partial(simulated, trial, folder))[name]()
+    simulate = partial(simulated, trial, folder)
+    pretrained = partial(models.load_or_pretrain, effort=choices.effort, folder=folder)
+    learn = lambda trial: _learners(trial, choices, simulate, pretrained)[name]()
     found = learn(trial)
     start = _over_members(found)
     if name == "climatology" and trial.calibrates:
@@ -181,7 +186,10 @@ def hiding(data: DividedSites, days: np.ndarray) -> DividedSites:
 
 
 def _learners(
-    trial: Trial, choices: Choices, simulate: Callable[[], Simulated]
+    trial: Trial,
+    choices: Choices,
+    simulate: Callable[[], Simulated],
+    pretrained: Callable[[kinds.Name], Pretrained],
 ) -> Mapping[str, Callable[[], Predicted]]:
     seed = choices.effort.seed
     nothing: Simulated = {}
@@ -189,6 +197,10 @@ def _learners(
         "climatology": lambda: learners.climatology(trial),
         "process": lambda: learners.process(trial, simulate()),
     }
+    for kind in HYBRIDS:
+        found[kind] = lambda kind=kind: hybrids.hybrid(
+            trial, pretrained(kind), choices.hybrid, seed
+        )
     for told in TOLD:
         given = simulate if told == "process" else lambda: nothing
         found[f"boosting-{told}"] = lambda told=told, given=given: learners.boosting(

@@ -12,7 +12,7 @@ from kgml_jax.models.hybrid import Hybrid
 from kgml_jax.runs.fitted import Pretrained
 from kgml_jax.training.fit import Settings
 from studies.towers import network
-from studies.towers.learners import Predicted, empty
+from studies.towers.learners import Predicted, empty, most_years
 from studies.towers.models import SPUN_UP
 from studies.towers.protocols import Trial
 
@@ -30,29 +30,29 @@ class HybridChoice:
     seeds: int = 5
 
 
-def hybrid(trial: Trial, bases: list[Pretrained], choice: HybridChoice, seed: int = 0) -> Predicted:
-    """Predicts with hybrids that were trained further on the towers of each fold.
+def hybrid(trial: Trial, base: Pretrained, choice: HybridChoice, seed: int = 0) -> Predicted:
+    """Predicts with an ensemble of hybrids trained further on the towers of each fold.
 
     Args:
       trial: who learns from what.
-      bases: the same hybrid as trained on synthetic sites, with weights of each member.
+      base: the hybrid as trained on synthetic sites, where all members start.
       choice: the descent.
-      seed: of batches.
+      seed: of the batches of the first member.
 
     Returns:
       Means of the periods observed, (seed, site, time).
     """
-    model: Hybrid = bases[0].model
+    model: Hybrid = base.model
     # Windows of a year and the one before are too short to start from a state of the record.
     whole = replace(model, process=replace(model.process, **SPUN_UP))
-    start = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(base.weights for base in bases))
-    towers, found = trial.towers, empty(trial, len(bases))
+    start = jax.tree.map(lambda leaf: jnp.stack([leaf] * choice.seeds), base.weights)
+    towers, found = trial.towers, empty(trial, choice.seeds)
     data = network.weighed(towers)
+    longest = most_years(trial)
     for number, fold in enumerate(trial.folds):
-        keys = jax.random.split(jax.random.key(seed + number), len(bases))
-        ensemble = network.descend(
-            *(towers, data, fold.learns, model, start, _settings(choice), keys, WARMUP)
-        )
+        keys = jax.random.split(jax.random.key(seed + number), choice.seeds)
+        how = _settings(choice), keys, WARMUP, longest
+        ensemble = network.descend(towers, data, fold.learns, model, start, *how)
         ensemble = replace(ensemble, model=towers.observed_as(whole))
         members = ensemble.predict(towers.data, fold.scored)
         for name, predicted in found.items():

@@ -140,7 +140,7 @@ def recurrent(
     towers = trial.towers
     told_inputs = tower_inputs.of_towers(towers.data, told, simulated)
     found = empty(trial, choice.seeds)
-    longest = max((fold.learns for fold in trial.folds), key=lambda rows: _years(trial, rows))
+    longest = most_years(trial)
     for number, fold in enumerate(trial.folds):
         inputs = tower_inputs.standardised(told_inputs, towers.data, [*fold.learns])
         ensemble = network.train(towers, fold.learns, inputs, choice, seed + number, longest)
@@ -150,10 +150,15 @@ def recurrent(
     return found
 
 
-def _years(trial: Trial, rows: Sequence[int]) -> int:
+def most_years(trial: Trial) -> tuple[int, ...]:
+    """Returns the rows of the fold that learns from most years."""
     year = np.asarray(trial.towers.sites.site.calendar.year)
     learning = trial.towers.data.learning_days
-    return sum(np.unique(year[row][learning[row]]).size for row in rows)
+
+    def years(rows: Sequence[int]) -> int:
+        return sum(np.unique(year[row][learning[row]]).size for row in rows)
+
+    return max((fold.learns for fold in trial.folds), key=years)
 
 
 def process(trial: Trial, simulated: Simulated) -> Predicted:

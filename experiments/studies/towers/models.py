@@ -75,9 +75,8 @@ def calibrate(
 ) -> xr.Dataset:
     """Predicts all towers with a model as it comes and as calibrated at each of them.
 
-    The process model comes with its priors, a hybrid or network pretrained on the embedded
-    synthetic sites. What has process parameters is calibrated by them, with what its
-    network learnt left as it is; a network alone by `STRATEGY`.
+    The process model comes with its priors and is calibrated by its parameters, a network comes
+    pretrained on the embedded synthetic sites and is calibrated by `STRATEGY`.
 
     Args:
       name: of the model.
@@ -95,10 +94,7 @@ def calibrate(
         weights = process.init(jax.random.key(0))
         return _by_parameters(process, weights, towers, effort.search, searches)
     base = load_or_pretrain(name, effort, folder)
-    if not kinds.KINDS[name].has_process:
-        return _by_weights(base, towers, effort, folder / f"calibrate-{name}")
-    model = replace(base.model, process=replace(base.model.process, **SPUN_UP))
-    return _by_parameters(model, base.weights, towers, effort.search, searches)
+    return _by_weights(base, towers, effort, folder / f"calibrate-{name}")
 
 
 def load_or_pretrain(name: kinds.Name, effort: Effort, folder: Path) -> Pretrained:
@@ -111,7 +107,7 @@ def load_or_pretrain(name: kinds.Name, effort: Effort, folder: Path) -> Pretrain
     shutil.rmtree(run, ignore_errors=True)
     run.mkdir(parents=True)
     # Place and soil of the Midwest tell a network nothing of Europe; dPL has nothing else.
-    told = "default" if name == "dpl" else "dynamic"
+    told = "default" if name == "dpl" else "calendar"
     settings = PretrainSettings(steps=effort.pretrain_steps)
     if kinds.KINDS[name].has_process:
         # It starts as the process model, and a step of it costs many of a network alone.

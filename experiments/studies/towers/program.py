@@ -132,7 +132,10 @@ def run(config: TowersConfig, towers: Towers, predict: Predict = predict) -> Non
     if not trial.scored.any():
         names = ", ".join(towers.sites.names)
         raise ValueError(f"{names}: no record has two years, the last to hold out")
-    with directory.claimed(config.run, config, config.overwrite, "towers", extendable=True) as run:
+    free = (*directory.FREE, "arms")
+    with directory.claimed(
+        config.run, config, config.overwrite, "towers", free=free, extendable=True
+    ) as run:
         predict_all(replace(config, run=run.folder), trial, predict)
 
 
@@ -145,23 +148,31 @@ def make_trial(config: TowersConfig, towers: Towers) -> Trial:
 
 
 def predict_all(config: TowersConfig, trial: Trial, predict: Predict) -> None:
-    """Predicts with every arm that is not finished in a claimed folder, then reports."""
+    """Predicts with every arm that is not finished in a claimed folder, then reports all there."""
     files.record_data(config.run, fingerprints(trial.towers.sites))
     files.write_json(config.run / "split.json", trial.towers.data.split.periods)
-    arms, tables = {}, []
+    tables = []
     for name in chosen_arms(config):
         path = config.run / f"{name}.nc"
         if not path.is_file():
             say(f"{name}: predicting {len(trial.towers.sites)} towers.")
             found = predict(name, trial, choices(config), config.run)
             write_dataset(path, found, f"Towers predicted by {name}, {config.protocol}")
-        with xr.open_dataset(path) as stored:
-            arms[name] = stored.load()
         # After every arm, so that a run that is stopped has the tables of those it has.
-        tables = report(config.run, arms, trial)
+        tables = report(config.run, finished_arms(config), trial)
     show(tables)
     place = directory.final_name(config.run)
     say(f"Everything is in {place}: scores.nc, tables.md, a file an arm.")
+
+
+def finished_arms(config: TowersConfig) -> dict[Arm, xr.Dataset]:
+    """Returns what the arms predict that are in the folder of a run, in the order of all arms."""
+    found = {}
+    for name in ARMS[config.protocol]:
+        if (config.run / f"{name}.nc").is_file():
+            with xr.open_dataset(config.run / f"{name}.nc") as stored:
+                found[name] = stored.load()
+    return found
 
 
 def chosen_arms(config: TowersConfig) -> Sequence[Arm]:
@@ -206,9 +217,9 @@ def report(folder: Path, arms: Mapping[Arm, xr.Dataset], trial: Trial) -> list[G
         own = towers_report.score(calibrated, trial.towers)
         write_dataset(folder / "calibration.nc", own, "Models before and after calibration")
         tables += towers_report.grids(own)
-        if "dpl" in calibrated and (folder / "pretrain-dpl").is_dir():
-            learnt = saved.load_pretrained(folder / "pretrain-dpl").scaling
-            tables.append(towers_report.distance_grid(trial.towers, learnt))
         figures.draw(folder / "towers.png", own)
+    if (folder / "pretrain-dpl").is_dir():
+        learnt = saved.load_pretrained(folder / "pretrain-dpl").scaling
+        tables.append(towers_report.distance_grid(trial.towers, learnt))
     write_text(folder / "tables.md", "\n".join(map(markdown, tables)))
     return tables
