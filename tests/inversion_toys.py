@@ -72,13 +72,15 @@ def known_sites(problem: Problem, truth: np.ndarray, noise: float = 0.0, years: 
         weights, jnp.asarray(truth, real), table.site
     )
     rng = np.random.default_rng(1)
-    seen = {name: table.site.mask[name] for name in fluxes}
+    seen = {name: table.site.mask.get(name, table.site.valid) for name in fluxes}
+    stated = {name: table.site.uncertainty["NEE"] for name in fluxes} | table.site.uncertainty
     noisy = {
         name: np.asarray(fluxes[name]) + noise * rng.normal(size=m.shape)
         for name, m in seen.items()
     }
     targets = {name: np.where(mask, noisy[name], 0.0).astype(real) for name, mask in seen.items()}
-    return dataclasses.replace(table, site=changed(table.site, targets=targets, mask=seen))
+    site = changed(table.site, targets=targets, mask=seen, uncertainty=stated)
+    return dataclasses.replace(table, site=site)
 
 
 def changed(site, **parts):

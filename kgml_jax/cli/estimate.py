@@ -62,6 +62,11 @@ def main(config: EstimateConfig) -> None:
     if config.settings.solver == "sce-ua":
         require_spotpy()
     posterior_check.require(config.check_sites, config.check_draws)
+    if config.settings.energy_balance_ratio and config.data.energy_balance == "closed":
+        raise ValueError(
+            "--energy-balance closed has corrected ET already; leave it, or "
+            "--energy-balance-ratio, out"
+        )
     if config.from_run is not None:
         directory.require_finished(config.from_run)
     with directory.claimed(
@@ -88,8 +93,9 @@ def estimate(config: EstimateConfig, run: Run) -> None:
         tell=console.note,
     )
     report.write_inputs(run.folder, data)
+    names = (*settings.parameters, *settings.of_towers, *settings.updates)
     console.say(
-        f"Estimating {counted(len(settings.parameters) + len(settings.updates), 'parameter')} at "
+        f"Estimating {counted(len(names), 'parameter')} at "
         f"{counted(len(data), 'site')} from {', '.join(informs)} by {settings.solver}."
     )
     fitted = estimation.estimate(data, base, config.seed, settings, console.searched(kept))

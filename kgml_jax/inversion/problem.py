@@ -14,13 +14,16 @@ from kgml_jax.inversion import lasting
 from kgml_jax.models import updates
 from kgml_jax.models.protocol import Model
 from kgml_jax.process.crops import NAMES
-from kgml_jax.process.parameters import CROP_TRAITS, Params, parameter, parted
+from kgml_jax.process.parameters import CROP_TRAITS, OF_TOWERS, Params, parameter, parted
 from kgml_jax.records import Field, Quantity, quantities
 from kgml_jax.sites import PREDICTABLE, Site
 
 PRIOR_SD = 0.5
 """Standard deviation of an offset: at the middle of its bounds, a parameter then lies within the
 central quarter of them two times out of three."""
+
+TOWER_SD = 1.0
+"""Standard deviation of the offset of a parameter of towers: 0.16 for the energy balance."""
 
 UPDATE_SD = 0.3
 """Standard deviation of the amount of an update: most pools move by less than a third."""
@@ -56,8 +59,8 @@ class Problem:
     Attributes:
       model: predicts one site; its weights hold `weights["process"][name]`.
       names: fields of `process.Params` that are estimated, or such of one crop
-        (`parameters.trait_of_crop`), and then scheduled updates of the model, by
-        `ScheduledUpdate.name`.
+        (`parameters.trait_of_crop`), or of towers (`parameters.OF_TOWERS`); and then scheduled
+        updates of the model, by `ScheduledUpdate.name`.
       prior_sd: standard deviation of each one's offset.
       streams: what informs.
     """
@@ -199,7 +202,7 @@ class Problem:
 
 
 def default_prior_sd(names: Sequence[str]) -> tuple[float, ...]:
-    """Returns the prior standard deviations: `PRIOR_SD` of parameters, `UPDATE_SD` of updates.
+    """Returns the prior standard deviations: `PRIOR_SD`, `TOWER_SD`, or `UPDATE_SD` of updates.
 
     Bounds differ by what is known of a parameter (its source stands beside them in the table of
     `docs/science.md`), so that one number in unbounded space is a wide prior where they are wide.
@@ -208,7 +211,10 @@ def default_prior_sd(names: Sequence[str]) -> tuple[float, ...]:
       ValueError: a name is no field of `process.Params` and no update.
     """
     _check_names(names)
-    return tuple(UPDATE_SD if updates.SEPARATOR in name else PRIOR_SD for name in names)
+    other = dict.fromkeys(OF_TOWERS, TOWER_SD)
+    return tuple(
+        UPDATE_SD if updates.SEPARATOR in name else other.get(name, PRIOR_SD) for name in names
+    )
 
 
 def observed(site: Site, days: Field) -> Site:
@@ -219,7 +225,9 @@ def observed(site: Site, days: Field) -> Site:
 
 def _known(name: str) -> bool:
     trait, crop = parted(name)
-    return trait in quantities(Params) and (not crop or (crop in NAMES and trait in CROP_TRAITS))
+    of_process = trait in quantities(Params)
+    of_crop = crop in NAMES and trait in CROP_TRAITS
+    return name in OF_TOWERS or (of_process and (not crop or of_crop))
 
 
 def _check_names(names: Sequence[str]) -> None:

@@ -355,6 +355,20 @@ def trait_of_crop(trait: str, crop: str) -> str:
     return f"{trait}{OF}{crop}"
 
 
+ENERGY_BALANCE_RATIO = "energy_balance_ratio"
+
+OF_TOWERS = {
+    ENERGY_BALANCE_RATIO: Quantity(
+        "1",
+        "Measured turbulent fluxes over available energy, and measured over true evapotranspiration"
+        " (0.84 +- 0.20 over 173 towers, Stoy et al. 2013)",
+        (0.4, 1.1),
+        0.84,
+    )
+}
+"""Parameters of what a tower measures: no field has them, and the process model does not."""
+
+
 def parted(name: str) -> tuple[str, str]:
     """Returns the field of `Params` that a name speaks of, and the crop; "" if it is of no crop."""
     trait, _, crop = name.partition(OF)
@@ -367,4 +381,4 @@ def parameter(name: str) -> Quantity:
     Raises:
       KeyError: there is no such parameter.
     """
-    return quantities(Params)[parted(name)[0]]
+    return OF_TOWERS[name] if name in OF_TOWERS else quantities(Params)[parted(name)[0]]

@@ -18,10 +18,11 @@ from kgml_jax.inversion.problem import Problem, Stream, default_prior_sd
 from kgml_jax.inversion.searches import prior_means
 from kgml_jax.models import updates
 from kgml_jax.models.hybrid import with_updates
+from kgml_jax.models.measured import CONCERNED, MeasuredModel, with_ratio
 from kgml_jax.models.parameter_learning import learnt_offsets
 from kgml_jax.models.process import ProcessModel
 from kgml_jax.models.protocol import Model
-from kgml_jax.process.parameters import DEFAULT_SUBSET, Params, parted
+from kgml_jax.process.parameters import DEFAULT_SUBSET, ENERGY_BALANCE_RATIO, Params, parted
 from kgml_jax.records import quantities
 from kgml_jax.runs.fitted import Pretrained
 from kgml_jax.sites import VARIABLES, Sites
@@ -48,6 +49,9 @@ class EstimateSettings:
     """Factor on the stated uncertainties of the independent errors."""
     consider: bool = True
     """Parameters that are not estimated keep the uncertainty of their priors in all intervals."""
+    energy_balance_ratio: bool = False
+    """Estimate by how much the ET of each tower is measured too low, a factor with a prior of 0.84;
+    all ET that is compared and written is then as measured. For ET as measured, not corrected."""
     updates: tuple[str, ...] = ()
     """Pools to move at the start of a day, POOL@DATE such as soil_carbon@2005-01-01: by how much is
     estimated with the parameters, and what was added is a term of the budgets."""
@@ -77,6 +81,11 @@ class EstimateSettings:
         """Streams that are no flux, of which data may hold few values."""
         return tuple(name for name in self.streams if name not in VARIABLES)
 
+    @property
+    def of_towers(self) -> tuple[str, ...]:
+        """Parameters of what towers measure that are estimated."""
+        return (ENERGY_BALANCE_RATIO,) if self.energy_balance_ratio else ()
+
 
 def estimate(
     data: DividedSites,
@@ -105,6 +114,8 @@ def estimate(
     if moved := tuple(updates.parse(text) for text in settings.updates):
         require_dates(moved, data.sites)
         model, weights = with_updates(model, weights, moved)
+    if settings.energy_balance_ratio:
+        model, weights = MeasuredModel(model), with_ratio(weights)
     return estimate_from(model, weights, data, seed, settings, watch)
 
 
@@ -263,10 +274,12 @@ def make_problem(settings: EstimateSettings, model: Model, sites: Sites) -> Prob
       ValueError: a parameter or stream has no such name, or no site has any of the streams.
     """
     streams = [Stream(name, settings.inflation) for name in informing(settings.streams, sites)]
+    if settings.of_towers and CONCERNED not in {stream.variable for stream in streams}:
+        raise ValueError(f"energy_balance_ratio needs observed {CONCERNED} among the streams")
     parameters = settings.parameters
     if settings.base == "crops":
         parameters = levels_of_crops(parameters, grown(sites))
-    names = (*parameters, *settings.updates)
+    names = (*parameters, *settings.of_towers, *settings.updates)
     return Problem(model, names, default_prior_sd(names), tuple(streams))
 
 

@@ -10,8 +10,9 @@ from kgml_jax.inversion.increments import Books
 from kgml_jax.inversion.problem import Problem
 from kgml_jax.inversion.sites import Estimates
 from kgml_jax.models.hybrid import process_of
+from kgml_jax.models.measured import CONCERNED
 from kgml_jax.process.ecosystem import Imbalance
-from kgml_jax.process.parameters import parted
+from kgml_jax.process.parameters import ENERGY_BALANCE_RATIO, parted
 from kgml_jax.process.state_update import Increment
 from kgml_jax.records import quantities
 from kgml_jax.sites import PREDICTABLE, Sites
@@ -171,6 +172,9 @@ def prediction_table(fitted: "Estimated") -> xr.Dataset:
                     _by_calendar_year(whole, year[:, 0]),
                     _alike(table[name], texts[part], "year: sum"),
                 )
+    if ENERGY_BALANCE_RATIO in fitted.found.problem.names:
+        text = f"as the tower measures it: that of the field times its {ENERGY_BALANCE_RATIO}"
+        table[CONCERNED].attrs["comment"] = text
     if "year" in table.dims:
         years = year[:, 0].min() + np.arange(table.sizes["year"])
         table = table.assign_coords(year=("year", years, {"long_name": "calendar year"}))
