@@ -21,7 +21,7 @@ from studies.towers.hybrids import HybridChoice
 from studies.towers.inputs import SIMULATED, TOLD, Simulated
 from studies.towers.learners import Predicted, TreeChoice
 from studies.towers.models import AFTER, BEFORE, ESTIMATED, FOLDS, HELD_OUT, Effort
-from studies.towers.network import FLUXES, NetworkChoice
+from studies.towers.network import FLUXES, Descending, NetworkChoice
 from studies.towers.protocols import Protocol, Trial
 
 Arm = Literal[
@@ -81,7 +81,7 @@ class Choices:
     effort: Effort
     network: NetworkChoice = field(default_factory=NetworkChoice)
     trees: TreeChoice = field(default_factory=TreeChoice)
-    hybrid: HybridChoice = field(default_factory=HybridChoice)
+    hybrid: Descending = field(default_factory=HybridChoice)
     years: int | None = 6
 
 

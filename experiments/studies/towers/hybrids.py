@@ -3,34 +3,29 @@
 The third stage, the tower itself, is the correction that all arms have.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 
 from kgml_jax.models.hybrid import Hybrid
 from kgml_jax.runs.fitted import Pretrained
-from kgml_jax.training.fit import Settings
 from studies.towers import network
 from studies.towers.learners import Predicted, empty, most_years
 from studies.towers.models import SPUN_UP
+from studies.towers.network import Descending
 from studies.towers.protocols import Trial
 
 WARMUP = 365
 """d before a year: the process model starts on a first of January."""
 
 
-@dataclass(frozen=True)
-class HybridChoice:
-    """How hybrids descend on towers; chosen on validation years of training towers."""
-
-    steps: int = 60
-    batch: int = 12
-    learning_rate: float = 5e-3
-    seeds: int = 5
+HybridChoice = partial(Descending, steps=60, batch=12, validations=10, patience=5)
+"""Makes how hybrids descend on towers."""
 
 
-def hybrid(trial: Trial, base: Pretrained, choice: HybridChoice, seed: int = 0) -> Predicted:
+def hybrid(trial: Trial, base: Pretrained, choice: Descending, seed: int = 0) -> Predicted:
     """Predicts with an ensemble of hybrids trained further on the towers of each fold.
 
     Args:
@@ -51,23 +46,10 @@ def hybrid(trial: Trial, base: Pretrained, choice: HybridChoice, seed: int = 0) 
     longest = most_years(trial)
     for number, fold in enumerate(trial.folds):
         keys = jax.random.split(jax.random.key(seed + number), choice.seeds)
-        how = _settings(choice), keys, WARMUP, longest
+        how = choice.settings, keys, WARMUP, longest
         ensemble = network.descend(towers, data, fold.learns, model, start, *how)
         ensemble = replace(ensemble, model=towers.observed_as(whole))
         members = ensemble.predict(towers.data, fold.scored)
         for name, predicted in found.items():
             predicted[:, list(fold.scored)] = members[name]
     return found
-
-
-def _settings(choice: HybridChoice) -> Settings:
-    return Settings(
-        steps=choice.steps,
-        batch=choice.batch,
-        learning_rate=choice.learning_rate,
-        warmup_steps=choice.steps // 10,
-        cosine=True,
-        weight_decay=1e-3,
-        validate_every=max(choice.steps // 10, 1),
-        patience=5,
-    )

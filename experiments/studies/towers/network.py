@@ -43,16 +43,40 @@ OBJECTIVE = Total((Term("error", MaskedError(tuple(SCALES.items()), inverse_vari
 
 
 @dataclass(frozen=True)
-class NetworkChoice:
-    """Size of the network and how it descends; chosen on validation years of training towers."""
+class Descending:
+    """How an ensemble descends; chosen on validation years of training towers."""
 
-    hidden: int = 16
-    dropout: float = 0.2
     steps: int = 300
     batch: int = 16
     learning_rate: float = 5e-3
     weight_decay: float = 1e-3
     seeds: int = 5
+    validations: int = 15
+    """Over all steps."""
+    patience: int = 15
+    """Validations without improvement after which a member stops."""
+
+    @property
+    def settings(self) -> Settings:
+        """Of the descent of each member."""
+        return Settings(
+            steps=self.steps,
+            batch=self.batch,
+            learning_rate=self.learning_rate,
+            warmup_steps=self.steps // 10,
+            cosine=True,
+            weight_decay=self.weight_decay,
+            validate_every=max(self.steps // self.validations, 1),
+            patience=self.patience,
+        )
+
+
+@dataclass(frozen=True)
+class NetworkChoice(Descending):
+    """Size of the network, and how it descends."""
+
+    hidden: int = 16
+    dropout: float = 0.2
 
 
 class FluxNetwork(nnx.Module):
@@ -181,7 +205,7 @@ def train(
     model = TowerNetwork(inputs.shape[-1], choice.hidden, choice.dropout)
     keys = jax.random.split(jax.random.key(seed), choice.seeds)
     start = _starts(model)(keys)
-    return descend(towers, data, learns, model, start, _settings(choice), keys, WARMUP, longest)
+    return descend(towers, data, learns, model, start, choice.settings, keys, WARMUP, longest)
 
 
 def descend(
@@ -222,19 +246,6 @@ def descend(
 @lru_cache(maxsize=8)
 def _starts(model: TowerNetwork) -> Any:
     return jax.jit(jax.vmap(model.init))
-
-
-def _settings(choice: NetworkChoice) -> Settings:
-    return Settings(
-        steps=choice.steps,
-        batch=choice.batch,
-        learning_rate=choice.learning_rate,
-        warmup_steps=choice.steps // 10,
-        cosine=True,
-        weight_decay=choice.weight_decay,
-        validate_every=max(choice.steps // 15, 1),
-        patience=15,
-    )
 
 
 @lru_cache(maxsize=8)

@@ -25,6 +25,7 @@ from studies.towers import data as towers_data
 from studies.towers import report as towers_report
 from studies.towers.arms import ARMS, CALIBRATED, Arm, Choices, predict
 from studies.towers.data import Towers
+from studies.towers.hybrids import HybridChoice
 from studies.towers.models import Effort
 from studies.towers.network import NetworkChoice
 from studies.towers.protocols import Protocol, Trial
@@ -74,7 +75,7 @@ class TowersConfig:
     steps: int = 200
     """Most gradient steps of a network at a site."""
     seeds: int = 5
-    """Members of an ensemble of recurrent networks."""
+    """Members of an ensemble of networks or hybrids."""
     uncalibrated: bool = False
     """Only simulate all towers with the priors of the process model, and print the errors."""
     quick: bool = False
@@ -187,7 +188,8 @@ def choices(config: TowersConfig) -> Choices:
     network = QUICK if config.quick else NetworkChoice(seeds=config.seeds)
     search = parameters.Search(base=config.base, seed=config.seed)
     effort = Effort(config.pretrain_steps, config.steps, config.seed, search)
-    return Choices(effort, network, years=config.years)
+    hybrid = HybridChoice(seeds=network.seeds)
+    return Choices(effort, network, hybrid=hybrid, years=config.years)
 
 
 def check(config: TowersConfig) -> None:
