@@ -19,6 +19,7 @@ METRICS = ("r2", "rmse", "bias")
 PARTITIONED = ("GPP", "Reco")
 NOTHING = "-"
 CROPS, GRASSES, DAILY = "crops", "grasslands", "crops with NEE by day"
+ALL_DAILY = "all with NEE by day"
 """Kinds of towers that medians are over."""
 
 
@@ -135,9 +136,11 @@ def kinds_of_towers(trial: Trial) -> dict[str, np.ndarray]:
     """Returns which towers a median is over, bool (site,), by kind."""
     groups = np.array(trial.towers.sites.groups)
     grass, daily = groups == GRASS, groups == GROUPS[0]
-    found = {CROPS: ~grass, DAILY: daily, GRASSES: grass}
+    found = {CROPS: ~grass, DAILY: daily, GRASSES: grass, ALL_DAILY: daily | grass}
     if (daily == ~grass).all():
         del found[DAILY]
+    if not grass.any() or not daily.any():
+        del found[ALL_DAILY]
     return {name: rows for name, rows in found.items() if rows.any()}
 
 
